@@ -1,0 +1,1 @@
+"""itc: a declarative compiler for iterative neural networks."""

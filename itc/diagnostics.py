@@ -1,0 +1,188 @@
+"""What a user did wrong, as values: coded diagnostics with labelled spans, a help, and the edit that the help proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from itc.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A span and what is to be said about it."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement of `span` that makes the diagnostic go away; `apply` gives the mended text."""
+
+    span: Span
+    replacement: str
+
+    def apply(self) -> str:
+        text = self.span.source.text
+        return text[: self.span.start] + self.replacement + text[self.span.end :]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake: a stable code, what is wrong, where (`primary`), what else matters, and how to mend it."""
+
+    code: str
+    message: str
+    primary: Label | None = None
+    secondary: tuple[Label, ...] = ()
+    help: str = ""
+    edit: Edit | None = None
+
+    def json(self) -> dict[str, Any]:
+        """The diagnostic as JSON-ready values; lines and columns count from 1."""
+        labels = ([self.primary] if self.primary else []) + list(self.secondary)
+        return {
+            "code": self.code,
+            "message": self.message,
+            "labels": [_label_json(label) for label in labels],
+            "help": self.help,
+            "edit": _edit_json(self.edit) if self.edit else None,
+        }
+
+
+class CompileError(Exception):
+    """All the diagnostics of one phase; the user's mistake, never ours."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(render(self.diagnostics))
+
+
+def fail(code: str, message: str, span: Span | None = None, note: str = "", help: str = "") -> CompileError:
+    """A CompileError of one diagnostic, to be raised where nothing more can be said."""
+    primary = Label(span, note) if span else None
+    return CompileError([Diagnostic(code, message, primary, help=help)])
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """The diagnostics as text, in the shape that rustc made familiar; one blank line between two."""
+    return "\n\n".join(render_one(diagnostic) for diagnostic in diagnostics)
+
+
+def render_one(diagnostic: Diagnostic) -> str:
+    lines = [f"error[{diagnostic.code}]: {diagnostic.message}"]
+    gutter = 0
+    if diagnostic.primary:
+        gutter = _gutter(diagnostic)
+        lines += _snippets(diagnostic, diagnostic.primary, gutter)
+    if diagnostic.help:
+        first, *rest = diagnostic.help.split("\n")
+        lines.append(f"{' ' * gutter} = help: {first}")
+        lines += [f"{' ' * gutter}         {line}" for line in rest]
+    return "\n".join(lines)
+
+
+def _gutter(diagnostic: Diagnostic) -> int:
+    assert diagnostic.primary
+    labels = [diagnostic.primary, *diagnostic.secondary]
+    return max(len(str(label.span.location.line)) for label in labels)
+
+
+def _snippets(diagnostic: Diagnostic, primary: Label, gutter: int) -> list[str]:
+    pad = " " * gutter
+    place = primary.span.location
+    out = [f"{pad}--> {primary.span.source.name}:{place.line}:{place.column}", f"{pad} |"]
+    labels = [primary, *diagnostic.secondary]
+    here = [label for label in labels if label.span.source == primary.span.source]
+    out += _file_lines(here, primary, gutter)
+    elsewhere = [label for label in labels if label.span.source != primary.span.source]
+    for name, group in groupby(elsewhere, key=lambda label: label.span.source.name):
+        members = list(group)
+        at = members[0].span.location
+        out += [f"{pad}::: {name}:{at.line}:{at.column}", f"{pad} |"]
+        out += _file_lines(members, primary, gutter)
+    return out
+
+
+def _file_lines(labels: list[Label], primary: Label, gutter: int) -> list[str]:
+    """The labelled lines of one file in order, with `...` where lines are left out."""
+    out: list[str] = []
+    before = None
+    by_line = sorted(labels, key=lambda label: (label.span.location.line, label.span.start))
+    for number, group in groupby(by_line, key=lambda label: label.span.location.line):
+        if before is not None and number > before + 1:
+            out.append("...")
+        members = list(group)
+        text = members[0].span.source.line(number)
+        out.append(f"{number:>{gutter}} | {_printable(text)}".rstrip())
+        out += [f"{' ' * gutter} | {line}".rstrip() for line in _marks(members, primary, text)]
+        before = number
+    return out
+
+
+def _printable(text: str) -> str:
+    """`text` with tabs and control characters as one column each, so that carets stay below what they mark."""
+    return "".join(
+        char if char.isprintable() else " " if char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def _marks(labels: list[Label], primary: Label, text: str) -> list[str]:
+    """The underline of a line and the texts hung from it: the rightmost beside it, the others below."""
+    width = max(_columns(label, text)[1] for label in labels)
+    underline = [" "] * width
+    for label in sorted(labels, key=lambda label: label is primary):
+        start, end = _columns(label, text)
+        underline[start:end] = ("^" if label is primary else "-") * (end - start)
+    texts = sorted({(_columns(label, text)[0], label.text) for label in labels if label.text}, reverse=True)
+    first = "".join(underline)
+    if not texts:
+        return [first]
+    rightmost = max(labels, key=lambda label: _columns(label, text))
+    beside = (_columns(rightmost, text)[0], rightmost.text)
+    if beside not in texts:
+        return [first, *_hang(texts)]
+    return [f"{first} {beside[1]}", *_hang([entry for entry in texts if entry != beside])]
+
+
+def _hang(texts: list[tuple[int, str]]) -> list[str]:
+    """Label texts under their columns, from the right; bars lead up to those still to come."""
+    out = []
+    for position, (column, text) in enumerate(texts):
+        bars = _bars([other for other, _ in texts[position:]])
+        out.append(bars)
+        out.append(_bars([other for other, _ in texts[position + 1 :]]).ljust(column)[:column] + text)
+    return out
+
+
+def _bars(columns: list[int]) -> str:
+    line = [" "] * (max(columns, default=-1) + 1)
+    for column in columns:
+        line[column] = "|"
+    return "".join(line)
+
+
+def _columns(label: Label, text: str) -> tuple[int, int]:
+    """First and last-plus-one column (from 0) of a label on its first line; at least one wide."""
+    start = label.span.location.column - 1
+    end = min(start + label.span.end - label.span.start, len(text))
+    return start, max(end, start + 1)
+
+
+def _label_json(label: Label) -> dict[str, Any]:
+    start, end = label.span.location, label.span.source.location(label.span.end)
+    return {
+        "file": label.span.source.name,
+        "line": start.line,
+        "column": start.column,
+        "end_line": end.line,
+        "end_column": end.column,
+        "text": label.text,
+    }
+
+
+def _edit_json(edit: Edit) -> dict[str, Any]:
+    return {**_label_json(Label(edit.span)), "text": edit.replacement}

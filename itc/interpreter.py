@@ -1,0 +1,101 @@
+"""The reference semantics in NumPy: slow, obvious, and the judge of the values of every pass and backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Operand, ParamRef, Statement, When
+from itc.ir.op import Array
+
+Weights = Mapping[str, Array]
+Series = list[Array]
+
+
+def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
+    """Runs `net` at inference.
+
+    `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter's key. Returns an
+    array [batch, *shape] for each label of the outputs. Everything is computed in the arrays' own precision.
+    """
+    run = _Interpreter(net, weights)
+    run.values.update({value.name: inputs[value.name] for value in net.inputs})
+    run.statements(net.body)
+    return run.outputs()
+
+
+class _Interpreter:
+    """The values so far by name, and the iteration of each loop around."""
+
+    def __init__(self, net: Net, weights: Weights) -> None:
+        self.net = net
+        self.weights = weights
+        self.values: dict[str, Array | Series] = {}
+        self.iteration: dict[str, int] = {}
+
+    def outputs(self) -> dict[str, Array]:
+        out: dict[str, Array] = {}
+        for output in self.net.outputs:
+            value = self.values[output.value.name]
+            out |= zip(output.labels, value if isinstance(value, list) else [value], strict=True)
+        return out
+
+    def statements(self, statements: tuple[Statement, ...]) -> None:
+        for statement in statements:
+            match statement:
+                case Apply():
+                    self.apply(statement)
+                case Loop():
+                    self.loop(statement)
+                case When():
+                    self.when(statement)
+                case Emit():
+                    pass  # the loop around collects it
+
+    def apply(self, apply: Apply) -> None:
+        results = apply.op.evaluate(*(self.operand(o) for o in apply.operands))
+        for value, result in zip(apply.results, results, strict=True):
+            self.values[value.name] = result
+
+    def operand(self, operand: Operand) -> Array:
+        if isinstance(operand, ParamRef):
+            return self.param(operand)
+        value = self.values[operand.name]
+        assert isinstance(value, np.ndarray), operand
+        return value
+
+    def param(self, ref: ParamRef) -> Array:
+        return self.weights[ref.key][tuple(self.index(i) for i in ref.index)]
+
+    def index(self, index: Index | int) -> int:
+        return index if isinstance(index, int) else index.at(self.iteration[index.var])
+
+    def body(self, body: Body) -> list[Array | Series]:
+        self.statements(body.statements)
+        return [self.values[value.name] for value in body.yields]
+
+    def loop(self, loop: Loop) -> None:
+        carried = [self.values[carry.init.name] for carry in loop.carries]
+        series: dict[str, Series] = {value.name: [] for _, values in loop.collected for value in values}
+        for t in range(1, loop.count + 1):
+            self.iteration[loop.var] = t
+            self.values |= zip((c.inner.name for c in loop.carries), carried, strict=True)
+            self.values |= {e.inner.name: self.values[e.series.name][t - 1] for e in loop.each}
+            carried = self.body(loop.body)
+            self.collect(loop, t, series)
+        self.values |= zip((value.name for value in loop.carry_results), carried, strict=True)
+        self.values |= series
+
+    def collect(self, loop: Loop, t: int, series: dict[str, Series]) -> None:
+        """Adds what the emits of iteration `t` yield to their series."""
+        for emit, results in loop.collected:
+            if t in emit.iterations:
+                for result, value in zip(results, self.body(emit.body), strict=True):
+                    assert isinstance(value, np.ndarray), result
+                    series[result.name].append(value)
+
+    def when(self, when: When) -> None:
+        chosen = when.body if self.iteration[when.var] in when.iterations else when.otherwise
+        values = self.body(chosen)
+        self.values |= {result.name: value for result, value in zip(when.results, values, strict=True)}

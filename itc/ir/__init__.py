@@ -1,0 +1,35 @@
+"""The looped IR: types, operations, nets, and their text form."""
+
+from itc.ir import ops as _ops  # noqa: F401  fills the registry
+from itc.ir.builder import Builder, close
+from itc.ir.iterations import IterationSet
+from itc.ir.net import (
+    Apply,
+    Body,
+    Carry,
+    Each,
+    Emit,
+    Index,
+    Loop,
+    Net,
+    Operand,
+    Output,
+    Param,
+    ParamRef,
+    Statement,
+    Value,
+    When,
+    applies,
+    walk,
+)  # fmt: skip
+from itc.ir.op import LAYERS, OPS, Layer, Op, ParamSpec, RuleError
+from itc.ir.parser import parse_net
+from itc.ir.printer import print_net
+from itc.ir.types import SeriesType, TensorType, Type
+from itc.ir.verifier import verify
+
+__all__ = [
+    "LAYERS", "OPS", "Apply", "Body", "Builder", "Carry", "Each", "Emit", "Index", "IterationSet", "Layer", "Loop", "Net",
+    "Op", "Operand", "Output", "Param", "ParamRef", "ParamSpec", "RuleError", "SeriesType", "Statement", "TensorType", "Type",
+    "Value", "When", "applies", "close", "parse_net", "print_net", "verify", "walk",
+]  # fmt: skip

@@ -1,0 +1,75 @@
+"""Builds nets statement by statement: gives every value a fresh name and every operation the types of its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from itc.ir.net import Apply, Body, Net, Operand, Output, Param, ParamRef, Statement, Value
+from itc.ir.op import Op
+from itc.ir.types import TensorType, Type
+from itc.source import Span
+
+
+class Builder:
+    """Collects the statements of a net; `body()` opens a nested body and hands back its list."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.inputs: list[Value] = []
+        self.params: dict[str, Param] = {}
+        self._names: dict[str, int] = {}
+        self._stack: list[list[Statement]] = [[]]
+
+    def fresh(self, hint: str = "") -> str:
+        """A name nobody has: a number, or `hint`, with `_2`, `_3`, ... where it is taken."""
+        count = self._names.get(hint, -1 if not hint else 0) + 1
+        self._names[hint] = count
+        name = str(count) if not hint else hint if count == 1 else f"{hint}_{count}"
+        return name if not hint or count == 1 or name not in self._names else self.fresh(hint)
+
+    def value(self, type: Type, hint: str = "") -> Value:
+        return Value(self.fresh(hint), type)
+
+    def input(self, name: str, type: TensorType) -> Value:
+        value = self.value(type, name)
+        self.inputs.append(value)
+        return value
+
+    def param(self, param: Param) -> ParamRef:
+        """Declares a parameter; the same key twice must be the same parameter."""
+        known = self.params.setdefault(param.key, param)
+        assert known == param, f"{param.key} is declared twice"
+        return ParamRef(param.key)
+
+    def add(self, statement: Statement) -> None:
+        self._stack[-1].append(statement)
+
+    def apply(self, op: Op, operands: Sequence[Operand], span: Span | None = None, hint: str = "") -> Value:
+        """Adds `op`, with the type its rule gives; raises RuleError where the operands do not fit."""
+        types = (o.tensor if isinstance(o, Value) else self.params[o.key].type for o in operands)
+        (result,) = (self.value(type, hint) for type in op.result_types(*types))
+        self.add(Apply(op, tuple(operands), (result,), span))
+        return result
+
+    @contextmanager
+    def body(self) -> Iterator[list[Statement]]:
+        """Statements added inside go to the list that is handed out."""
+        statements: list[Statement] = []
+        self._stack.append(statements)
+        try:
+            yield statements
+        finally:
+            self._stack.pop()
+
+    def net(self, outputs: Sequence[Output], span: Span | None = None) -> Net:
+        """The finished net."""
+        assert len(self._stack) == 1, "a body is still open"
+        return Net(
+            self.name, tuple(self.inputs), tuple(self.params.values()), tuple(self._stack[0]), tuple(outputs), span
+        )
+
+
+def close(statements: list[Statement], yields: Sequence[Value]) -> Body:
+    """The body of collected statements and what it hands out."""
+    return Body(tuple(statements), tuple(yields))

@@ -1,0 +1,52 @@
+"""Normalisation layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
+from itc.ir.types import TensorType
+
+
+@operation
+@dataclass(frozen=True)
+class BatchNorm(Op):
+    """`(x - mean) / sqrt(var + eps) * scale + shift` a channel; in training with the statistics of the batch.
+
+    Operands: x, scale, shift, mean, var. Training updates the statistics with `momentum`, as PyTorch's `batch_norm` does.
+    """
+
+    name = "batch_norm"
+    pointwise = True
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        for position, param in enumerate(operands[1:], start=1):
+            if param.shape != (x.channels,):
+                raise RuleError(f"the norm is for {param.shape[0]} channels, its operand has {x.channels}", 0, position)
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, *params = operands
+        broadcast = (-1, 1, 1) if x.ndim >= 4 else (-1,)
+        scale, shift, mean, var = (p.reshape(broadcast) for p in params)
+        return ((x - mean) / np.sqrt(var + np.asarray(self.eps, var.dtype)) * scale + shift,)
+
+
+@layer
+def batch_norm(x: TensorType, *, eps: float = 1e-5, momentum: float = 0.1) -> Layer:
+    """Batch normalisation of every channel."""
+    shape = (x.channels,)
+    return Layer(
+        BatchNorm(eps, momentum),
+        (
+            ParamSpec("weight", shape, "scale", "ones"),
+            ParamSpec("bias", shape, "shift", "zeros"),
+            ParamSpec("running_mean", shape, "mean", "zeros"),
+            ParamSpec("running_var", shape, "var", "ones"),
+        ),
+    )

@@ -1,0 +1,181 @@
+"""Operations on single elements: arithmetic and activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Unary(Op):
+    """An activation: same type out as in."""
+
+    pointwise = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        return (operands[0],)
+
+
+@operation
+@dataclass(frozen=True)
+class Relu(Unary):
+    """max(x, 0)."""
+
+    name = "relu"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.maximum(operands[0], 0),)
+
+
+@operation
+@dataclass(frozen=True)
+class Relu6(Unary):
+    """min(max(x, 0), 6)."""
+
+    name = "relu6"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.clip(operands[0], 0, 6),)
+
+
+@operation
+@dataclass(frozen=True)
+class Sigmoid(Unary):
+    """1 / (1 + exp(-x)), without overflow."""
+
+    name = "sigmoid"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        small = np.exp(-np.abs(operands[0]))
+        return (np.where(operands[0] >= 0, 1 / (1 + small), small / (1 + small)),)
+
+
+@operation
+@dataclass(frozen=True)
+class Tanh(Unary):
+    """Hyperbolic tangent."""
+
+    name = "tanh"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.tanh(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Dropout(Unary):
+    """In training each element is zero with probability `rate`, the others scaled by 1 / (1 - rate); else nothing.
+
+    Every iteration of a loop draws a new mask.
+    """
+
+    name = "dropout"
+    rate: float = 0.5
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0],)
+
+
+@operation
+@dataclass(frozen=True)
+class Affine(Unary):
+    """`x * factor + offset` with two numbers: what arithmetic of a tensor with numbers becomes."""
+
+    name = "affine"
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        return (x * np.asarray(self.factor, x.dtype) + np.asarray(self.offset, x.dtype),)
+
+
+@dataclass(frozen=True)
+class Binary(Op):
+    """Two tensors of one shape, element by element."""
+
+    pointwise = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        left, right = operands
+        if left.dtype != right.dtype:
+            raise RuleError(f"`{self.name}` of {left.dtype} and {right.dtype}", 1, 0)
+        if left.shape != right.shape:
+            raise RuleError(_mismatch(self.name, left, right), 1, 0)
+        return (left,)
+
+
+def _mismatch(name: str, left: TensorType, right: TensorType) -> str:
+    same_rank = len(left.shape) == len(right.shape) and left.shape
+    if same_rank and left.channels != right.channels:
+        return f"`{name}` of {left.channels} and {right.channels} channels"
+    return f"`{name}` of {left} and {right}"
+
+
+@operation
+@dataclass(frozen=True)
+class Add(Binary):
+    """Sum of two tensors."""
+
+    name = "add"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0] + operands[1],)
+
+
+@operation
+@dataclass(frozen=True)
+class Sub(Binary):
+    """Difference of two tensors."""
+
+    name = "sub"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0] - operands[1],)
+
+
+@operation
+@dataclass(frozen=True)
+class Mul(Binary):
+    """Product of two tensors, element by element."""
+
+    name = "mul"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0] * operands[1],)
+
+
+@layer
+def relu(x: TensorType) -> Layer:
+    """max(x, 0)."""
+    return Layer(Relu())
+
+
+@layer
+def relu6(x: TensorType) -> Layer:
+    """min(max(x, 0), 6)."""
+    return Layer(Relu6())
+
+
+@layer
+def sigmoid(x: TensorType) -> Layer:
+    """1 / (1 + exp(-x))."""
+    return Layer(Sigmoid())
+
+
+@layer
+def tanh(x: TensorType) -> Layer:
+    """Hyperbolic tangent."""
+    return Layer(Tanh())
+
+
+@layer
+def dropout(x: TensorType, rate: float = 0.5) -> Layer:
+    """Zeroes elements with probability `rate` in training; a new mask in every iteration."""
+    if not 0 <= rate < 1:
+        raise RuleError(f"a dropout rate of {rate} is not in 0 <= rate < 1", attribute="rate")
+    return Layer(Dropout(rate))

@@ -1,0 +1,132 @@
+"""Pooling over windows and over the whole map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, layer, needs, operation
+from itc.ir.ops.conv import window_size
+from itc.ir.types import TensorType
+
+
+def pool_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
+    """Windows along one axis, by PyTorch's rule: with `ceil` a last partial window, unless it starts in the padding."""
+    if not ceil:
+        return window_size(size, kernel, stride, pad)
+    windows = -(-(size + 2 * pad - kernel) // stride) + 1
+    return windows - 1 if (windows - 1) * stride >= size + pad else windows
+
+
+@dataclass(frozen=True)
+class Pool(Op):
+    """Windows of `kernel` at every `stride`, with `pad` outside and, with `ceil`, a last partial window."""
+
+    kernel: Pair = (2, 2)
+    stride: Pair = (2, 2)
+    pad: Pair = (0, 0)
+    ceil: bool = False
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        (x,) = operands
+        needs(3, x, self.name)
+        sizes = tuple(
+            pool_size(size, k, s, p, self.ceil)
+            for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
+        )
+        if min(sizes) < 1:
+            ky, kx = self.kernel
+            raise RuleError(f"a {ky} x {kx} window does not fit into a map of {x.shape[-2]} x {x.shape[-1]}", 0)
+        return (x.with_shape((*x.shape[:-2], *sizes)),)
+
+    def windows(self, x: Array, fill: float) -> Array:
+        """The windows of `x` as [batch, channels, rows, columns, ky, kx], `fill` where a window leaves the map."""
+        margins = [(0, 0), (0, 0)]
+        for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True):
+            last = (pool_size(size, k, s, p, self.ceil) - 1) * s + k
+            margins.append((p, max(0, last - size - p)))
+        padded = np.pad(x, margins, constant_values=fill)
+        view = sliding_window_view(padded, self.kernel, axis=(-2, -1))[:, :, :: self.stride[0], :: self.stride[1]]
+        rows, columns = (
+            pool_size(size, k, s, p, self.ceil)
+            for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
+        )
+        return view[:, :, :rows, :columns]
+
+
+@operation
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """Largest element of each window."""
+
+    name = "max_pool"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (self.windows(operands[0], -np.inf).max((-2, -1)),)
+
+
+@operation
+@dataclass(frozen=True)
+class AvgPool(Pool):
+    """Mean of each window; padding counts as zeros, what lies beyond it (`ceil`) does not count, as in PyTorch."""
+
+    name = "avg_pool"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = as_float(operands[0])
+        inside = np.pad(
+            np.ones((1, 1, *x.shape[-2:]), x.dtype), ((0, 0), (0, 0), *((p, p) for p in self.pad)), constant_values=1
+        )
+        unpadded = AvgPool(self.kernel, self.stride, (0, 0), self.ceil)
+        rows, columns = self.result_types(TensorType("f32", x.shape[1:]))[0].shape[-2:]
+        count = unpadded.windows(inside, 0).sum((-2, -1))[:, :, :rows, :columns]
+        return (self.windows(x, 0).sum((-2, -1)) / count,)
+
+
+@operation
+@dataclass(frozen=True)
+class GlobalPool(Op):
+    """Mean over the spatial axes, which it drops: a vector a sample."""
+
+    name = "global_pool"
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        needs(3, operands[0], "global_pool")
+        return (operands[0].with_shape(operands[0].shape[:-2]),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0].mean((-2, -1)),)
+
+
+def _window(op: Callable[..., Op], x: TensorType, kernel: Pair, stride: Pair | None, pad: Pair, ceil: bool) -> Layer:
+    needs(3, x, "a pool")
+    if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
+        raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
+    fields: dict[str, Any] = {"kernel": kernel, "stride": stride or kernel, "pad": pad, "ceil": ceil}
+    return Layer(op(**fields))
+
+
+@layer
+def max_pool(
+    x: TensorType, kernel: Pair = (2, 2), *, stride: Pair | None = None, pad: Pair = (0, 0), ceil: bool = False
+) -> Layer:
+    """Largest element of each window; the stride is the kernel unless given."""
+    return _window(MaxPool, x, kernel, stride, pad, ceil)
+
+
+@layer
+def avg_pool(
+    x: TensorType, kernel: Pair = (2, 2), *, stride: Pair | None = None, pad: Pair = (0, 0), ceil: bool = False
+) -> Layer:
+    """Mean of each window; the stride is the kernel unless given."""
+    return _window(AvgPool, x, kernel, stride, pad, ceil)
+
+
+@layer
+def global_pool(x: TensorType) -> Layer:
+    """Mean over height and width: a vector of channels."""
+    return Layer(GlobalPool())

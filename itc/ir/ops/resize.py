@@ -1,0 +1,81 @@
+"""Resizing of maps, nearest and bilinear, by PyTorch's `interpolate` with half-pixel centres (align_corners=False)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, RuleError, layer, needs, operation
+from itc.ir.types import TensorType
+
+
+def nearest_source(size: int, target: int) -> Array:
+    """For each of `target` places the source place: floor(i * size / target) in float32, as PyTorch's `nearest` rounds it."""
+    scale = np.float32(size) / np.float32(target)
+    places = np.floor(np.arange(target, dtype=np.float32) * scale).astype(np.int64)
+    return np.minimum(places, size - 1)
+
+
+def linear_source(size: int, target: int) -> tuple[Array, Array, Array]:
+    """For each of `target` places: the two source places around its centre and the weight of the second."""
+    centre = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
+    low = np.minimum(centre.astype(np.int64), size - 1)
+    return low, np.minimum(low + 1, size - 1), centre - low
+
+
+@operation
+@dataclass(frozen=True)
+class Resize(Op):
+    """A map at other sizes: those of the second operand, of which only the shape is read, or `factor` times its own."""
+
+    name = "resize"
+    shape_only = frozenset({1})
+    mode: str = "nearest"
+    factor: int = 0
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        for position, operand in enumerate(operands):
+            needs(3, operand, "resize", position)
+        x = operands[0]
+        if (len(operands) == 2) == bool(self.factor):
+            raise RuleError("`resize` takes a factor or a map to be like, one of the two", 0)
+        return (x.with_shape((*x.shape[:-2], *self.sizes(*(o.shape for o in operands)))),)
+
+    def sizes(self, x: tuple[int, ...], like: tuple[int, ...] = ()) -> tuple[int, int]:
+        """Height and width of the result, from the shapes of the operands."""
+        if like:
+            return like[-2], like[-1]
+        return x[-2] * self.factor, x[-1] * self.factor
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        for axis, target in zip((-2, -1), self.sizes(*(o.shape for o in operands)), strict=True):
+            x = self._along(x, axis, target)
+        return (x,)
+
+    def _along(self, x: Array, axis: int, target: int) -> Array:
+        size = x.shape[axis]
+        if self.mode == "nearest":
+            return x.take(nearest_source(size, target), axis)
+        low, high, weight = linear_source(size, target)
+        weight = weight.astype(x.dtype).reshape((-1, 1) if axis == -2 else (-1,))
+        return x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight
+
+
+@layer
+def resize_(
+    x: TensorType,
+    factor: int | None = None,
+    *,
+    like: TensorType | None = None,
+    mode: Literal["nearest", "bilinear"] = "nearest",
+) -> Layer:
+    """The map at `factor` times its size, or at the height and width of `like`."""
+    needs(3, x, "resize")
+    if (factor is None) == (like is None):
+        raise RuleError("`resize` takes a factor or `like`, one of the two", help="resize(x, 2) or resize(x, like=y)")
+    if factor is not None and factor < 1:
+        raise RuleError(f"a resize factor of {factor} is not positive", attribute="factor")
+    return Layer(Resize(mode, factor or 0))

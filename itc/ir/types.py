@@ -1,0 +1,58 @@
+"""Types of values: tensors without their batch axis, and series (what a loop collects, one element an iteration)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+DTYPE_BYTES = {"f32": 4, "f16": 2, "i64": 8, "i32": 4, "i8": 1, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """`f32[3, 360, 480]`: element type and sizes; the batch is implicit."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements of one sample."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.size * DTYPE_BYTES[self.dtype]
+
+    @property
+    def channels(self) -> int:
+        """Size of the channel axis: -3 for maps, -1 for vectors and tokens."""
+        return self.shape[self.channel_axis]
+
+    @property
+    def channel_axis(self) -> int:
+        return -3 if len(self.shape) >= 3 else -1
+
+    def with_shape(self, shape: tuple[int, ...]) -> TensorType:
+        return TensorType(self.dtype, shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesType:
+    """`8 x f32[11, 360, 480]`: what a loop collected, in the order of the iterations."""
+
+    count: int
+    element: TensorType
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.element.bytes
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.element}"
+
+
+Type = TensorType | SeriesType

@@ -1,0 +1,184 @@
+"""Checks that a net is well formed: every use after its definition, every type by its rule, every set index in range."""
+
+from __future__ import annotations
+
+from itc.diagnostics import CompileError, Diagnostic, Label
+from itc.ir.iterations import IterationSet
+from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, walk
+from itc.ir.op import RuleError
+from itc.ir.types import SeriesType, TensorType, Type
+from itc.source import Span
+
+
+def verify(net: Net) -> Net:
+    """Returns `net` if it is well formed, else raises CompileError with a diagnostic (E0160) for each fault."""
+    checker = _Verifier(net)
+    checker.run()
+    if checker.faults:
+        raise CompileError(checker.faults)
+    return net
+
+
+class _Verifier:
+    """Walks the net with the values in scope and, for each loop around, the iterations that reach this place."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.faults: list[Diagnostic] = []
+        self.scope: dict[str, Value] = {}
+        self.reach: dict[str, IterationSet] = {}
+        self.taken: set[str] = set()
+
+    def fault(self, message: str, span: Span | None) -> None:
+        self.faults.append(Diagnostic("E0160", message, Label(span) if span else None))
+
+    def run(self) -> None:
+        self.define(self.net.inputs, self.net.span)
+        if len(self.net.param) < len(self.net.params):
+            self.fault("two parameters have one key", self.net.span)
+        self.statements(self.net.body, loop=None)
+        for output in self.net.outputs:
+            self.output(output)
+        if len(set(self.net.labels)) < len(self.net.labels):
+            self.fault("two outputs have one name", self.net.span)
+        used = {ref.key for s in walk(self.net.body) if isinstance(s, Apply) for ref in s.refs}
+        for param in self.net.params:
+            if param.key not in used:
+                self.fault(f"no operation reads @{param.key}", self.net.span)
+
+    def output(self, output: Output) -> None:
+        self.use(output.value, self.net.span)
+        type = output.value.type
+        exits = 1 if output.at is None else len(output.at)
+        if isinstance(type, SeriesType) != (output.at is not None) or (
+            isinstance(type, SeriesType) and type.count != exits
+        ):
+            self.fault(f"output {output.name} of {type} has {exits} exits", self.net.span)
+        if len(output.weights) not in (1, exits):
+            self.fault(f"output {output.name} has {len(output.weights)} loss weights for {exits} exits", self.net.span)
+
+    def define(self, values: tuple[Value, ...], span: Span | None) -> None:
+        for value in values:
+            if value.name in self.taken:
+                self.fault(f"%{value.name} is defined twice", span)
+            self.taken.add(value.name)
+            self.scope[value.name] = value
+
+    def use(self, value: Value, span: Span | None) -> None:
+        if self.scope.get(value.name) != value:
+            self.fault(f"%{value.name}: {value.type} is not in scope", span)
+
+    def statements(self, statements: tuple[Statement, ...], loop: Loop | None) -> None:
+        for statement in statements:
+            match statement:
+                case Apply():
+                    self.apply(statement)
+                case Loop():
+                    self.loop(statement)
+                case When():
+                    self.when(statement)
+                case Emit():
+                    self.emit(statement, loop)
+
+    def apply(self, apply: Apply) -> None:
+        for value in apply.values:
+            self.use(value, apply.span)
+            if not isinstance(value.type, TensorType):
+                self.fault(f"`{apply.op.name}` takes tensors, %{value.name} is a series", apply.span)
+                return
+        if not all(self.ref(ref, apply.span) for ref in apply.refs):
+            return
+        try:
+            expected = apply.op.result_types(*self.net.operand_types(apply))
+        except RuleError as error:
+            self.fault(error.message, apply.span)
+            return
+        self.types("its rule gives", expected, apply.results, apply.span)
+        self.define(apply.results, apply.span)
+
+    def ref(self, ref: ParamRef, span: Span | None) -> bool:
+        param = self.net.param.get(ref.key)
+        if param is None or len(ref.index) != len(param.sets):
+            self.fault(f"@{ref.key} is not declared with {len(ref.index)} axes of sets", span)
+            return False
+        for index, sets in zip(ref.index, param.sets, strict=True):
+            self.index(ref, index, sets, span)
+        return True
+
+    def index(self, ref: ParamRef, index: Index | int, sets: int, span: Span | None) -> None:
+        if isinstance(index, int):
+            if not 0 <= index < sets:
+                self.fault(f"@{ref.key} has {sets} sets, not a set {index}", span)
+            return
+        if index.var not in self.reach:
+            self.fault(f"@{ref.key} is indexed by %{index.var}, which is not a loop around", span)
+        elif self.reach[index.var].difference(index.over).runs:
+            self.fault(f"@{ref.key}: some iterations that reach it have no set", span)
+        elif index.count != sets:
+            self.fault(f"@{ref.key} has {sets} sets, its index takes {index.count}", span)
+
+    def types(self, what: str, expected: tuple[Type, ...], found: tuple[Value, ...], span: Span | None) -> None:
+        if expected != tuple(value.type for value in found):
+            shown = ", ".join(map(str, expected)) or "nothing"
+            self.fault(f"{what} {shown}, not {', '.join(str(v.type) for v in found) or 'nothing'}", span)
+
+    def body(self, body: Body, loop: Loop | None, span: Span | None) -> None:
+        outside = dict(self.scope)
+        self.statements(body.statements, loop)
+        for value in body.yields:
+            self.use(value, span)
+        self.scope = outside
+
+    def loop(self, loop: Loop) -> None:
+        for carry in loop.carries:
+            self.use(carry.init, loop.span)
+            self.types("a carry starts as", (carry.init.type,), (carry.inner,), loop.span)
+        for each in loop.each:
+            self.use(each.series, loop.span)
+            self.types("each element is", _elements(each.series, loop.count), (each.inner,), loop.span)
+        if loop.var in self.reach or loop.var in self.taken:
+            self.fault(f"%{loop.var} is defined twice", loop.span)
+        self.taken.add(loop.var)
+        outside = dict(self.scope)
+        self.reach[loop.var] = loop.iterations
+        self.define(tuple(e.inner for e in loop.each) + tuple(c.inner for c in loop.carries), loop.span)
+        self.body(loop.body, loop, loop.span)
+        del self.reach[loop.var]
+        self.scope = outside
+        self.types(
+            "the body yields", tuple(v.type for v in loop.body.yields), tuple(c.inner for c in loop.carries), loop.span
+        )
+        self.types("the loop gives", _loop_types(loop), loop.results, loop.span)
+        self.define(loop.results, loop.span)
+
+    def when(self, when: When) -> None:
+        reached = self.reach.get(when.var)
+        if reached is None or when.iterations.difference(reached).runs or not when.iterations.runs:
+            self.fault(f"not all of {when.iterations} are iterations of %{when.var} here", when.span)
+            reached = when.iterations
+        for body, iterations in ((when.body, when.iterations), (when.otherwise, reached.difference(when.iterations))):
+            self.reach[when.var] = iterations
+            self.body(body, None, when.span)
+            self.types("a branch yields", tuple(v.type for v in body.yields), when.results, when.span)
+        self.reach[when.var] = reached
+        self.define(when.results, when.span)
+
+    def emit(self, emit: Emit, loop: Loop | None) -> None:
+        if loop is None or emit.var != loop.var:
+            self.fault(f"an emit over %{emit.var} stands directly in that loop", emit.span)
+            return
+        if emit.iterations.difference(loop.iterations).runs or not emit.iterations.runs:
+            self.fault(f"{emit.iterations} are not iterations of 1..{loop.count}", emit.span)
+        self.reach[emit.var] = emit.iterations
+        self.body(emit.body, None, emit.span)
+        self.reach[emit.var] = loop.iterations
+
+
+def _elements(series: Value, count: int) -> tuple[Type, ...]:
+    fits = isinstance(series.type, SeriesType) and series.type.count == count
+    return (series.type.element,) if fits and isinstance(series.type, SeriesType) else ()
+
+
+def _loop_types(loop: Loop) -> tuple[Type, ...]:
+    series = tuple(SeriesType(len(emit.iterations), value.tensor) for emit in loop.emits for value in emit.body.yields)
+    return tuple(c.inner.type for c in loop.carries) + series
