@@ -1,4 +1,4 @@
-"""Checks that a net is well formed: every use after its definition, every type by its rule, every set index in range."""
+"""Checks that a net is well formed: every use after its definition, types by their rules, set indices in range."""
 
 from __future__ import annotations
 
@@ -41,10 +41,15 @@ class _Verifier:
             self.output(output)
         if len(set(self.net.labels)) < len(self.net.labels):
             self.fault("two outputs have one name", self.net.span)
+        self.params()
+
+    def params(self) -> None:
         used = {ref.key for s in walk(self.net.body) if isinstance(s, Apply) for ref in s.refs}
         for param in self.net.params:
             if param.key not in used:
                 self.fault(f"no operation reads @{param.key}", self.net.span)
+            if param.copies < 1:
+                self.fault(f"@{param.key} has no sets", self.net.span)
 
     def output(self, output: Output) -> None:
         self.use(output.value, self.net.span)

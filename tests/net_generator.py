@@ -1,0 +1,465 @@
+"""Draws one random net, statement by statement: valid by construction, the simplest where every draw is at its least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from itc.ir import (
+    LAYERS,
+    Body,
+    Builder,
+    Carry,
+    Each,
+    Emit,
+    Index,
+    IterationSet,
+    Layer,
+    Loop,
+    Net,
+    Output,
+    Param,
+    ParamRef,
+    ParamSpec,
+    SeriesType,
+    TensorType,
+    Value,
+    When,
+    close,
+)  # fmt: skip
+from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir.ops.shape import Fill
+
+T = TypeVar("T")
+
+MAX_RUNS = 12  # iterations of all loops around one another, so that rounding has no time to grow
+ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large the nets become: sizes of maps and vectors, iterations of one loop, statements of one body."""
+
+    size: int = 16
+    channels: int = 8
+    iterations: int = 5
+    statements: int = 4
+    depth: int = 2
+
+
+SMALL = Limits()
+
+
+@dataclass
+class _Scope:
+    """What a statement may read: tensors, those among them that depend on an input, and series."""
+
+    tensors: list[Value] = field(default_factory=list)
+    live: set[str] = field(default_factory=set)
+    series: list[Value] = field(default_factory=list)
+
+    def copy(self) -> _Scope:
+        return _Scope(list(self.tensors), set(self.live), list(self.series))
+
+
+class Generator:
+    """Draws one net; `reach` are the iterations that get here, for each loop around from the outermost in."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], limits: Limits) -> None:
+        self.draw = draw
+        self.limits = limits
+        self.builder = Builder("random")
+        self.scope = _Scope()
+        self.reach: dict[str, IterationSet] = {}
+        self.shared: list[tuple[ParamSpec, ParamRef]] = []
+        self.outputs: list[tuple[Value, IterationSet | None]] = []
+        self.layers = 0
+        self.depth = 0
+
+    # Draws, the simplest first
+
+    def chance(self) -> bool:
+        return bool(self.draw(st.booleans()))
+
+    def number(self, least: int, most: int) -> int:
+        return int(self.draw(st.integers(least, most)))
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return choices[self.number(0, len(choices) - 1)]
+
+    def recent(self, choices: Sequence[T]) -> T:
+        """One of `choices`, the last first."""
+        return choices[-1 - self.number(0, len(choices) - 1)]
+
+    def subset(self, iterations: IterationSet) -> IterationSet:
+        """A part of `iterations`, at least one, of any shape."""
+        members = list(iterations)
+        chosen = self.draw(st.sets(st.sampled_from(members), min_size=1, max_size=len(members)))
+        return IterationSet.of(chosen)
+
+    # Values
+
+    def maps(self) -> list[Value]:
+        return [v for v in self.live_tensors() if len(v.tensor.shape) == 3]
+
+    def live_tensors(self) -> list[Value]:
+        return [v for v in self.scope.tensors if v.name in self.scope.live]
+
+    def define(self, value: Value, live: bool = True) -> Value:
+        """Adds a value to the scope; `live` tells whether it depends on an input."""
+        if isinstance(value.type, SeriesType):
+            self.scope.series.append(value)
+        else:
+            self.scope.tensors.append(value)
+        if live:
+            self.scope.live.add(value.name)
+        return value
+
+    def call(self, layer: Layer, *operands: Value) -> Value:
+        """Applies a layer, with parameters of its own or shared ones."""
+        shapes = layer.op.shape_only
+        live = any(o.name in self.scope.live for i, o in enumerate(operands) if i not in shapes)
+        refs = self.params(layer.params)
+        return self.define(self.builder.apply(layer.op, [*operands, *refs]), live)
+
+    def layer(self, name: str, *args: Any, **kwargs: Any) -> Layer:
+        return LAYERS[name](*args, **kwargs)
+
+    # Parameters
+
+    def params(self, specs: Sequence[ParamSpec]) -> list[ParamRef]:
+        if not specs:
+            return []
+        known = self.known(specs)
+        if known and self.chance():
+            return known
+        self.layers += 1
+        index = self.sharing()
+        refs = [self.declare(spec, f"layer{self.layers}.{spec.name}", index) for spec in specs]
+        if not index:
+            self.shared += zip(specs, refs, strict=True)
+        return refs
+
+    def declare(self, spec: ParamSpec, key: str, index: tuple[Index, ...]) -> ParamRef:
+        type, sets = TensorType("f32", spec.shape), tuple(i.count for i in index)
+        self.builder.param(Param(key, type, spec.role, spec.init, sets))
+        return ParamRef(key, index)
+
+    def known(self, specs: Sequence[ParamSpec]) -> list[ParamRef]:
+        """Parameters of an earlier layer that fit, as `@share(calls)` would read them again."""
+        for at in range(len(self.shared) - len(specs) + 1):
+            found = self.shared[at : at + len(specs)]
+            if [spec for spec, _ in found] == list(specs) and len({r.key.split(".")[0] for _, r in found}) == 1:
+                return [ref for _, ref in found]
+        return []
+
+    def sharing(self) -> tuple[Index, ...]:
+        """For each loop around: shared by all iterations (no axis), by none, or by runs of some."""
+        chosen = []
+        for var, over in self.reach.items():
+            every = self.pick((0, 1, 2, 3))
+            if every:
+                chosen.append(Index(var, over, every))
+        return tuple(chosen)
+
+    # Operations
+
+    def operation(self) -> Value:
+        maps, vectors = self.maps(), [v for v in self.live_tensors() if len(v.tensor.shape) == 1]
+        if vectors and (not maps or self.chance()):
+            return self.vector_operation(self.recent(vectors))
+        return self.map_operation(self.recent(maps))
+
+    def map_operation(self, x: Value) -> Value:
+        kinds: tuple[Callable[[Value], Value], ...] = (
+            self.conv,
+            self.elementwise,
+            self.binary,
+            self.depthwise,
+            self.pool,
+            self.resize,
+            self.concat,
+            self.global_pool,
+        )
+        return self.pick(kinds)(x)
+
+    def vector_operation(self, x: Value) -> Value:
+        kinds = (self.linear, self.elementwise, self.binary, self.concat)
+        return self.pick(kinds)(x)
+
+    def elementwise(self, x: Value) -> Value:
+        kinds = ("batch_norm", *ACTIVATIONS, "affine", "dropout", *(("softmax",) if x.tensor.channels > 1 else ()))
+        kind = self.pick(kinds)
+        if kind == "affine":
+            factor, offset = self.pick((0.5, -1.0, 1.25)), self.pick((0.0, 1.0, -0.75))
+            return self.call(Layer(Affine(factor, offset)), x)
+        if kind == "dropout":
+            return self.call(self.layer("dropout", x.tensor, self.pick((0.5, 0.0, 0.1))), x)
+        return self.call(self.layer(kind, x.tensor), x)
+
+    def window(self, x: Value) -> tuple[dict[str, tuple[int, int]], tuple[int, int]]:
+        """Stride, padding and dilation of a convolution, and a kernel that fits into `x`."""
+        kernel, stride, pad, dilation = [], [], [], []
+        for size in x.tensor.shape[-2:]:
+            k, p, d = self.pick((1, 3, 2)), self.number(0, 2), self.number(1, 2)
+            k = k if d * (k - 1) + 1 <= size + 2 * p else 1
+            kernel.append(k)
+            stride.append(self.number(1, 2))
+            pad.append(p if k > 1 else 0)
+            dilation.append(d)
+        return {"stride": _pair(stride), "pad": _pair(pad), "dilation": _pair(dilation)}, _pair(kernel)
+
+    def conv(self, x: Value) -> Value:
+        groups = self.pick([g for g in (1, 2, 4) if x.tensor.channels % g == 0])
+        out = groups * self.number(1, self.limits.channels // groups)
+        bias = self.chance()
+        if self.chance():
+            return self.call(
+                self.layer("conv", x.tensor, out, self.pick(((1, 1), (3, 3))), groups=groups, bias=bias), x
+            )
+        attributes, kernel = self.window(x)
+        return self.call(self.layer("conv", x.tensor, out, kernel, groups=groups, bias=bias, **attributes), x)
+
+    def depthwise(self, x: Value) -> Value:
+        attributes, kernel = self.window(x)
+        return self.call(self.layer("depthwise", x.tensor, kernel, bias=self.chance(), **attributes), x)
+
+    def linear(self, x: Value) -> Value:
+        return self.call(self.layer("linear", x.tensor, self.number(2, self.limits.channels), bias=self.chance()), x)
+
+    def pool(self, x: Value) -> Value:
+        kernel, stride, pad = [], [], []
+        for size in x.tensor.shape[-2:]:
+            k = min(self.number(1, 3), size)
+            kernel.append(k)
+            stride.append(self.number(1, 3))
+            pad.append(self.number(0, k // 2))
+        options = {"stride": _pair(stride), "pad": _pair(pad), "ceil": self.chance()}
+        return self.call(self.layer(self.pick(("max_pool", "avg_pool")), x.tensor, _pair(kernel), **options), x)
+
+    def global_pool(self, x: Value) -> Value:
+        return self.call(self.layer("global_pool", x.tensor), x)
+
+    def resize(self, x: Value) -> Value:
+        mode = self.pick(("nearest", "bilinear"))
+        factors = [f for f in (2, 3) if f * max(x.tensor.shape[-2:]) <= self.limits.size]
+        if factors and self.chance():
+            return self.call(self.layer("resize", x.tensor, self.pick(factors), mode=mode), x)
+        return self.resized(x, self.recent(self.maps()), mode)
+
+    def resized(self, x: Value, like: Value, mode: str = "nearest") -> Value:
+        return self.call(self.layer("resize", x.tensor, like=like.tensor, mode=mode), x, like)
+
+    def binary(self, x: Value) -> Value:
+        y = self.fitted(self.recent(self.live_tensors()), x)
+        if self.chance():
+            return self.call(Layer(self.pick((Add(), Sub()))), x, x if y == x and self.chance() else self.squashed(y))
+        return self.call(Layer(Mul()), x, self.squashed(y))
+
+    def squashed(self, x: Value) -> Value:
+        """`x` in a bounded range, so that products cannot blow up in a loop."""
+        return self.call(self.layer(self.pick(("tanh", "sigmoid")), x.tensor), x)
+
+    def concat(self, x: Value) -> Value:
+        others = [self.pick((self.fill, self.near, self.near))(x) for _ in range(self.number(1, 2))]
+        tensors = [x, *others][:: self.pick((1, -1))]
+        channels = sum(v.tensor.channels for v in tensors)
+        joined = self.call(self.layer("concat", *(v.tensor for v in tensors)), *tensors)
+        return self.reduced(joined) if channels > self.limits.channels else joined
+
+    def near(self, x: Value) -> Value:
+        """Another value of the sizes of `x`."""
+        y = self.recent(self.live_tensors())
+        if len(x.tensor.shape) != 3:
+            return y if len(y.tensor.shape) == 1 else self.global_pool(y)
+        y = y if len(y.tensor.shape) == 3 else self.recent(self.maps())
+        return self.resized(y, x, self.pick(("nearest", "bilinear")))
+
+    def fill(self, x: Value) -> Value:
+        value = self.pick((0.0, 1.0, 0.5))
+        return self.define(self.builder.apply(Fill(self.number(1, 2), value), [x]), live=False)
+
+    def reduced(self, x: Value, channels: int = 2) -> Value:
+        name = "conv" if len(x.tensor.shape) == 3 else "linear"
+        return self.call(self.layer(name, x.tensor, channels, *(((1, 1),) if name == "conv" else ())), x)
+
+    def fitted(self, y: Value, x: Value) -> Value:
+        """`y` brought to the type of `x`."""
+        if y.type == x.type:
+            return y
+        if len(x.tensor.shape) == 1:
+            y = self.global_pool(y) if len(y.tensor.shape) == 3 else y
+        elif len(y.tensor.shape) == 1:
+            return self.fitted(self.recent(self.maps()), x) if self.maps() else x
+        elif y.tensor.shape[1:] != x.tensor.shape[1:]:
+            y = self.resized(y, x, self.pick(("nearest", "bilinear")))
+        return y if y.type == x.type else self.reduced(y, x.tensor.channels)
+
+    # Regions
+
+    @contextmanager
+    def inner(self, var: str | None = None, iterations: IterationSet | None = None) -> Any:
+        """A scope that ends; inside, only `iterations` of loop `var` are reached."""
+        outside, reach = self.scope, dict(self.reach)
+        self.scope = outside.copy()
+        if var is not None and iterations is not None:
+            self.reach[var] = iterations
+        try:
+            with self.builder.body() as statements:
+                yield statements
+        finally:
+            self.scope, self.reach = outside, reach
+
+    def statement(self) -> None:
+        kinds: list[Callable[[], Any]] = [self.operation, self.operation]
+        if self.reach:
+            kinds += [self.operation, self.when, self.when]
+        if self.depth < self.limits.depth and self.runs() * 2 <= MAX_RUNS:
+            kinds.append(self.loop)
+        self.pick(kinds)()
+
+    def statements(self, least: int = 0) -> None:
+        for _ in range(self.number(least, self.limits.statements)):
+            self.statement()
+
+    def runs(self) -> int:
+        return prod((len(over) for over in self.reach.values()), start=1)
+
+    def when(self) -> None:
+        """A region over some iterations of a loop around, and other code in the others."""
+        var = self.recent(list(self.reach))
+        reached = self.reach[var]
+        chosen = self.subset(reached)
+        samples = [self.recent(self.live_tensors()) for _ in range(self.number(1, 2))]
+        tied = self.tied(samples[0]) if self.chance() else (lambda: samples[0])
+        bodies = [self.branch(var, part, samples, tied) for part in (chosen, reached.difference(chosen))]
+        results = tuple(self.builder.value(sample.type) for sample in samples)
+        self.builder.add(When(var, chosen, *bodies, results))
+        for result in results:
+            self.define(result)
+
+    def tied(self, x: Value) -> Callable[[], Value]:
+        """Applies a layer to `x` whose parameters both branches read, over all iterations that reach the region."""
+        layer = self.layer("conv" if len(x.tensor.shape) == 3 else "linear", x.tensor, x.tensor.channels)
+        refs = self.params(layer.params)
+        return lambda: self.define(self.builder.apply(layer.op, [x, *refs]))
+
+    def branch(self, var: str, iterations: IterationSet, samples: list[Value], tied: Callable[[], Value]) -> Body:
+        """One side of a region; nothing but what is there already where no iteration takes it."""
+        if not iterations.runs:
+            return Body((), tuple(samples))
+        with self.inner(var, iterations) as statements:
+            tied()
+            for _ in range(self.number(0, 2)):
+                self.statement()
+            yields = [self.next(sample) if self.chance() else sample for sample in samples]
+        return close(statements, yields)
+
+    def next(self, x: Value) -> Value:
+        """A value of the type of `x`, made of what is in scope."""
+        y = self.fitted(self.recent(self.live_tensors()), x)
+        if y != x and not self.chance():
+            return y
+        y = self.call(self.layer("batch_norm", y.tensor), y)
+        return self.call(self.layer(self.pick(("tanh", "relu6")), y.tensor), y)
+
+    def loop(self) -> None:
+        walked = [self.recent(self.scope.series)] if self.scope.series and self.chance() else []
+        limit = max(1, MAX_RUNS // self.runs())
+        walked = [series for series in walked if _count(series) <= limit]
+        count = _count(walked[0]) if walked else self.number(1, min(self.limits.iterations, limit))
+        inits = [self.init() for _ in range(self.number(1, 3))]
+        var = self.builder.fresh("t")
+        self.reach[var] = IterationSet.span(1, count)
+        self.depth += 1
+        with self.inner(var, self.reach[var]) as statements:
+            each = [Each(self.define(self.builder.value(_element(s))), s) for s in walked]
+            carries = [Carry(self.carried(init), init) for init in inits]
+            self.statements(1)
+            emits = [self.emit(var, count) for _ in range(self.number(0, 2))]
+            self.statements()
+            yields = [self.next(carry.inner) for carry in carries]
+            if emits and self.chance():
+                emits.append(self.emit(var, count))
+        self.depth -= 1
+        del self.reach[var]
+        self.finish(Loop(var, count, tuple(carries), close(statements, yields), (), tuple(each)), emits)
+
+    def init(self) -> Value:
+        """What a carry starts as: a value in scope, or a fill of its sizes."""
+        x = self.recent(self.live_tensors())
+        return x if not self.chance() else self.fill(x)
+
+    def carried(self, init: Value) -> Value:
+        return self.define(self.builder.value(init.type), init.name in self.scope.live)
+
+    def emit(self, var: str, count: int) -> Emit:
+        """A head at some exits, or what the body has in all iterations."""
+        exits = IterationSet.span(1, count)
+        with self.inner(var, exits if self.chance() else self.subset(exits)) as statements:
+            exits = self.reach[var]
+            for _ in range(self.number(0, 2)):
+                self.operation()
+            yields = [self.recent(self.live_tensors()) for _ in range(self.number(1, 2))]
+        emit = Emit(var, exits, close(statements, yields))
+        self.builder.add(emit)
+        return emit
+
+    def finish(self, loop: Loop, emits: list[Emit]) -> None:
+        """Adds `loop` with its results; series of the outermost loops may become outputs."""
+        carried = [self.builder.value(c.inner.type) for c in loop.carries]
+        series = [
+            [self.builder.value(SeriesType(len(emit.iterations), v.tensor)) for v in emit.body.yields] for emit in emits
+        ]
+        results = (*carried, *(value for values in series for value in values))
+        self.builder.add(Loop(loop.var, loop.count, loop.carries, loop.body, results, loop.each))
+        for value in results:
+            self.define(value)
+        if not self.reach:
+            self.outputs += [(v, e.iterations) for e, values in zip(emits, series, strict=True) for v in values]
+
+    # The net
+
+    def inputs(self) -> None:
+        shape = (self.number(1, 4), self.number(4, self.limits.size), self.number(4, self.limits.size))
+        self.define(self.builder.input("image", TensorType("f32", shape)))
+        if self.chance():
+            more = self.pick(((self.number(2, 6),), shape, (2, 5, 7)))
+            self.define(self.builder.input("more", TensorType("f32", more)))
+
+    def net(self) -> Net:
+        self.inputs()
+        self.statements()
+        if self.chance():
+            self.loop()
+            self.statements()
+        made = [v for v in self.live_tensors() if v not in self.builder.inputs]
+        if not made or self.chance():
+            made.append(self.operation())
+        self.outputs += [(v, None) for v in dict.fromkeys(self.recent(made) for _ in range(self.number(1, 2)))]
+        return self.builder.net([self.output(n, *o) for n, o in enumerate(self.outputs)])
+
+    def output(self, number: int, value: Value, at: IterationSet | None) -> Output:
+        loss = self.pick(("", "cross_entropy"))
+        weights = (1.0,) if at is None or not self.chance() else tuple(float(n) for n in at)
+        return Output(f"out{number}", value, at, loss, weights if loss else (1.0,))
+
+
+def _pair(numbers: Sequence[int]) -> tuple[int, int]:
+    first, second = numbers
+    return first, second
+
+
+def _count(series: Value) -> int:
+    assert isinstance(series.type, SeriesType)
+    return series.type.count
+
+
+def _element(series: Value) -> TensorType:
+    assert isinstance(series.type, SeriesType)
+    return series.type.element
