@@ -1,4 +1,4 @@
-"""Draws one random net, statement by statement: valid by construction, the simplest where every draw is at its least."""
+"""Draws one random net, statement by statement: valid by construction, and simplest where draws are at their least."""
 
 from __future__ import annotations
 
