@@ -1,4 +1,4 @@
-"""What a user did wrong, as values: coded diagnostics with labelled spans, a help, and the edit that the help proposes."""
+"""What a user did wrong, as values: coded diagnostics with labelled spans, a help, and the edit that it proposes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from itc.diagnostics import fail
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` to write to; it takes the place of `path` when the block ends well, and goes when it does not.
+    """A new file beside `path` to write to: it takes the place of `path` when the block ends well, else it goes.
 
     Raises CompileError (E0620) where the folder cannot be written.
     """

@@ -16,7 +16,7 @@ Series = list[Array]
 def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
     """Runs `net` at inference.
 
-    `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter's key. Returns an
+    `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter. Returns an
     array [batch, *shape] for each label of the outputs. Everything is computed in the arrays' own precision.
     """
     run = _Interpreter(net, weights)
@@ -66,7 +66,8 @@ class _Interpreter:
         return value
 
     def param(self, ref: ParamRef) -> Array:
-        return self.weights[ref.key][tuple(self.index(i) for i in ref.index)]
+        array: Array = self.weights[ref.key][tuple(self.index(i) for i in ref.index)]
+        return array
 
     def index(self, index: Index | int) -> int:
         return index if isinstance(index, int) else index.at(self.iteration[index.var])

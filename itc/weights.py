@@ -18,7 +18,7 @@ from itc.ir.op import Array
 
 
 def initial(net: Net, seed: int = 0) -> dict[str, Array]:
-    """Fresh float32 values of every parameter. Each depends on `seed` and its own key alone, so sharing or order change nothing."""
+    """Fresh float32 values of every parameter; each depends on `seed` and its own key alone."""
     return {
         param.key: _initial(param, np.random.default_rng([seed, zlib.crc32(param.key.encode())]))
         for param in net.params
@@ -42,7 +42,7 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`, checked against `net`. Raises CompileError naming every key and shape that differs (E0610-E0613)."""
+    """The checkpoint at `path`. Raises CompileError (E0610-E0613) naming every key and shape that differs from `net`."""
     try:
         found = load_file(path)
     except FileNotFoundError:

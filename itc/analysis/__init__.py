@@ -1,1 +1,1 @@
-"""What can be told of a net without running it; every analysis takes time by the size of the program, not its iterations."""
+"""What can be told of a net without running it, in time by the size of the program and not by its iterations."""

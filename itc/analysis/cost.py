@@ -4,8 +4,8 @@ Counted are convolutions and linear layers, batch 1, in the element size of the 
 
 - parameters: elements of all sets of all trained parameters, norms included;
 - MACs: multiply-accumulates of everything that runs up to and including an output;
-- graph size: over the unique nodes, bytes of (parameters + input map + output map). A node in a loop counts once, and once
-  for each set of its weights where they are not shared: then each set is a node of its own;
+- graph size: over the unique nodes, bytes of (parameters + input map + output map). A node in a loop counts once, and
+  once for each set of its weights where they are not shared: then each set is a node of its own;
 - latency: counted layers on the longest path from the input to the output;
 - state: bytes of the carries of the largest loop, the outer loops' with it;
 - peak activation memory: see `itc.analysis.liveness`.

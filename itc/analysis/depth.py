@@ -1,13 +1,14 @@
 """The longest path from the inputs to each output, through loops of any length.
 
-A body turns the depths of its carries into those of the next iteration by maxima of sums, which is a matrix product in the
-max-plus algebra; n iterations are a power of that matrix, so the time goes with the body's size and log n.
+A body turns the depths of its carries into those of the next iteration by maxima of sums, which is a matrix product in
+the max-plus algebra; n iterations are a power of that matrix, so the time goes with the body's size and log n.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,10 @@ class _Segment:
 
 
 class _Depth:
-    """Depths of values as forms: entry j is the distance from source j; sources are the inputs, or a loop's carries and what it reads."""
+    """Depths of values as forms: entry j is the distance from source j.
+
+    The sources are the inputs together; in a loop, its carries and what its body reads from outside.
+    """
 
     def __init__(self, cost: Cost, iteration: dict[str, int] | None = None) -> None:
         self.cost = cost
@@ -143,7 +147,7 @@ def _segments(loop: Loop) -> Iterator[_Segment]:
             member[run.start - 1 : run.stop - 1 : run.step] = 1
         taken = np.unique(taken * 2 + member, return_inverse=True)[1]
     starts = [0, *(np.flatnonzero(np.diff(taken)) + 1).tolist(), loop.count]
-    for first, end in zip(starts, starts[1:], strict=False):
+    for first, end in pairwise(starts):
         yield _Segment(first + 1, end)
 
 

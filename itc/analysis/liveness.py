@@ -1,7 +1,8 @@
 """How many bytes of values are alive at once, at most, when operations run one after the other and buffers are reused.
 
-Every result is its own buffer beside its operands; a buffer is free after its last reader. Carries stay for the whole loop,
-as does what a loop reads from outside. A series that only leaves the net is handed over at each exit and takes no memory.
+Every result is its own buffer beside its operands; a buffer is free after its last reader. Carries stay for the whole
+loop, as does what a loop reads from outside. A series that only leaves the net is handed over at each exit and takes no
+memory.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[st
     later = _later_reads(statements, last)
     peak = sum(alive.values())
     for statement, still_read in zip(statements, later, strict=True):
-        peak = max(peak, _inside(statement, alive, still_read, used))
+        peak = max(peak, _inside(statement, alive, still_read))
         alive |= {v.name: v.type.bytes for v in _results(statement) if v.name in used or v.name in last}
         peak = max(peak, sum(alive.values()))
         for name in [name for name in alive if name not in still_read]:
@@ -71,7 +72,7 @@ def _results(statement: Statement) -> tuple[Value, ...]:
     return () if isinstance(statement, Emit) else statement.results
 
 
-def _inside(statement: Statement, alive: dict[str, int], still_read: set[str], used: set[str]) -> int:
+def _inside(statement: Statement, alive: dict[str, int], still_read: set[str]) -> int:
     """Peak within a statement that holds others, what is alive around it included."""
     match statement:
         case Loop():

@@ -42,7 +42,7 @@ def distinct(index: Index | int, reach: Reach) -> int:
 def reached(
     statements: tuple[Statement, ...], reach: Reach | None = None, until: Mapping[str, int] | None = None
 ) -> Iterator[Reached]:
-    """Every operation that runs, in text order. `until` ends loops early: iterations after `until[var]` do not count."""
+    """Every operation that runs, in text order. `until` ends loops early: iterations after `until[var]` don't count."""
     reach, until = reach or {}, until or {}
     for statement in statements:
         match statement:

@@ -1,4 +1,4 @@
-"""The IR: a net is a list of statements over named values; loops stay loops, and sharing shows in how a parameter is read."""
+"""The IR: a net is statements over named values; loops stay loops, and sharing shows in how parameters are read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter under its checkpoint key. `sets` are leading axes, one for each loop in which it is not shared by all."""
+    """A parameter under its checkpoint key; `sets` are leading axes, one for each loop in which it is not shared."""
 
     key: str
     type: TensorType
@@ -64,7 +64,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Index:
-    """Which set of a parameter an iteration reads: the dense rank of its run of `every` iterations among those in `over`.
+    """Which set of a parameter an iteration reads: the dense rank of its run of `every` iterations in `over`.
 
     `over` are the iterations of loop `var` that reach the parameter, so sets that no iteration reaches do not exist.
     """
@@ -147,8 +147,8 @@ class When:
 class Emit:
     """Directly in a loop's body: what `body` yields in the iterations of `iterations`, collected into series.
 
-    The series are results of the loop. An `emit` of a spec is one with a head in its body; a `yield` of a spec is one over
-    all iterations with none.
+    The series are results of the loop. An `emit` of a spec is one with a head in its body; a `yield` of a spec is one
+    over all iterations with none.
     """
 
     var: str

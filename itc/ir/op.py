@@ -1,7 +1,8 @@
-"""What an operation is: its attributes are its fields, and its type rule, parameters, MACs and reference value stand beside them.
+"""What an operation is: its fields are its attributes; its type rule, parameters, MACs and value stand beside them.
 
-An operation is declared once, in `itc/ir/ops/`. Its dataclass is what the IR holds; its `layer` function is what the language
-calls: the signature (names, kinds, defaults) is the signature in a spec, and it returns the operation with the parameters it needs.
+An operation is declared once, in `itc/ir/ops/`. Its dataclass is what the IR holds; its `layer` function is what the
+language calls: the signature (names, kinds, defaults) is the signature in a spec, and it returns the operation with the
+parameters it needs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reads the IR text back into a net, equal to the one that was printed; wrong text gives diagnostics, never a traceback."""
+"""Reads the IR text back into a net equal to the one that was printed; wrong text gives diagnostics, no traceback."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, get_args, get_type_hints
@@ -116,7 +116,7 @@ class _Reader:
             raise self.error(dtype, f"`{dtype}` is no element type; there are {', '.join(DTYPE_BYTES)}")
         return TensorType(str(dtype), tuple(self.integer(n, 1) for n in _tokens(tree, "INT")))
 
-    def type(self, tree: Tree[Token]) -> Type:
+    def type_of(self, tree: Tree[Token]) -> Type:
         element = self.tensor(_subtree(tree, "tensor"))
         counts = _tokens(tree, "INT")
         return SeriesType(self.integer(counts[0], 1), element) if counts else element
@@ -178,7 +178,12 @@ class _Reader:
         return IterationSet.of(numbers)
 
     def statements(self, tree: Tree[Token]) -> tuple[Statement, ...]:
-        readers = {"apply": self.apply, "loop": self.loop, "when": self.when, "emit": self.emit}
+        readers: dict[str, Callable[[Tree[Token]], Statement]] = {
+            "apply": self.apply,
+            "loop": self.loop,
+            "when": self.when,
+            "emit": self.emit,
+        }
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.error(tree, f"nested deeper than {MAX_DEPTH}")
@@ -199,7 +204,7 @@ class _Reader:
 
     def results(self, tree: Tree[Token]) -> tuple[Value, ...]:
         names = [token for t in _subtrees(tree, "names") for token in _tokens(t, "VALUE")]
-        types = [self.type(t) for ts in _subtrees(tree, "types") for t in _subtrees(ts, "type")]
+        types = [self.type_of(t) for ts in _subtrees(tree, "types") for t in _subtrees(ts, "type")]
         if len(names) != len(types):
             raise self.error(tree, f"{len(names)} results with {len(types)} types")
         return tuple(self.define(name, type) for name, type in zip(names, types, strict=True))

@@ -77,10 +77,10 @@ class Conv(Op):
         seen = x[:, :, rows, columns]
         batch, channels = seen.shape[:2]
         if self.groups == channels == weight.shape[0]:
-            return seen * weight[:, 0, None, None]
+            return np.asarray(seen * weight[:, 0, None, None])
         grouped = seen.reshape(batch, self.groups, channels // self.groups, -1)
         weights = weight.reshape(self.groups, -1, weight.shape[1])
-        return np.matmul(weights, grouped).reshape(batch, weight.shape[0], *size)
+        return np.asarray(np.matmul(weights, grouped).reshape(batch, weight.shape[0], *size))
 
 
 @operation

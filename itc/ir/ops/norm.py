@@ -15,7 +15,7 @@ from itc.ir.types import TensorType
 class BatchNorm(Op):
     """`(x - mean) / sqrt(var + eps) * scale + shift` a channel; in training with the statistics of the batch.
 
-    Operands: x, scale, shift, mean, var. Training updates the statistics with `momentum`, as PyTorch's `batch_norm` does.
+    Operands: x, scale, shift, mean, var. Training updates the statistics with `momentum`, as PyTorch does.
     """
 
     name = "batch_norm"

@@ -12,10 +12,10 @@ from itc.ir.types import TensorType
 
 
 def nearest_source(size: int, target: int) -> Array:
-    """For each of `target` places the source place: floor(i * size / target) in float32, as PyTorch's `nearest` rounds it."""
+    """For each of `target` places the source place: floor(i * size / target), rounded in float32 as PyTorch does."""
     scale = np.float32(size) / np.float32(target)
     places = np.floor(np.arange(target, dtype=np.float32) * scale).astype(np.int64)
-    return np.minimum(places, size - 1)
+    return np.asarray(np.minimum(places, size - 1))
 
 
 def linear_source(size: int, target: int) -> tuple[Array, Array, Array]:
@@ -58,10 +58,10 @@ class Resize(Op):
     def _along(self, x: Array, axis: int, target: int) -> Array:
         size = x.shape[axis]
         if self.mode == "nearest":
-            return x.take(nearest_source(size, target), axis)
+            return np.asarray(x.take(nearest_source(size, target), axis))
         low, high, weight = linear_source(size, target)
         weight = weight.astype(x.dtype).reshape((-1, 1) if axis == -2 else (-1,))
-        return x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight
+        return np.asarray(x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight)
 
 
 @layer
