@@ -1,0 +1,67 @@
+"""Indentation as tokens: newlines in, newlines with _INDENT and _DEDENT out; inside brackets neither exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lark import Token
+from lark.indenter import PostLex
+
+MAX_NESTING = 50
+TAB = 8
+
+OPENING = {"LPAR": ")", "LSQB": "]"}
+CLOSING = frozenset({"RPAR", "RSQB"})
+
+
+class LayoutError(Exception):
+    """Indentation that fits no line above (`dedent`), or brackets or bodies nested deeper than the bound (`nesting`)."""
+
+    def __init__(self, kind: str, token: Token, levels: tuple[int, ...] = ()) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.token = token
+        self.levels = levels
+
+
+class Layout(PostLex):
+    """Keeps no state between texts, so that one parser serves them all."""
+
+    always_accept = ("_NEWLINE",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        levels, brackets = [0], 0
+        token: Token | None = None
+        for token in stream:  # noqa: B007  the last one is where the text ends
+            if token.type == "_NEWLINE":
+                if not brackets:
+                    yield from _newline(token, levels)
+                continue
+            brackets = max(0, brackets + (token.type in OPENING) - (token.type in CLOSING))
+            if brackets > MAX_NESTING:
+                raise LayoutError("nesting", token)
+            yield token
+        if token is not None:
+            yield from (Token.new_borrow_pos("_DEDENT", "", token) for _ in levels[1:])
+
+
+def _newline(token: Token, levels: list[int]) -> Iterator[Token]:
+    """A newline and the bodies that its next line opens or closes; `levels` are the indentations that are open."""
+    yield token
+    column = len(indentation(token).expandtabs(TAB))
+    if column > levels[-1]:
+        levels.append(column)
+        if len(levels) > MAX_NESTING:
+            raise LayoutError("nesting", token)
+        yield Token.new_borrow_pos("_INDENT", "", token)
+    while column < levels[-1]:
+        closed = tuple(levels)
+        levels.pop()
+        if column > levels[-1]:
+            raise LayoutError("dedent", token, closed)
+        yield Token.new_borrow_pos("_DEDENT", "", token)
+
+
+def indentation(newline: str) -> str:
+    """The white space at the start of the line that a newline token leads to."""
+    return newline.rsplit("\n", 1)[1]

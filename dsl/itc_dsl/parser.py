@@ -1,0 +1,148 @@
+"""Text in, syntax tree out; every mistake of the text is a diagnostic (E01xx), and the parsing itself is Lark's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from lark import Lark
+from lark.exceptions import UnexpectedInput
+
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label
+from itc.source import Source
+from itc_dsl import ast
+from itc_dsl.layout import Layout, LayoutError
+from itc_dsl.syntax import explain
+from itc_dsl.tree import TreeReader
+
+MAX_CHARACTERS = 2_000_000
+MAX_DEPTH = 100
+MAX_SYNTAX_ERRORS = 10
+
+CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd]|\r(?!\n)")
+INDENTATION = re.compile(r"^[ \t]+(?=[^ \t\r\n#])", re.MULTILINE)
+DEFINITION = re.compile(r"^(?:@|(?:from|block|data|iterative|output|network)\b)", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def lark() -> Lark:
+    """The parser, made once; it keeps no state between texts."""
+    return Lark.open(
+        "grammar.lark",
+        rel_to=__file__,
+        parser="lalr",
+        lexer="contextual",
+        postlex=Layout(),
+        propagate_positions=True,
+        maybe_placeholders=False,
+        start=["start", "setting"],
+    )
+
+
+def parse(source: Source) -> ast.Module:
+    """The syntax tree of a file. Raises CompileError with every diagnostic (E01xx) that can be told apart."""
+    _text_faults(source)
+    faults: list[Diagnostic] = []
+    module = _module(source, source.text, faults)
+    while faults and module is None and len(faults) < MAX_SYNTAX_ERRORS:
+        rest = _after(source.text, faults[-1])
+        if rest is None:
+            break
+        module = _module(source, rest, faults)
+    if faults or module is None:
+        raise CompileError(faults)
+    _too_deep(module)
+    if not module.definitions:
+        raise CompileError([_empty(source)])
+    return module
+
+
+def parse_override(source: Source) -> ast.Override:
+    """The tree of one setting, `name=value` or `block.annotation=value`, of literals only (E0112)."""
+    _text_faults(source)
+    try:
+        tree = lark().parse(source.text, start="setting")
+    except (UnexpectedInput, LayoutError) as error:
+        raise CompileError([explain(source, error, "E0112", "a setting is `name=value`")]) from None
+    reader = TreeReader(source)
+    override: ast.Override = reader.transform(tree)
+    if reader.faults:
+        raise CompileError(reader.faults)
+    return override
+
+
+def _module(source: Source, text: str, faults: list[Diagnostic]) -> ast.Module | None:
+    """The tree of a text, or none and one fault more."""
+    try:
+        tree = lark().parse(text + "\n", start="start")
+    except (UnexpectedInput, LayoutError) as error:
+        faults.append(explain(source, error))
+        return None
+    reader = TreeReader(source)
+    module: ast.Module = reader.transform(tree)
+    faults.extend(reader.faults)
+    return module
+
+
+def _after(text: str, fault: Diagnostic) -> str | None:
+    """The text with everything up to the next definition behind a fault made blank, so that offsets stay."""
+    assert fault.primary
+    following = DEFINITION.search(text, text.find("\n", fault.primary.span.start))
+    if following is None or text.find("\n", fault.primary.span.start) < 0:
+        return None
+    return re.sub(r"[^\n]", " ", text[: following.start()]) + text[following.start() :]
+
+
+def _text_faults(source: Source) -> None:
+    """Raises for texts that are no specs, before anything reads them."""
+    if len(source.text) > MAX_CHARACTERS:
+        message = f"the file has {len(source.text)} characters, at most {MAX_CHARACTERS} are read"
+        raise CompileError([Diagnostic("E0108", message, Label(source.span(0, 0)))])
+    control = CONTROL.search(source.text)
+    if control:
+        message = f"the file is not text: it holds the character U+{ord(control[0]):04X}"
+        raise CompileError([Diagnostic("E0105", message, Label(source.span(control.start(), control.end()), "here"))])
+    faults = list(_mixed_indentation(source))
+    if faults:
+        raise CompileError(faults[:MAX_SYNTAX_ERRORS])
+
+
+def _mixed_indentation(source: Source) -> Iterator[Diagnostic]:
+    """A fault for each line whose indentation holds another character than the first indented line's."""
+    first: str | None = None
+    for match in INDENTATION.finditer(source.text):
+        first = first or match[0][0]
+        if set(match[0]) == {first}:
+            continue
+        span = source.span(match.start(), match.end())
+        wanted, other = ("spaces", "tabs") if first == " " else ("tabs", "spaces")
+        edit = match[0].expandtabs(4) if first == " " else re.sub(" {1,4}", "\t", match[0])
+        yield Diagnostic(
+            "E0104",
+            "tabs and spaces are mixed",
+            Label(span, f"{other} here, {wanted} in the lines above"),
+            help=f"indent with {wanted} throughout",
+            edit=Edit(span, edit),
+        )
+
+
+def _too_deep(module: ast.Module) -> None:
+    """Raises where expressions and bodies nest deeper than the bound, without recursion of its own."""
+    stack: list[tuple[ast.Node, int]] = [(definition, 1) for definition in module.definitions]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH}"
+            help = "name a part of it in a line of its own"
+            raise CompileError([Diagnostic("E0107", message, Label(node.span, "this deep"), help=help)])
+        stack.extend((child, depth + 1) for child in ast.children(node))
+
+
+def _empty(source: Source) -> Diagnostic:
+    return Diagnostic(
+        "E0106",
+        "the file defines nothing",
+        Label(source.span(0, 0), "a network should stand here"),
+        help="a spec has at least one `network`, with an `input` and an `emit`",
+    )

@@ -1,0 +1,252 @@
+"""Explains what Lark could not read: its exceptions in, a diagnostic with the likely cause and its mending out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from lark import Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+from itc.diagnostics import Diagnostic, Edit, Label
+from itc.source import Source, Span
+from itc_dsl.layout import CLOSING, MAX_NESTING, OPENING, TAB, LayoutError, indentation
+
+RESERVED = frozenset(
+    "from import carry each return input yield halt emit if elif else for in or and not true false none".split()
+)
+TERMINALS = {
+    "NAME": "a name",
+    "INT": "a number",
+    "FLOAT": "a number",
+    "STRING": "a string",
+    "TRUE": "`true`",
+    "FALSE": "`false`",
+    "NONE": "`none`",
+    "_NEWLINE": "the end of the line",
+    "_INDENT": "an indented body",
+    "_DEDENT": "the end of the body",
+    "$END": "the end of the file",
+    "RPAR": "`)`",
+    "RSQB": "`]`",
+    "LPAR": "`(`",
+    "LSQB": "`[`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "EQUALS": "`=`",
+    "IN": "`in`",
+    "_IMPORT": "`import`",
+    "_ELSE": "`else`",
+    "DOT": "`.`",
+    "_EMIT": "`emit`",
+}
+MAX_EXPECTED = 5
+
+
+def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E0101", help: str = "") -> Diagnostic:
+    """The diagnostic of a parser's exception; `code` and `help` are those of a mistake that no rule knows better."""
+    match error:
+        case LayoutError(kind="nesting", token=token):
+            message = f"brackets or bodies are nested deeper than {MAX_NESTING}"
+            return Diagnostic("E0107", message, Label(_span(source, token), "this deep"))
+        case LayoutError():
+            return _bad_dedent(source, error)
+        case UnexpectedToken():
+            return _Unexpected(source, error).explain(code, help)
+        case UnexpectedCharacters():
+            return _bad_character(source, error, code)
+    raise AssertionError(f"the parser raised {error!r}")
+
+
+def _span(source: Source, token: Token) -> Span:
+    end = len(source.text)
+    return source.span(min(token.start_pos or 0, end), min(token.end_pos or 0, end))
+
+
+def _indentation_span(source: Source, newline: Token) -> Span:
+    """The white space of the line that a newline token, or an _INDENT made of it, leads to."""
+    end = min(newline.end_pos or 0, len(source.text))
+    return source.span(source.text.rfind("\n", 0, end) + 1, end)
+
+
+def _bad_dedent(source: Source, error: LayoutError) -> Diagnostic:
+    span = _indentation_span(source, error.token)
+    column = len(indentation(error.token).expandtabs(TAB))
+    nearest = min(error.levels, key=lambda level: abs(level - column))
+    levels = " or ".join(str(level) for level in error.levels)
+    return Diagnostic(
+        "E0103",
+        "the indentation fits no line above",
+        Label(span, f"indented by {column}, the bodies above by {levels}"),
+        help=f"indent the line by {nearest}",
+        edit=Edit(span, " " * nearest),
+    )
+
+
+def _bad_character(source: Source, error: UnexpectedCharacters, code: str) -> Diagnostic:
+    at = error.pos_in_stream or 0
+    char = source.text[at : at + 1]
+    label = Label(source.span(at, at + 1), "not expected")
+    if char in {'"', "'"}:
+        end = source.text.find("\n", at)
+        rest = source.span(at, end if end >= 0 else len(source.text))
+        return Diagnostic(code, "the string does not end in its line", Label(rest, f"no closing {char}"))
+    known = {
+        ";": "one statement a line, without `;`",
+        "\\": "a line goes on inside brackets, or in a line that starts with `|>`",
+        "{": "the language has no dictionaries; lists are written `[a, b]`",
+        "!": "the language writes `not`",
+        "&": "the language writes `and`",
+        "|": "the language writes `or`; a pipe is `|>`",
+    }
+    return Diagnostic(code, f"the character `{char}` has no meaning here", label, help=known.get(char, ""))
+
+
+class _Unexpected:
+    """One token that the grammar has no place for, with what the parser had read before it."""
+
+    def __init__(self, source: Source, error: UnexpectedToken) -> None:
+        self.source = source
+        self.token: Token = error.token
+        state: Any = error.state
+        self.stack: Sequence[Token | Tree[Token]] = list(state.value_stack)
+        #: What the parser would take here; what the exception itself lists depends on who raised it.
+        self.expected: Collection[str] = InteractiveParser(None, state, state.lexer).accepts()  # type: ignore[no-untyped-call]
+        self.span = _span(source, self.token)
+
+    def explain(self, code: str, help: str) -> Diagnostic:
+        return (
+            self.unclosed()
+            or self.indented()
+            or self.missing_body()
+            or self.missing_colon()
+            or self.loose_pipe()
+            or self.single_equals()
+            or self.reserved()
+            or self.anything(code, help)
+        )
+
+    @property
+    def before(self) -> Span:
+        """The end of what stands before the token."""
+        last = self.stack[-1] if self.stack else None
+        end = last.meta.end_pos if isinstance(last, Tree) else getattr(last, "end_pos", None)
+        end = min(end or 0, len(self.source.text))
+        return self.source.span(end, end)
+
+    @property
+    def opener(self) -> Token | None:
+        """The innermost bracket that is open."""
+        closed = 0
+        for token in reversed(self.stack):
+            kind = token.type if isinstance(token, Token) else ""
+            closed += (kind in CLOSING) - (kind in OPENING)
+            if closed < 0:
+                assert isinstance(token, Token)
+                return token
+        return None
+
+    def unclosed(self) -> Diagnostic | None:
+        """A line that starts no further right than the one with an open bracket: the bracket was forgotten."""
+        opener = self.opener
+        if opener is None or not (self.token.type == "$END" or self.starts_line_left_of(opener)):
+            return None
+        closer = OPENING[opener.type]
+        label = Label(_span(self.source, opener), "opened here")
+        found = () if self.token.type == "$END" else (Label(self.span, "still inside it"),)
+        message = f"this `{opener}` is not closed"
+        return Diagnostic("E0102", message, label, found, f"close it with `{closer}`", Edit(self.before, closer))
+
+    def starts_line_left_of(self, opener: Token) -> bool:
+        line, of_opener = (self.source.line(t.location.line) for t in (self.span, _span(self.source, opener)))
+        first = len(line) - len(line.lstrip()) == self.span.location.column - 1
+        return first and len(line) - len(line.lstrip()) <= len(of_opener) - len(of_opener.lstrip())
+
+    def indented(self) -> Diagnostic | None:
+        if self.token.type != "_INDENT":
+            return None
+        span = _indentation_span(self.source, self.token)
+        above = self.source.text[: span.start].rstrip().rsplit("\n", 1)[-1]
+        wanted = above[: len(above) - len(above.lstrip())]
+        return Diagnostic(
+            "E0103",
+            "this line is indented, but no line above opens a body",
+            Label(span, "indented further than the line above"),
+            help=f"indent it by {len(wanted)}, as the line above",
+            edit=Edit(span, wanted),
+        )
+
+    def missing_body(self) -> Diagnostic | None:
+        if set(self.expected) == {"_INDENT"}:
+            return Diagnostic(
+                "E0103",
+                "a body is missing",
+                Label(self.colon(), "the lines of its body follow, indented"),
+                help="indent the lines that belong to it",
+            )
+        if set(self.expected) == {"_NEWLINE"} and self.last_is("COLON"):
+            return Diagnostic(
+                "E0103",
+                "a body stands on lines of its own",
+                Label(self.span, "in the line of the `:`"),
+                help="start a new line after the `:` and indent it",
+            )
+        return None
+
+    def last_is(self, kind: str) -> bool:
+        return bool(self.stack) and isinstance(self.stack[-1], Token) and self.stack[-1].type == kind
+
+    def colon(self) -> Span:
+        colons = [t for t in self.stack if isinstance(t, Token) and t.type == "COLON"]
+        return _span(self.source, colons[-1]) if colons else self.span
+
+    def missing_colon(self) -> Diagnostic | None:
+        if self.token.type != "_NEWLINE" or "COLON" not in self.expected or self.opener:
+            return None
+        if any(kind in self.expected for kind in ("EQUALS", "COMMA")):
+            return None
+        help = "end the line with `:`"
+        return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=Edit(self.before, ":"))
+
+    def loose_pipe(self) -> Diagnostic | None:
+        if self.token.type != "_PIPE":
+            return None
+        return Diagnostic(
+            "E0110",
+            "`|>` does not mix with operators",
+            Label(self.span, "its left is a name, a call, an index or parentheses"),
+            help="put what flows into parentheses: `(a + b) |> f`, or `a + (b |> f)`",
+        )
+
+    def single_equals(self) -> Diagnostic | None:
+        if self.token.type != "EQUALS" or not ("EQUAL" in self.expected or set(self.expected) == {"COLON"}):
+            return None
+        edit = Edit(self.span, "==")
+        return Diagnostic(
+            "E0101", "`=` assigns, it does not compare", Label(self.span, "in an expression"), (), "compare with `==`", edit
+        )
+
+    def reserved(self) -> Diagnostic | None:
+        if self.token not in RESERVED or "NAME" not in self.expected:
+            return None
+        message = f"`{self.token}` is a word of the language"
+        return Diagnostic("E0101", message, Label(self.span, "a name is expected"), help="take another name")
+
+    def anything(self, code: str, help: str) -> Diagnostic:
+        found = TERMINALS.get(self.token.type, f"`{self.token}`") if not self.token.strip() else f"`{self.token}`"
+        if self.token.type == "_NEWLINE":
+            self.span = self.before
+        return Diagnostic(code, f"{found} does not fit here", Label(self.span, self.note()), help=help)
+
+    def note(self) -> str:
+        """What the parser would have taken, where that is short to say."""
+        expected = set(self.expected)
+        if expected >= {"NAME", "INT", "LPAR"}:
+            return "expected an expression"
+        if expected >= {"BLOCK", "NETWORK"}:
+            return "expected a block or a network"
+        names = sorted({TERMINALS.get(kind, "") for kind in expected})
+        if all(names) and len(names) <= MAX_EXPECTED:
+            return f"expected {' or '.join(names)}"
+        return "not expected here"
