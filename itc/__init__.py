@@ -1,1 +1,32 @@
-"""itc: a declarative compiler for iterative neural networks."""
+"""itc: a declarative compiler for iterative neural networks.
+
+The names of the facade are loaded when first used, so that `import itc.ir` needs neither the language nor a backend.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from itc.diagnostics import CompileError, Diagnostic
+    from itc.driver import Compiled, Network, load
+    from itc.version import VERSION as __version__
+
+_HOME = {
+    "CompileError": ("itc.diagnostics", "CompileError"),
+    "Compiled": ("itc.driver", "Compiled"),
+    "Diagnostic": ("itc.diagnostics", "Diagnostic"),
+    "Network": ("itc.driver", "Network"),
+    "__version__": ("itc.version", "VERSION"),
+    "load": ("itc.driver", "load"),
+}
+
+__all__ = ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'itc' has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    return getattr(import_module(module), attribute)

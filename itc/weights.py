@@ -42,7 +42,7 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`. Raises CompileError (E0610-E0613) naming every key and shape that differs from `net`."""
+    """The checkpoint at `path`; raises CompileError (E0610-E0613) naming each key and shape that differs from `net`."""
     try:
         found = load_file(path)
     except FileNotFoundError:

@@ -1,0 +1,33 @@
+"""`itc emit`: a standalone module from a spec."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from itc.cli import options
+from itc.cli.errors import reporting
+from itc.files import write_text
+
+
+class Target(StrEnum):
+    """What can be emitted."""
+
+    TORCH = "torch"
+
+
+def emit(
+    spec: options.Spec,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)],
+    to: Annotated[Target, typer.Option("--to", help="What to emit.")] = Target.TORCH,
+    set_: options.Set = None,
+    network: options.NetworkName = None,
+) -> None:
+    """Write a readable PyTorch module that does not import itc."""
+    with reporting():
+        text = options.network(spec, network, set_).emit(to.value)
+        write_text(output, text)
+    typer.echo(f"wrote {output} ({len(text.splitlines())} lines)")

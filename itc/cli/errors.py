@@ -1,0 +1,48 @@
+"""How the command line says what went wrong: diagnostics on standard error and exit status 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.text import Text
+
+from itc.diagnostics import CompileError, render
+
+
+@contextmanager
+def reporting(as_json: bool = False) -> Iterator[None]:
+    """Prints the diagnostics of a CompileError and leaves with status 1; a closed pipe leaves quietly."""
+    try:
+        yield
+    except CompileError as error:
+        if as_json:
+            print(json.dumps({"errors": [diagnostic.json() for diagnostic in error.diagnostics]}, indent=2))
+        else:
+            _print(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _print(error: CompileError) -> None:
+    """Renders the error with colours where standard error is a terminal; the text is the same without."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in render(error.diagnostics).split("\n"):
+        console.print(_coloured(line))
+    count = len(error.diagnostics)
+    console.print(Text(f"\n{count} error{'s' if count > 1 else ''}", "bold"))
+
+
+def _coloured(line: str) -> Text:
+    text = Text(line)
+    text.highlight_regex(r"^error\[E\d+\]", "bold red")
+    text.highlight_regex(r"^ *= help:", "bold cyan")
+    text.highlight_regex(r"^ *\d* \|", "blue")
+    text.highlight_regex(r"^ *(-->|:::)", "blue")
+    return text

@@ -1,0 +1,36 @@
+"""Arguments and options that several subcommands share, and what they load."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from itc.driver import Network, load, parse_settings
+
+Spec = Annotated[Path, typer.Argument(help="The spec, an .itn file.", metavar="SPEC", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter (f=29) or an annotation (refine.share=none)."),
+]
+NetworkName = Annotated[
+    str | None, typer.Option("--network", help="Which network of the file; the first unless given.", metavar="NAME")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; the keys are in docs/json.md.")]
+MachineName = Annotated[
+    str, typer.Option("--machine", "-m", help="A machine by name (see `itc machines`) or a machine file.")
+]
+
+
+def network(spec: Path, name: str | None, settings: list[str] | None) -> Network:
+    """The network that the shared arguments name."""
+    return load(spec, name, **parse_settings(settings or []))
+
+
+def print_json(value: Any) -> None:
+    """Writes `value` as JSON to standard output."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")

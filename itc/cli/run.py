@@ -1,0 +1,175 @@
+"""`itc run`: the main job, from a spec and a picture to costs, a program on a machine, agreement, and predicted maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+import typer
+from rich.console import Console, Group
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from itc.cli import options
+from itc.cli.cost import totals
+from itc.cli.errors import reporting
+from itc.cli.machine_report import fit_table, timing_table
+from itc.diagnostics import CompileError, fail
+from itc.driver import Compiled, Network, training_backend
+from itc.ir.op import Array
+from itc.pictures import read_picture, write_classes
+from itc.version import VERSION
+
+T = TypeVar("T")
+
+
+def run(
+    spec: options.Spec,
+    machine: options.MachineName = "gc200",
+    picture: Annotated[
+        Path | None, typer.Option("--input", "-i", help="A picture; without it the input is random, seed 0.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the predicted maps.")] = Path("out"),
+    set_: options.Set = None,
+    network: options.NetworkName = None,
+    as_json: options.Json = False,
+) -> None:
+    """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
+    with reporting(as_json):
+        job = Job(options.network(spec, network, set_), machine, picture, weights, out, as_json)
+        result = job.run()
+    if as_json:
+        options.print_json(result.json())
+        return
+    result.show()
+
+
+@dataclass
+class Job:
+    """What one `itc run` was asked for."""
+
+    network: Network
+    machine: str
+    picture: Path | None
+    weights: Path | None
+    out: Path
+    quiet: bool
+    progress: Progress = field(init=False)
+
+    def run(self) -> Result:
+        """Does the work, with a progress line on standard error."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, console=console, transient=True, disable=self.quiet) as self.progress:
+            inputs = self.inputs()
+            weights = self.network.weights(self.weights)
+            compiled = self.step(f"compiling for {self.machine}", lambda: self.network.compile(self.machine))
+            self.step("timing", lambda: compiled.report)
+            found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
+            against, expected = self.step("running the reference", lambda: self.reference(inputs, weights))
+            agreement = {label: difference(found[label], expected[label]) for label in found}
+            pictures = self.step("writing maps", lambda: self.maps(found))
+        return Result(self, compiled, against, agreement, pictures, top_classes(found))
+
+    def step(self, what: str, work: Callable[[], T]) -> T:
+        """Does `work` with its name on the progress line."""
+        task = self.progress.add_task(what, total=None)
+        result = work()
+        self.progress.remove_task(task)
+        return result
+
+    def inputs(self) -> dict[str, Array]:
+        """The picture as the network's input; without one, uniform random numbers."""
+        values = self.network.ir.inputs
+        if self.picture is None:
+            rng = np.random.default_rng(0)
+            return {v.name: rng.random((1, *v.tensor.shape), np.float32) for v in values}
+        if len(values) != 1:
+            names = ", ".join(value.name for value in values)
+            raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")
+        return {values[0].name: read_picture(self.picture, values[0].tensor)}
+
+    def reference(self, inputs: dict[str, Array], weights: dict[str, Array]) -> tuple[str, dict[str, Array]]:
+        """The outputs to compare with: torch's, or the interpreter's where torch is not installed."""
+        try:
+            torch = training_backend()
+        except CompileError:
+            return "the interpreter", self.network.interpret(inputs, weights)
+        return "torch", torch.forward(self.network.ir, inputs, weights)
+
+    def maps(self, found: dict[str, Array]) -> list[Path]:
+        """Writes a picture for each output that is a map."""
+        written = []
+        for label, array in found.items():
+            if array.ndim != 4:
+                continue
+            self.out.mkdir(parents=True, exist_ok=True)
+            path = self.out / f"{self.network.ir.name}-{label}.png"
+            write_classes(path, array[0], f"{self.network.ir.name}, {label}   {self.weights_text}")
+            written.append(path)
+        return written
+
+    @property
+    def weights_text(self) -> str:
+        return f"weights: {self.weights}" if self.weights else "weights: random, seed 0"
+
+    @property
+    def input_text(self) -> str:
+        return f"input: {self.picture}" if self.picture else "input: random, seed 0"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one `itc run` found; `agreement` is max |a - b| / max |b| of each output."""
+
+    job: Job
+    compiled: Compiled
+    against: str
+    agreement: dict[str, float]
+    pictures: list[Path]
+    top: dict[str, list[tuple[int, float]]]
+
+    def json(self) -> dict[str, Any]:
+        """The result as JSON-ready values; the keys are in docs/json.md."""
+        network = self.job.network
+        return {
+            "itc": VERSION,
+            "network": network.ir.name,
+            "weights": str(self.job.weights) if self.job.weights else "random, seed 0",
+            "input": str(self.job.picture) if self.job.picture else "random, seed 0",
+            "cost": network.cost().json(),
+            "machine": self.compiled.report.json(),
+            "agreement": {"against": self.against, "outputs": self.agreement},
+            "top": self.top,
+            "pictures": [str(path) for path in self.pictures],
+        }
+
+    def show(self) -> None:
+        """Prints tables and where the pictures are."""
+        network, report = self.job.network, self.compiled.report.json()
+        console = Console(highlight=False)
+        console.print(f"[bold]{network.ir.name}[/] on [bold]{report['machine']}[/]   {self.job.weights_text}   {self.job.input_text}\n")
+        console.print(Group(totals(network.cost(), network.published), fit_table(report), timing_table(report, self.agreement, self.against)))
+        for label, classes in self.top.items():
+            console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
+        if self.pictures:
+            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: " + ", ".join(path.name for path in self.pictures))
+
+
+def difference(found: Array, expected: Array) -> float:
+    """max |a - b| / max |b|."""
+    scale = float(np.abs(expected).max()) or 1.0
+    return float(np.abs(found - expected).max()) / scale
+
+
+def top_classes(found: dict[str, Array], count: int = 5) -> dict[str, list[tuple[int, float]]]:
+    """The highest scores of each output that is a vector."""
+    vectors = {label: array[0] for label, array in found.items() if array.ndim == 2}
+    return {
+        label: [(int(i), float(scores[i])) for i in np.argsort(-scores)[:count]] for label, scores in vectors.items()
+    }

@@ -1,0 +1,131 @@
+"""The whole pipeline on one screen: text -> AST -> IR -> costs, a program for a machine, a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import itc_dsl
+from itc import weights as checkpoints
+from itc.analysis.cost import Cost, cost
+from itc.backend import Backend, MachineBackend, TrainingBackend, backend
+from itc.diagnostics import fail
+from itc.interpreter import interpret
+from itc.ir.net import Net
+from itc.ir.op import Array
+from itc.ir.printer import print_net
+from itc.source import Source
+
+MAX_SPEC_BYTES = 4 * 2**20
+Arrays = Mapping[str, Array]
+
+
+def read_source(path: Path) -> Source:
+    """The spec at `path`. Raises CompileError where it cannot be read (E0601) or is no text (E0602)."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SPEC_BYTES + 1)
+    except OSError as error:
+        raise fail("E0601", f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MAX_SPEC_BYTES:
+        raise fail("E0602", f"{path} is longer than {MAX_SPEC_BYTES} bytes")
+    try:
+        return Source(str(path), data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        raise fail("E0602", f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """`["f=29", "refine.share=none"]` as the keyword arguments of `load`; later ones win."""
+    return dict(itc_dsl.parse_setting(text) for text in texts)
+
+
+def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec: the first of the file, or the one named `network`.
+
+    `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
+    CompileError with every diagnostic of the phase that failed.
+    """
+    source = read_source(Path(path))
+    loaded = itc_dsl.load(source, network=network, settings=settings, folder=Path(path).parent)
+    return Network(loaded.net, loaded.published)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network for one input size, and all that itc makes of it."""
+
+    ir: Net
+    published: dict[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The looped IR as text."""
+        return print_net(self.ir)
+
+    def cost(self) -> Cost:
+        """Parameters, MACs, graph size, latency, state and peak memory, by the paper's definitions."""
+        return cost(self.ir)
+
+    def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
+        """The checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key."""
+        return checkpoints.load(path, self.ir) if path else checkpoints.initial(self.ir, seed)
+
+    def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+        """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...]."""
+        return interpret(self.ir, inputs, weights)
+
+    def torch(self, form: str = "rolled") -> Any:
+        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
+        return training_backend().lower(self.ir, form)
+
+    def emit(self, to: str = "torch") -> str:
+        """The source of a module that does not import itc."""
+        return cast(TrainingBackend, backend(to)).emit(self.ir)
+
+    def compile(self, machine: Any = "gc200") -> Compiled:
+        """The program for a machine, given by name, by the path of its file, or loaded. Raises CompileError if it does not fit."""
+        tile = machine_backend()
+        target = tile.load_machine(machine) if isinstance(machine, str) else machine
+        return Compiled(self, target, tile.compile(self.ir, target))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network mapped onto a machine."""
+
+    network: Network
+    machine: Any
+    program: Any
+
+    @cached_property
+    def report(self) -> Any:
+        """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
+        return machine_backend().report(self.program)
+
+    def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+        """Outputs by label, computed by the simulated tiles from their own stores."""
+        return machine_backend().simulate(self.program, inputs, weights)
+
+
+def machine_backend(name: str = "tile") -> MachineBackend:
+    """The backend that maps nets onto machines."""
+    return cast(MachineBackend, backend(name))
+
+
+def training_backend(name: str = "torch") -> TrainingBackend:
+    """The backend that makes trainable modules."""
+    return cast(TrainingBackend, backend(name))
+
+
+def stage_text(path: Path, stage: str, network: str | None, settings: Iterable[str], **options: Any) -> str:
+    """One stage of the pipeline as text: `ast`, `ir`, or a backend's."""
+    if stage == "ast":
+        return itc_dsl.print_ast(itc_dsl.parse(read_source(path)))
+    net = load(path, network, **parse_settings(settings))
+    if stage == "ir":
+        return net.text()
+    shown: Backend = backend(stage)
+    return shown.text(net.ir, **options)

@@ -1,0 +1,10 @@
+"""The version of itc, from the installed distribution."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    VERSION = version("itc-compiler")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    VERSION = "0+source"
