@@ -1,0 +1,32 @@
+"""The one golden runner: `golden(path, text)` compares a text with a file, `--update-golden` writes the file instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Golden = Callable[[Path, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing with them")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compares a text with the golden file at a path; both end with one newline."""
+    update = bool(request.config.getoption("--update-golden"))
+    if update and os.environ.get("CI"):
+        pytest.fail("golden files are not rewritten in CI")
+
+    def compare(path: Path, text: str) -> None:
+        text = text.rstrip("\n") + "\n"
+        if update:
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"{path} is missing: run pytest --update-golden, and read what it writes"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
