@@ -38,7 +38,7 @@ class Tile(Section):
 
 
 class Matrix(Section):
-    """The unit for products of matrices: holds `inputs` x `outputs` weights and streams elements of the map past them."""
+    """The unit for products of matrices: holds `inputs` x `outputs` weights, streams the map past them."""
 
     rate: MacRate = Field(description="multiply-accumulates in a cycle at most", examples=["16 MAC/cycle"])
     inputs: Count = Field(description="input channels summed in one pass", examples=["8"])

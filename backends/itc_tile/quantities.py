@@ -1,4 +1,4 @@
-"""Numbers with a unit, as a machine file writes them (`624 KiB`, `1.325 GHz`): text in, a number in the base unit out."""
+"""Numbers with a unit, as a machine file writes them (`624 KiB`, `1.325 GHz`): text in, base unit out."""
 
 from __future__ import annotations
 
