@@ -1,0 +1,32 @@
+"""The module of a whole net: a torch.fx.GraphModule that gives all outputs at once, or one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor, fx
+
+from itc_torch.anytime import anytime
+from itc_torch.graphs import Scope
+from itc_torch.names import class_name
+from itc_torch.outputs import named
+
+
+class Network(fx.GraphModule):
+    """`forward(*inputs)` returns a dict from output label to tensor [batch, ...], in the order of `Net.labels`.
+
+    Inputs are tensors [batch, ...] by position or by name, of any size that the network allows.
+    """
+
+    def iterate(self, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
+        return anytime(self, *inputs, **named_inputs)
+
+
+def finish(scope: Scope, values: Sequence[Any]) -> Network:
+    """The module of a graph, with `values` (nodes, or tuples of them) as the net's outputs."""
+    labels = tuple(output.labels for output in scope.net.outputs)
+    outputs = scope.graph.create_node("call_function", named, (labels, tuple(values)), name="outputs")
+    scope.graph.output(outputs)
+    return Network(scope.modules, scope.graph, class_name(scope.net.name))

@@ -1,0 +1,51 @@
+"""Where a module's weights live: one tensor for each key of the IR, all sets in it, trained or a buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from itc import weights
+from itc.diagnostics import CompileError, Diagnostic
+from itc.ir import Net
+from itc.ir.op import Array
+
+
+def tensors(net: Net) -> dict[str, Tensor]:
+    """Every parameter with the values of `weights.initial`: an nn.Parameter if trained, else a tensor."""
+    values = weights.initial(net)
+    return {
+        param.key: nn.Parameter(torch.from_numpy(values[param.key]))
+        if param.trained
+        else torch.from_numpy(values[param.key])
+        for param in net.params
+    }
+
+
+def init(module: nn.Module, net: Net, seed: int = 0) -> None:
+    """Gives every parameter fresh values: those of `itc.weights.initial(net, seed)`."""
+    load_weights(module, weights.initial(net, seed))
+
+
+def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
+    """Copies arrays into the module. Raises CompileError naming every key or shape that is wrong (E0612, E0613)."""
+    state = module.state_dict()
+    faults = [
+        Diagnostic("E0612", f"the weights lack {key} {list(state[key].shape)}") for key in state if key not in values
+    ]
+    faults += [
+        Diagnostic("E0612", f"the weights have {key}, which the module does not") for key in values if key not in state
+    ]
+    faults += [
+        Diagnostic(
+            "E0613", f"the weights have {key} as {list(values[key].shape)}, the module as {list(state[key].shape)}"
+        )
+        for key in state
+        if key in values and values[key].shape != tuple(state[key].shape)
+    ]
+    if faults:
+        raise CompileError(faults)
+    module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in values.items()})

@@ -1,0 +1,23 @@
+"""Inference on arrays: the counterpart of `itc.interpreter.interpret`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from itc.ir.op import Array
+from itc_torch.names import identifier
+
+
+def run(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """An array [batch, ...] for each output label; `inputs` has one for each input. The module keeps its mode."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode():
+            outputs = module(**{identifier(name): torch.from_numpy(array) for name, array in inputs.items()})
+    finally:
+        module.train(training)
+    return {label: output.numpy(force=True) for label, output in outputs.items()}

@@ -1,0 +1,332 @@
+"""The statements of `forward`: loops stay loops, regions become conditions, outputs go into a dict as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import indexOf
+
+from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
+from itc_torch.expressions import Call, Expr, Name, Ref
+from itc_torch.lowerings import lower_op
+from itc_torch.names import identifier
+from itc_torch.sets import one_set, set_number
+from itc_torch.source.conditions import condition, members
+from itc_torch.source.expressions import code, label_text, quoted
+from itc_torch.source.layout import INDENT, Bracket, Code, lines
+from itc_torch.source.variables import CONSTANTS, Frame, Variables, body_uses
+
+CHAIN = "x"
+Assignments = list[tuple[str, str]]
+
+
+class Forward:
+    """Writes the body of `forward`. `constants` are the tuples of iterations that it names, by their value."""
+
+    def __init__(self, net: Net, attribute: Callable[[str], str]) -> None:
+        self.net = net
+        self.attribute = attribute
+        self.constants: dict[tuple[int, ...], str] = {}
+        self.out: list[str] = []
+        self.indent = 2
+        self.variables = Variables()
+        self.arguments = [self.define(value, identifier(value.name)) for value in net.inputs]
+        self.chain = self.variables.fresh(CHAIN)
+        self.wanted: dict[str, str] = {}
+        self.iteration: dict[str, str] = {}
+        self.reach: dict[str, IterationSet] = {}
+        self.read: set[str] = set()
+        self.series: dict[int, tuple[Value, ...]] = {}
+        self.handed_out = _handed_out(net)
+
+    def run(self) -> list[str]:
+        """The lines of the whole body."""
+        finals = [output for output in self.net.outputs if output.value.name not in self.handed_out]
+        with self.variables.body(self.net.body, [output.value.name for output in finals]) as frame:
+            if self.handed_out:
+                self.write("outputs: dict[str, Tensor] = {}")
+            self.statements(self.net.body, frame)
+            self.finish(finals)
+        return self.out
+
+    # Lines
+
+    def write(self, value: Code, before: str = "", after: str = "") -> None:
+        self.out += lines(value, self.indent, before, after)
+
+    @contextmanager
+    def block(self, deeper: bool = True) -> Iterator[list[str]]:
+        """Lines written inside are held back, for the head that they turn out to need."""
+        outside, self.out = self.out, []
+        self.indent += deeper
+        yield self.out
+        self.indent -= deeper
+        self.out = outside
+
+    def assign(self, pairs: Assignments) -> None:
+        """Assigns variables at the same time: one a line, in an order in which none is read after it was put over."""
+        left = [(target, source) for target, source in pairs if target != source]
+        while left:
+            ready = next((pair for pair in left if all(pair[0] != other[1] for other in left if other != pair)), None)
+            if ready is None:
+                targets, sources = zip(*left, strict=True)
+                self.write(f"{', '.join(targets)} = {', '.join(sources)}")
+                return
+            self.write(f"{ready[0]} = {ready[1]}")
+            left.remove(ready)
+
+    # Variables
+
+    def define(self, value: Value, hint: str) -> str:
+        return self.variables.bind(value.name, self.variables.fresh(hint))
+
+    def place(self, value: Value, hint: str, chained: bool = False) -> str:
+        """A variable for a new value: the one that it goes to in the end, the chain's, or its own."""
+        wanted = [self.wanted[value.name]] if value.name in self.wanted else []
+        for variable in [*wanted, *([self.chain] if chained else [])]:
+            if self.variables.free(variable):
+                return self.variables.bind(value.name, variable)
+        return self.define(value, hint)
+
+    def constant(self, numbers: tuple[int, ...]) -> str:
+        """The name of a long tuple of iterations."""
+        name = CONSTANTS if not self.constants else f"{CONSTANTS}_{len(self.constants) + 1}"
+        return self.constants.setdefault(numbers, name)
+
+    def loop_variable(self, var: str) -> str:
+        self.read.add(var)
+        return self.iteration[var]
+
+    # Operations
+
+    def statements(self, statements: Sequence[Statement], frame: Frame) -> None:
+        self.want_carries(statements, frame)
+        for frame.at, statement in enumerate(statements):
+            match statement:
+                case Apply():
+                    self.apply(statement, frame, statements)
+                case Loop():
+                    self.loop(statement)
+                case When():
+                    self.when(statement)
+                case Emit():
+                    self.emit(statement)
+        frame.at = len(statements)
+
+    def want_carries(self, statements: Sequence[Statement], frame: Frame) -> None:
+        """What only starts a carry is made in the carry's variable."""
+        for at, statement in enumerate(statements):
+            if isinstance(statement, Loop):
+                for carry in statement.carries:
+                    name = carry.init.name
+                    alone = frame.last[name] == at and name not in body_uses(statement.body)
+                    if alone and not self.variables.knows(name) and name not in self.wanted:
+                        self.wanted[name] = self.variables.fresh(_hint(carry.inner, "state"))
+
+    def apply(self, apply: Apply, frame: Frame, statements: Sequence[Statement]) -> None:
+        expression = code(lower_op(apply.op, tuple(map(self.operand, apply.operands))))
+        following = statements[frame.at + 1] if frame.at + 1 < len(statements) else None
+        at_once = frame.last.get(apply.result.name) == frame.at + 1
+        chained = at_once and (isinstance(following, Apply) or (following is None and frame.hands_out))
+        variable = self.place(apply.result, _hint(apply.result, _layer(apply)), chained)
+        if str(expression) != variable:
+            self.write(expression, f"{variable} = ")
+
+    def operand(self, operand: Operand) -> Ref:
+        if isinstance(operand, Value):
+            return Ref(self.variables.of(operand.name), operand.tensor)
+        type = self.net.ref_type(operand)
+        whole = Ref(self.attribute(operand.key), type)
+        return Ref(code(one_set(whole, tuple(map(self.set_number, operand.index)))), type)
+
+    def set_number(self, index: Index | int) -> Expr:
+        if isinstance(index, int):
+            return index
+        number = set_number(index, Name(self.iteration[index.var]))
+        if number != 0:
+            self.read.add(index.var)
+        if isinstance(number, Call) and number.function is indexOf:
+            return Call(indexOf, (Name(members(number.args[0], self.constant)), number.args[1]))
+        return number
+
+    # Regions
+
+    def when(self, when: When) -> None:
+        variables = self.result_variables(when)
+        reached = self.reach[when.var]
+        rest = reached.difference(when.iterations)
+        chosen = self.branch(when, when.body, when.iterations, variables, deeper=bool(rest.runs))
+        other = self.branch(when, when.otherwise, rest, variables) if rest.runs else []
+        if not chosen:
+            chosen, other, rest = other, chosen, when.iterations
+        self.region(when.var, reached.difference(rest), chosen, other)
+        for result, variable in zip(when.results, variables, strict=True):
+            self.variables.bind(result.name, variable)
+
+    def region(self, var: str, chosen: IterationSet, body: list[str], otherwise: Sequence[str] = ()) -> None:
+        """Lines that run in the iterations of `chosen`, and others that run in the rest."""
+        if not body:
+            return
+        text = condition(self.iteration[var], chosen, self.reach[var], self.constant)
+        if body == otherwise:
+            text, body, otherwise = "", [line.removeprefix(INDENT) for line in body], []
+        if text:
+            self.read.add(var)
+            self.write(f"if {text}:")
+        self.out += body
+        if otherwise:
+            self.write("else:")
+            self.out += otherwise
+
+    def result_variables(self, when: When) -> list[str]:
+        """For each result a variable that is free behind the region: best one that a branch hands through as it is."""
+        taken: list[str] = []
+        for result, *yields in zip(when.results, when.otherwise.yields, when.body.yields, strict=True):
+            through = [self.variables.of(value.name) for value in yields if self.variables.knows(value.name)]
+            candidates = [*([self.wanted[result.name]] if result.name in self.wanted else []), *through]
+            free = (name for name in candidates if name not in (*taken, *self.arguments) and self.variables.free(name))
+            hint = next((_hint(value, "") for value in (result, *yields) if _hint(value, "")), "merged")
+            taken.append(next(free, None) or self.variables.fresh(hint))
+        return taken
+
+    def branch(
+        self, when: When, body: Body, iterations: IterationSet, variables: list[str], deeper: bool = True
+    ) -> list[str]:
+        """The lines of one side of a region; they leave what it yields in `variables`."""
+        self.wanted |= {value.name: variable for value, variable in zip(body.yields, variables, strict=True)}
+        values = [value.name for value in body.yields]
+        scope = self.variables.body(body.statements, values)
+        with self.inside(when.var, iterations), self.block(deeper) as out, scope as frame:
+            self.statements(body.statements, frame)
+            self.assign([(v, self.variables.of(y)) for v, y in zip(variables, values, strict=True)])
+        return out
+
+    @contextmanager
+    def inside(self, var: str, iterations: IterationSet) -> Iterator[None]:
+        reached = self.reach[var]
+        self.reach[var] = iterations
+        yield
+        self.reach[var] = reached
+
+    def emit(self, emit: Emit) -> None:
+        always = emit.iterations == self.reach[emit.var]
+        scope = self.variables.body(emit.body.statements, [value.name for value in emit.body.yields])
+        with self.inside(emit.var, emit.iterations), self.block(deeper=not always) as out, scope as frame:
+            frame.hands_out = True
+            self.statements(emit.body.statements, frame)
+            for value, series in zip(emit.body.yields, self.series[id(emit)], strict=True):
+                self.collect(emit.var, self.variables.of(value.name), series)
+        self.region(emit.var, emit.iterations, out)
+
+    def collect(self, var: str, variable: str, series: Value) -> None:
+        """Hands an element of a series out, and keeps it if something reads the series later."""
+        for output in self.handed_out.get(series.name, ()):
+            self.write(f"outputs[{label_text(output.name, self.loop_variable(var))}] = {variable}")
+        if self.variables.knows(series.name):
+            self.write(f"{self.variables.of(series.name)}.append({variable})")
+
+    # Loops
+
+    def loop(self, loop: Loop) -> None:
+        for emit, results in loop.collected:
+            self.series[id(emit)] = results
+            self.lists(results)
+        carried = self.start_carries(loop)
+        self.iteration[loop.var] = self.variables.fresh(identifier(loop.var))
+        self.reach[loop.var] = loop.iterations
+        body = self.loop_body(loop, carried)
+        var = self.iteration[loop.var] if loop.var in self.read else "_"
+        self.write(f"for {var} in range({f'1, {loop.count + 1}' if var != '_' else loop.count}):")
+        self.out += body or [INDENT * (self.indent + 1) + "pass"]
+        for result, variable in zip(loop.carry_results, carried, strict=True):
+            self.variables.bind(result.name, variable)
+
+    def lists(self, results: tuple[Value, ...]) -> None:
+        """An empty list for each series that something reads behind the loop."""
+        for series in results:
+            if self.variables.live(series.name):
+                self.write(f"{self.define(series, _hint(series, 'series'))}: list[Tensor] = []")
+
+    def start_carries(self, loop: Loop) -> list[str]:
+        """The variables of the carries, with what they start as in them."""
+        inside = body_uses(loop.body)
+        taken: list[str] = []
+        for carry, result in zip(loop.carries, loop.carry_results, strict=True):
+            hint = _hint(carry.inner, "state")
+            own = self.variables.of(carry.init.name)
+            candidates = [self.wanted.get(result.name, ""), own if own.startswith(hint) else ""]
+            free = (name for name in candidates if name and name not in taken and self.variables.free(name, inside))
+            taken.append(next(free, None) or self.variables.fresh(hint))
+        self.assign([(v, self.variables.of(c.init.name)) for v, c in zip(taken, loop.carries, strict=True)])
+        return taken
+
+    def loop_body(self, loop: Loop, carried: list[str]) -> list[str]:
+        for carry, variable in zip(loop.carries, carried, strict=True):
+            self.variables.bind(carry.inner.name, variable)
+        inner = {carry.inner.name for carry in loop.carries}
+        yields = [value.name for value in loop.body.yields]
+        self.wanted |= dict(zip(yields, carried, strict=True))
+        again = body_uses(loop.body) - inner
+        with self.block() as out, self.variables.body(loop.body.statements, yields, again) as frame:
+            for each in loop.each:
+                series, at = self.variables.of(each.series.name), self.loop_variable(loop.var)
+                self.write(f"{self.define(each.inner, _hint(each.inner, 'element'))} = {series}[{at} - 1]")
+            self.statements(loop.body.statements, frame)
+            self.assign([(v, self.variables.of(y)) for v, y in zip(carried, yields, strict=True)])
+        return out
+
+    # Outputs
+
+    def finish(self, finals: list[Output]) -> None:
+        """Hands out what is known at the end, in the order of the net's labels."""
+        variables = [(output, self.variables.of(output.value.name)) for output in finals]
+        if not self.handed_out and all(output.at is None for output in finals):
+            items = tuple(f"{quoted(output.name)}: {variable}" for output, variable in variables)
+            self.write(Bracket("{", items, "}"), "return ")
+            return
+        if not self.handed_out:
+            self.write("outputs: dict[str, Tensor] = {}")
+        for output, variable in variables:
+            for position, label in enumerate(output.labels):
+                element = variable if output.at is None else f"{variable}[{position}]"
+                self.write(f"outputs[{quoted(label)}] = {element}")
+        ordered = run_order(self.net) == self.net.labels
+        self.write("outputs" if ordered else "{label: outputs[label] for label in LABELS}", "return ")
+
+
+def _handed_out(net: Net) -> dict[str, list[Output]]:
+    """Outputs whose series a loop of the net collects itself: they leave while it runs."""
+    collected = {v.name for s in net.body if isinstance(s, Loop) for v in s.results[len(s.carries) :]}
+    out: dict[str, list[Output]] = {}
+    for output in net.outputs:
+        if output.value.name in collected:
+            out.setdefault(output.value.name, []).append(output)
+    return out
+
+
+def run_order(net: Net) -> tuple[str, ...]:
+    """The labels in the order in which `forward` comes to them."""
+    outputs = _handed_out(net)
+    loops = [
+        (order, t, position, label)
+        for order, loop in enumerate(net.body)
+        if isinstance(loop, Loop)
+        for position, value in enumerate(loop.results)
+        for output in outputs.get(value.name, ())
+        for t, label in zip(output.at or (), output.labels, strict=True)
+    ]
+    finals = (label for output in net.outputs if output.value.name not in outputs for label in output.labels)
+    return (*(label for *_, label in sorted(loops)), *finals)
+
+
+def _hint(value: Value, fallback: str) -> str:
+    """The user's name for a value."""
+    return fallback if value.name.isdigit() else identifier(value.name)
+
+
+def _layer(apply: Apply) -> str:
+    """A name after what an operation is: its layer's in the checkpoint, or its own."""
+    if not apply.refs:
+        return identifier(apply.op.name)
+    named = [part for part in apply.refs[0].key.split(".")[:-1] if not part.isdigit()]
+    return identifier(named[-1].rstrip("0123456789").rstrip("_") or apply.op.name) if named else apply.op.name

@@ -1,0 +1,123 @@
+"""The parameters of a net as the tree of modules that their keys spell, and as the attributes that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from keyword import iskeyword
+
+from itc.ir import Net, Param
+from itc_torch.source.expressions import constant, prefixed, quoted
+from itc_torch.source.layout import Bracket, Code, lines
+
+Tree = Mapping[str, "Tree | Param"]
+
+DEFINITIONS = {
+    "kaiming": '''\
+def kaiming(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
+    """Normal weights of variance 2 / fan-in; `sets` are leading axes."""
+    std = math.sqrt(2 / (math.prod(shape[1:]) or 1))
+    return nn.Parameter(torch.randn(*sets, *shape) * std)''',
+    "uniform": '''\
+def uniform(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
+    """Weights in +-1 / sqrt(fan-in); `sets` are leading axes."""
+    bound = 1 / math.sqrt(math.prod(shape[1:]) or 1)
+    return nn.Parameter(torch.empty(*sets, *shape).uniform_(-bound, bound))''',
+}
+
+GROUP = '''\
+class Group(nn.Module):
+    """Named parts: modules, parameters, and tensors that are not trained."""
+
+    def __init__(self, /, **parts: nn.Module | Tensor) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            if isinstance(part, Tensor) and not isinstance(part, nn.Parameter):
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)'''
+
+
+def tree(net: Net) -> Tree:
+    """Parameters by the segments of their keys."""
+    root: dict[str, Tree | Param] = {}
+    for param in net.params:
+        *path, last = param.key.split(".")
+        at = root
+        for segment in path:
+            at = at.setdefault(segment, {})  # type: ignore[assignment]
+        at[last] = param
+    return root
+
+
+def declarations(net: Net, indent: int) -> Iterator[str]:
+    """The lines of `__init__` that make all parameters."""
+    for name, part in tree(net).items():
+        if isinstance(part, Param) and not part.trained:
+            yield from lines(Bracket("self.register_buffer(", (quoted(name), _tensor(part))), indent)
+        elif _plain(name):
+            yield from lines(_part(part), indent, f"self.{name} = ")
+        else:
+            yield from lines(Bracket("setattr(", ("self", quoted(name), _part(part))), indent)
+
+
+def _part(part: Tree | Param) -> Code:
+    if isinstance(part, Param):
+        return _made(part) if part.trained else _tensor(part)
+    if _is_list(part):
+        return Bracket("nn.ModuleList([", tuple(map(_part, part.values())), "])")
+    plain = tuple(prefixed(f"{name}=", _part(value)) for name, value in part.items() if _plain(name))
+    odd = tuple(prefixed(f"{quoted(name)}: ", _part(value)) for name, value in part.items() if not _plain(name))
+    return Bracket("Group(", (*plain, Bracket("**{", odd, "}")) if odd else plain)
+
+
+def _plain(name: str) -> bool:
+    """Whether a name can stand behind a dot."""
+    return name.isidentifier() and not iskeyword(name)
+
+
+def _is_list(part: Tree) -> bool:
+    """Whether the keys count from 0 and all hold modules, as in a list of layers."""
+    counted = all(name == str(number) for name, number in zip(part, count(), strict=False))
+    return counted and not any(isinstance(value, Param) for value in part.values())
+
+
+def _made(param: Param) -> Code:
+    """A trained parameter with fresh values."""
+    if param.init in DEFINITIONS:
+        sets = (f"sets={param.sets}",) if param.sets else ()
+        return Bracket(f"{param.init}(", (*map(str, param.type.shape), *sets))
+    return Bracket("nn.Parameter(", (_tensor(param),))
+
+
+def _tensor(param: Param) -> Code:
+    """A tensor of one number."""
+    sizes = tuple(map(str, param.shape))
+    if param.init in ("zeros", "ones"):
+        return Bracket(f"torch.{param.init}(", sizes)
+    return Bracket("torch.full(", (Bracket("(", sizes, ",)" if len(sizes) == 1 else ")"), constant(float(param.init))))
+
+
+def definitions(net: Net) -> list[str]:
+    """The functions and classes that the declarations call."""
+    used = [text for name, text in DEFINITIONS.items() if any(p.init == name for p in net.params)]
+    nested = any("." in param.key for param in net.params)
+    return used + ([GROUP] if nested else [])
+
+
+def attribute(net: Net, key: str) -> str:
+    """The expression that reads the parameter of a key."""
+    text, at = "self", tree(net)
+    for segment in key.split("."):
+        if text != "self" and _is_list(at):
+            text += f"[{segment}]"
+        elif _plain(segment):
+            text += f".{segment}"
+        else:
+            text = f"getattr({text}, {quoted(segment)})"
+        inner = at[segment]
+        at = {} if isinstance(inner, Param) else inner
+    return text

@@ -1,0 +1,87 @@
+"""From a net to one flat torch.fx graph: every iteration written out, each parameter one tensor for all its readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from itc.ir import Apply, Body, Emit, Index, Loop, Net, Statement, When
+from itc_torch.graphs import Scope
+from itc_torch.lowerings import lower_op
+from itc_torch.network import Network, finish
+from itc_torch.parameters import tensors
+from itc_torch.rolled import node_label
+
+
+def unrolled(net: Net) -> Network:
+    """The module of `net` as a flat graph, which grows with the iterations."""
+    scope = Scope(net)
+    for value in net.inputs:
+        scope.argument(value.name)
+    scope.parameters(tensors(net))
+    _Unrolled(scope).statements(net.body)
+    return finish(scope, [scope.node(output.value.name) for output in net.outputs])
+
+
+class _Unrolled:
+    """Runs the net on nodes: a value is a node, a series a tuple of nodes."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.iteration: dict[str, int] = {}
+        self.series: dict[str, list[Any]] = {}
+
+    def statements(self, statements: tuple[Statement, ...]) -> None:
+        for statement in statements:
+            match statement:
+                case Apply():
+                    self.apply(statement)
+                case Loop():
+                    self.loop(statement)
+                case When(var=var, iterations=iterations):
+                    chosen = statement.body if self.iteration[var] in iterations else statement.otherwise
+                    self.define([r.name for r in statement.results], self.body(chosen))
+                case Emit():
+                    raise AssertionError("the loop around takes it")
+
+    def apply(self, apply: Apply) -> None:
+        operands = tuple(self.scope.ref(o, self.set_number) for o in apply.operands)
+        at = "".join(f"_{var}{t}" for var, t in self.iteration.items())
+        label = node_label(apply.result, apply.op.name) + at
+        self.scope.nodes[apply.result.name] = self.scope.realise(lower_op(apply.op, operands), label)
+
+    def set_number(self, index: Index | int) -> int:
+        return index if isinstance(index, int) else index.at(self.iteration[index.var])
+
+    def define(self, names: list[str], values: list[Any]) -> None:
+        self.scope.nodes |= zip(names, values, strict=True)
+
+    def body(self, body: Body) -> list[Any]:
+        self.statements(body.statements)
+        return [self.scope.node(value.name) for value in body.yields]
+
+    def loop(self, loop: Loop) -> None:
+        carried = [self.scope.node(c.init.name) for c in loop.carries]
+        walked = [self.scope.node(e.series.name) for e in loop.each]
+        series: list[list[Any]] = [[] for _ in loop.results[len(carried) :]]
+        for t in range(1, loop.count + 1):
+            self.iteration[loop.var] = t
+            self.scope.forget_sets()
+            self.define([c.inner.name for c in loop.carries], carried)
+            self.define([e.inner.name for e in loop.each], [elements[t - 1] for elements in walked])
+            carried = self.loop_body(loop, t, series)
+        del self.iteration[loop.var]
+        self.scope.forget_sets()
+        self.define([r.name for r in loop.results], [*carried, *map(tuple, series)])
+
+    def loop_body(self, loop: Loop, t: int, series: list[list[Any]]) -> list[Any]:
+        """One iteration: its next carries; what its emits yield goes to `series`, emit by emit."""
+        position = 0
+        for statement in loop.body.statements:
+            if not isinstance(statement, Emit):
+                self.statements((statement,))
+                continue
+            if t in statement.iterations:
+                for offset, value in enumerate(self.body(statement.body)):
+                    series[position + offset].append(value)
+            position += len(statement.body.yields)
+        return [self.scope.node(value.name) for value in loop.body.yields]
