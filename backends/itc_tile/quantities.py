@@ -40,7 +40,8 @@ class Kind:
             raise self.fault(f"expected {self.what}", self.example())
         number, unit = match["number"], (match["unit"] or "").strip()
         if len(number) > MOST_DIGITS:
-            raise self.fault(f"a number of {len(number)} digits is not {self.bounds()}", "", "range")
+            near = self.least if number.startswith("-") else self.most
+            raise self.fault(f"a number of {len(number)} digits is not {self.bounds()}", self.text(near), "range")
         if unit not in self.units:
             raise self.wrong_unit(number, unit)
         return self.checked(Fraction(number) * self.units[unit], given.strip())
@@ -111,7 +112,8 @@ def _switch(given: Any) -> bool:
     if isinstance(given, bool):
         return given
     if given not in ("yes", "no"):
-        raise fault("quantity", "expected `yes` or `no`", "yes")
+        meant = {"true": "yes", "on": "yes", "false": "no", "off": "no"}.get(str(given).lower(), "")
+        raise fault("quantity", "expected `yes` or `no`", meant)
     return bool(given == "yes")
 
 
