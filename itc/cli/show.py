@@ -37,5 +37,6 @@ def show(
     network: options.NetworkName = None,
 ) -> None:
     """Print one stage of the pipeline: the syntax tree, the looped IR, the tile program, or the torch.fx module."""
+    choices = {Stage.TORCH: {"form": form.value}, Stage.TILE: {"machine": machine}}
     with reporting():
-        typer.echo(stage_text(spec, stage.value, network, set_ or [], machine=machine, form=form.value), nl=False)
+        typer.echo(stage_text(spec, stage.value, network, set_ or [], **choices.get(stage, {})), nl=False)
