@@ -1,0 +1,128 @@
+"""Kernels: operations of the IR that stand for several others, run where one result is kept and nothing between is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from itc.ir.net import Apply, Value
+from itc.ir.op import Array, Op, RuleError
+from itc.ir.ops.resize import Resize
+from itc.ir.ops.shape import Concat, Fill
+from itc.ir.types import TensorType
+
+NUMPY_TYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "i8": "int8", "bool": "bool"}
+
+
+@dataclass(frozen=True)
+class Kernel(Op):
+    """`body` over formal values: operands are those of `inputs`, then those of `params`; the one result is `result`.
+
+    The tensors of a body are named `x0, x1, ...` (inputs), `p0, p1, ...` (one set of each parameter) and `v0, v1, ...`.
+    A value of which only the shape is read (`s0, ...`) is no input: its type says all. A kernel that reads no element at
+    all (a fill) has one input of which only the batch is read. A kernel without a body is a copy: its result is its
+    input.
+    """
+
+    name = "kernel"
+    label: str
+    body: tuple[Apply, ...]
+    inputs: tuple[Value, ...]
+    params: tuple[Value, ...]
+    result: Value
+
+    @cached_property
+    def anchor(self) -> Apply | None:
+        """The operation that the others are around, a convolution or a pool, say; none where all is copying and pointwise."""
+        return next((apply for apply in self.body if not is_soft(apply.op)), None)
+
+    @cached_property
+    def tail(self) -> tuple[Apply, ...]:
+        """A resize behind the anchor and what follows it: the end of a network output's head."""
+        after = False
+        for position, apply in enumerate(self.body):
+            if after and isinstance(apply.op, Resize) and self._depends(apply):
+                return self.body[position:]
+            after = after or apply is self.anchor
+        return ()
+
+    def _depends(self, apply: Apply) -> bool:
+        """Whether an operation behind the anchor is computed from the anchor's result."""
+        assert self.anchor is not None
+        reached = {self.anchor.result.name}
+        for other in self.body:
+            if reached & {value.name for value in data_values(other)}:
+                reached.add(other.result.name)
+        return apply.result.name in reached
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """Names of the formal values of which elements are read."""
+        return frozenset(value.name for apply in self.body for value in data_values(apply)) | {self.result.name}
+
+    @property
+    def shape_only(self) -> frozenset[int]:  # type: ignore[override]
+        return frozenset(i for i, value in enumerate(self.inputs) if value.name not in self.read)
+
+    @property
+    def counted(self) -> bool:  # type: ignore[override]
+        return any(apply.op.counted for apply in self.body)
+
+    @property
+    def pointwise(self) -> bool:  # type: ignore[override]
+        return all(apply.op.pointwise for apply in self.body)
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        formals = self.inputs + self.params
+        for position, (type, formal) in enumerate(zip(operands, formals, strict=True)):
+            if type != formal.type:
+                raise RuleError(f"kernel `{self.label}` takes {formal.type}, not {type}", position)
+        return (self.result.tensor,)
+
+    def macs(self, *operands: TensorType) -> int:  # noqa: ARG002  the formals have these types
+        return sum(apply.op.macs(*(value.tensor for value in apply.values)) for apply in self.body)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        values = {formal.name: array for formal, array in zip(self.inputs + self.params, operands, strict=True)}
+        for apply in self.body:
+            arrays = (
+                values[value.name] if value.name in values else self._shaped(value, operands[0])
+                for value in apply.values
+            )
+            (values[apply.result.name],) = apply.op.evaluate(*arrays)
+        return (values[self.result.name],)
+
+    def _shaped(self, value: Value, first: Array) -> Array:
+        """An array that stands for a value of which only the shape is read."""
+        assert value.name not in self.read, value
+        same = value.tensor.dtype == self.inputs[0].tensor.dtype
+        dtype = first.dtype if same else np.dtype(NUMPY_TYPES[value.tensor.dtype])
+        return np.broadcast_to(np.zeros((), dtype), (first.shape[0], *value.tensor.shape))
+
+    def attributes(self) -> dict[str, Any]:
+        return {"label": self.label, "ops": tuple(apply.op.name for apply in self.body)}
+
+
+def is_copy_like(op: Op) -> bool:
+    """Whether every element of the result is one of the operands', or a constant."""
+    return isinstance(op, Concat | Fill) or (isinstance(op, Resize) and op.mode == "nearest")
+
+
+def is_soft(op: Op) -> bool:
+    """Whether an operation can be part of a kernel that is anchored elsewhere."""
+    return op.pointwise or is_copy_like(op)
+
+
+def data_values(apply: Apply) -> tuple[Value, ...]:
+    """The value operands of which elements are read."""
+    skipped = apply.op.shape_only
+    return tuple(o for i, o in enumerate(apply.operands) if isinstance(o, Value) and i not in skipped)
+
+
+def copy_kernel(type: TensorType, label: str = "copy") -> Kernel:
+    """The kernel whose result is its input, in a buffer of its own."""
+    formal = Value("x0", type)
+    return Kernel(label, (), (formal,), (), formal)
