@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from itc.diagnostics import CompileError, Diagnostic
     from itc.driver import Compiled, Network, load
-    from itc.version import VERSION as __version__
+    from itc.version import __version__
 
 _HOME = {
     "CompileError": ("itc.diagnostics", "CompileError"),
     "Compiled": ("itc.driver", "Compiled"),
     "Diagnostic": ("itc.diagnostics", "Diagnostic"),
     "Network": ("itc.driver", "Network"),
-    "__version__": ("itc.version", "VERSION"),
+    "__version__": ("itc.version", "__version__"),
     "load": ("itc.driver", "load"),
 }
 

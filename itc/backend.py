@@ -60,7 +60,7 @@ class MachineBackend(Backend, Protocol):
 
 @lru_cache
 def backend(name: str) -> Backend:
-    """The backend `name`. Raises CompileError (E0520) where there is none, or (E0521) where what it needs is not installed."""
+    """The backend `name`. Raises CompileError: E0520 there is none, E0521 what it needs is not installed."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         raise fail("E0520", f"there is no backend `{name}`; there are: {', '.join(sorted(found)) or 'none'}")

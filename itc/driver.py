@@ -86,7 +86,7 @@ class Network:
         return cast(TrainingBackend, backend(to)).emit(self.ir)
 
     def compile(self, machine: Any = "gc200") -> Compiled:
-        """The program for a machine, given by name, by the path of its file, or loaded. Raises CompileError if it does not fit."""
+        """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit."""
         tile = machine_backend()
         target = tile.load_machine(machine) if isinstance(machine, str) else machine
         return Compiled(self, target, tile.compile(self.ir, target))

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from itc.halting import Halting
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Operand, ParamRef, Statement, When
 from itc.ir.op import Array
 
 Weights = Mapping[str, Array]
 Series = list[Array]
+Value = Array | Series
 
 
 def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
@@ -31,7 +33,7 @@ class _Interpreter:
     def __init__(self, net: Net, weights: Weights) -> None:
         self.net = net
         self.weights = weights
-        self.values: dict[str, Array | Series] = {}
+        self.values: dict[str, Value] = {}
         self.iteration: dict[str, int] = {}
 
     def outputs(self) -> dict[str, Array]:
@@ -72,21 +74,33 @@ class _Interpreter:
     def index(self, index: Index | int) -> int:
         return index if isinstance(index, int) else index.at(self.iteration[index.var])
 
-    def body(self, body: Body) -> list[Array | Series]:
+    def body(self, body: Body) -> list[Value]:
         self.statements(body.statements)
         return [self.values[value.name] for value in body.yields]
 
     def loop(self, loop: Loop) -> None:
         carried = [self.values[carry.init.name] for carry in loop.carries]
+        halting = Halting(loop.halt, loop.count) if loop.halt else None
         series: dict[str, Series] = {value.name: [] for _, values in loop.collected for value in values}
         for t in range(1, loop.count + 1):
             self.iteration[loop.var] = t
             self.values |= zip((c.inner.name for c in loop.carries), carried, strict=True)
             self.values |= {e.inner.name: self.values[e.series.name][t - 1] for e in loop.each}
-            carried = self.body(loop.body)
+            after = self.body(loop.body)
             self.collect(loop, t, series)
+            carried = self.frozen(halting, carried, after, t) if halting else after
+            if halting and not halting.running.any():
+                break
+        if halting:
+            carried = [*halting.carries(_arrays(carried))]
+            self.values |= zip((value.name for value in loop.halt_results), halting.results(), strict=True)
         self.values |= zip((value.name for value in loop.carry_results), carried, strict=True)
         self.values |= series
+
+    def frozen(self, halting: Halting, before: list[Value], after: list[Value], t: int) -> list[Value]:
+        """The carries behind iteration `t` of a loop that halts."""
+        (score,) = _arrays([self.values[halting.halt.score.name]])
+        return [*halting.step(score, _arrays(before), _arrays(after), t)]
 
     def collect(self, loop: Loop, t: int, series: dict[str, Series]) -> None:
         """Adds what the emits of iteration `t` yield to their series."""
@@ -100,3 +114,10 @@ class _Interpreter:
         chosen = when.body if self.iteration[when.var] in when.iterations else when.otherwise
         values = self.body(chosen)
         self.values |= {result.name: value for result, value in zip(when.results, values, strict=True)}
+
+
+def _arrays(values: list[Value]) -> list[Array]:
+    """The values, none of which is a series."""
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    assert len(arrays) == len(values)
+    return arrays

@@ -1,4 +1,4 @@
-"""Pictures in and out: a file becomes an input array, a map of class scores becomes a picture with palette and legend."""
+"""Pictures in and out: a file becomes an input array, a map of scores a picture with palette and legend."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from itc.files import replacing
 from itc.ir.op import Array
 from itc.ir.types import TensorType
 
+Colour = tuple[int, int, int]
+
 MARGIN, SWATCH, FONT_SIZE = 12, 14, 13
 LEGEND_WIDTH = 190
 INK, PAPER = (24, 24, 27), (255, 255, 255)
 #: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), for the first classes.
-OKABE_ITO = (
-    (86, 180, 233), (213, 94, 0), (0, 158, 115), (240, 228, 66), (0, 114, 178), (204, 121, 167), (230, 159, 0), (80, 80, 80),
+OKABE_ITO: tuple[Colour, ...] = (
+    (86, 180, 233), (213, 94, 0), (0, 158, 115), (240, 228, 66),
+    (0, 114, 178), (204, 121, 167), (230, 159, 0), (80, 80, 80),
 )  # fmt: skip
 
 
 def read_picture(path: Path, type: TensorType) -> Array:
-    """The picture at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` where it has another size.
+    """The picture at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` if it has another size.
 
-    Raises CompileError where there is no such file (E0630), where it is no picture (E0631), or where `type` is not a map
-    of one or three channels (E0632).
+    Raises CompileError: E0630 there is no such file, E0631 it is no picture, E0632 `type` is not a map of one or three
+    channels.
     """
     if len(type.shape) != 3 or type.shape[0] not in (1, 3):
         raise fail("E0632", f"a picture has 1 or 3 channels, the network's input is {type}")
@@ -49,10 +52,14 @@ def read_picture(path: Path, type: TensorType) -> Array:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def palette(classes: int) -> list[tuple[int, int, int]]:
+def palette(classes: int) -> list[Colour]:
     """A colour for each class: Okabe and Ito's first, then hues a golden angle apart."""
-    more = (colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.55, 0.85 - 0.25 * (i % 2)) for i in range(classes))
-    return [*OKABE_ITO, *(tuple(round(255 * c) for c in rgb) for rgb in more)][:classes]  # type: ignore[list-item]
+    return [*OKABE_ITO, *(_hue(i) for i in range(classes))][:classes]
+
+
+def _hue(i: int) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.55, 0.85 - 0.25 * (i % 2))
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = ()) -> None:

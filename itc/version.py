@@ -5,6 +5,6 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 try:
-    VERSION = version("itc-compiler")
+    __version__ = version("itc-compiler")
 except PackageNotFoundError:  # run from a source tree that was never installed
-    VERSION = "0+source"
+    __version__ = "0+source"

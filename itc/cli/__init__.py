@@ -6,7 +6,7 @@ import typer
 
 from itc.cli import check, cost, emit, machines, run, show
 from itc.cli.errors import reporting
-from itc.version import VERSION
+from itc.version import __version__
 
 app = typer.Typer(
     name="itc",
@@ -22,7 +22,7 @@ for command in (check.check, show.show, cost.cost, run.run, emit.emit, machines.
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"itc {VERSION}")
+        typer.echo(f"itc {__version__}")
         raise typer.Exit
 
 

@@ -21,4 +21,6 @@ def check(
         options.print_json({"network": net.name, "errors": []})
         return
     outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
-    Console(highlight=False).print(f"{spec}: network [bold]{net.name}[/], {len(net.params)} parameter tensors, outputs {outputs}")
+    Console(highlight=False).print(
+        f"{spec}: network [bold]{net.name}[/], {len(net.params)} parameter tensors, outputs {outputs}"
+    )

@@ -1,4 +1,4 @@
-"""`itc run`: the main job, from a spec and a picture to costs, a program on a machine, agreement, and predicted maps."""
+"""`itc run`: the main job, from a spec and a picture to costs, a program on a machine, and predicted maps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
 from itc.ir.op import Array
 from itc.pictures import read_picture, write_classes
-from itc.version import VERSION
+from itc.version import __version__
 
 T = TypeVar("T")
 
@@ -32,7 +32,8 @@ def run(
         Path | None, typer.Option("--input", "-i", help="A picture; without it the input is random, seed 0.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0.")
+        Path | None,
+        typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the predicted maps.")] = Path("out"),
     set_: options.Set = None,
@@ -138,7 +139,7 @@ class Result:
         """The result as JSON-ready values; the keys are in docs/json.md."""
         network = self.job.network
         return {
-            "itc": VERSION,
+            "itc": __version__,
             "network": network.ir.name,
             "weights": str(self.job.weights) if self.job.weights else "random, seed 0",
             "input": str(self.job.picture) if self.job.picture else "random, seed 0",
@@ -153,12 +154,21 @@ class Result:
         """Prints tables and where the pictures are."""
         network, report = self.job.network, self.compiled.report.json()
         console = Console(highlight=False)
-        console.print(f"[bold]{network.ir.name}[/] on [bold]{report['machine']}[/]   {self.job.weights_text}   {self.job.input_text}\n")
-        console.print(Group(totals(network.cost(), network.published), fit_table(report), timing_table(report, self.agreement, self.against)))
+        head = f"[bold]{network.ir.name}[/] on [bold]{report['machine']}[/]"
+        console.print(f"{head}   {self.job.weights_text}   {self.job.input_text}\n")
+        console.print(
+            Group(
+                totals(network.cost(), network.published),
+                fit_table(report),
+                timing_table(report, self.agreement, self.against),
+            )
+        )
         for label, classes in self.top.items():
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
-            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: " + ", ".join(path.name for path in self.pictures))
+            console.print(
+                f"\n{len(self.pictures)} maps in {self.job.out}: " + ", ".join(path.name for path in self.pictures)
+            )
 
 
 def difference(found: Array, expected: Array) -> float:

@@ -9,6 +9,7 @@ from itc.ir.net import (
     Carry,
     Each,
     Emit,
+    Halt,
     Index,
     Loop,
     Net,
@@ -29,7 +30,7 @@ from itc.ir.types import SeriesType, TensorType, Type
 from itc.ir.verifier import verify
 
 __all__ = [
-    "LAYERS", "OPS", "Apply", "Body", "Builder", "Carry", "Each", "Emit", "Index", "IterationSet", "Layer", "Loop",
-    "Net", "Op", "Operand", "Output", "Param", "ParamRef", "ParamSpec", "RuleError", "SeriesType", "Statement",
+    "LAYERS", "OPS", "Apply", "Body", "Builder", "Carry", "Each", "Emit", "Halt", "Index", "IterationSet", "Layer",
+    "Loop", "Net", "Op", "Operand", "Output", "Param", "ParamRef", "ParamSpec", "RuleError", "SeriesType", "Statement",
     "TensorType", "Type", "Value", "When", "applies", "close", "parse_net", "print_net", "verify", "walk",
 ]  # fmt: skip

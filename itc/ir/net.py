@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
+from typing import Literal
 
 from itc.ir.iterations import IterationSet
 from itc.ir.op import STATISTICS, Op, Role
@@ -173,11 +174,31 @@ class Each:
     series: Value
 
 
+HaltKind = Literal["act", "above", "below"]
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """How a loop ends early: `score` is a value of its body, its axes aligned with the first of every carry.
+
+    `act` is adaptive computation time (Graves 2016): a place halts in the iteration in which its scores sum to
+    1 - `limit` or more, or in the last; the carries leave as sums over its iterations, each weighted by its score, the
+    last by the remainder to 1. `above` and `below` halt where the score passes `limit`, and the carries leave as they
+    are then. What has halted is frozen. `ponder` weighs the training loss of iterations + remainder.
+    """
+
+    kind: HaltKind
+    score: Value
+    limit: float
+    ponder: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`count` iterations of `body`, which yields the next carries.
+    """At most `count` iterations of `body`, which yields the next carries; exactly as many without `halt`.
 
-    `results` are the last carries, then for each emit of the body in text order its series.
+    `results` are the last carries, then for each emit of the body in text order its series; then, of a loop that halts,
+    how many iterations each place took, and under `act` its remainder: float tensors of the score's shape.
     """
 
     var: str
@@ -186,6 +207,7 @@ class Loop:
     body: Body
     results: tuple[Value, ...]
     each: tuple[Each, ...] = ()
+    halt: Halt | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -204,6 +226,15 @@ class Loop:
             out.append((emit, self.results[at : at + len(emit.body.yields)]))
             at += len(emit.body.yields)
         return tuple(out)
+
+    @property
+    def halt_results(self) -> tuple[Value, ...]:
+        """Of a loop that halts: the iterations taken and, under `act`, the remainder."""
+        return self.results[len(self.results) - self.halt_count :]
+
+    @property
+    def halt_count(self) -> int:
+        return 0 if self.halt is None else 2 if self.halt.kind == "act" else 1
 
     @property
     def iterations(self) -> IterationSet:

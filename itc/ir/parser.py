@@ -19,6 +19,8 @@ from itc.ir.net import (
     Carry,
     Each,
     Emit,
+    Halt,
+    HaltKind,
     Index,
     Loop,
     Net,
@@ -193,10 +195,11 @@ class _Reader:
         self.depth -= 1
         return read
 
-    def body(self, tree: Tree[Token]) -> Body:
-        """A body; what it defines is not in scope behind it."""
+    def body(self, tree: Tree[Token], inside: Callable[[], None] = lambda: None) -> Body:
+        """A body; what it defines is in scope for `inside`, and not behind it."""
         outside = set(self.values)
         statements = self.statements(tree)
+        inside()
         yields = tuple(self.value(token) for token in _tokens(_subtree(tree, "yields"), "VALUE"))
         for name in set(self.values) - outside:
             del self.values[name]
@@ -266,11 +269,27 @@ class _Reader:
         self.loops[variable[1:]] = IterationSet.span(1, last)
         each = tuple(Each(self.define(inner, self.element(inner, outer)), outer) for inner, outer in walked)
         carries = tuple(Carry(self.define(inner, init.type), init) for inner, init in carried)
-        body = self.body(_subtree(tree, "body"))
+        body, halt = self.halting_body(_subtree(tree, "loop_body"))
         for bind in (*(e.inner for e in each), *(c.inner for c in carries)):
             del self.values[bind.name]
         del self.loops[variable[1:]]
-        return Loop(str(variable[1:]), last, carries, body, self.results(tree), each, self.span(tree))
+        return Loop(str(variable[1:]), last, carries, body, self.results(tree), each, halt, self.span(tree))
+
+    def halting_body(self, tree: Tree[Token]) -> tuple[Body, Halt | None]:
+        """A loop's body and, where it has one, its halt."""
+        halts: list[Halt] = []
+        body = self.body(tree, lambda: halts.extend(self.halt(t) for t in _subtrees(tree, "halt")))
+        return body, halts[0] if halts else None
+
+    def halt(self, tree: Tree[Token]) -> Halt:
+        (kind,), (score,) = _tokens(tree, "WORD"), _tokens(tree, "VALUE")
+        if kind not in get_args(HaltKind):
+            raise self.error(kind, f"a loop halts by {', '.join(get_args(HaltKind))}")
+        attributes = self.attributes(_subtree(tree, "attributes"))
+        limit, ponder = attributes.pop("limit", None), attributes.pop("ponder", None)
+        if attributes or not isinstance(limit, float) or not isinstance(ponder, float):
+            raise self.error(tree, "a halt has a `limit` and a `ponder`, nothing else")
+        return Halt(str(kind), self.value(score), limit, ponder)  # type: ignore[arg-type]
 
     def element(self, token: Token, series: Value) -> TensorType:
         if not isinstance(series.type, SeriesType):

@@ -6,7 +6,22 @@ import re
 from collections.abc import Iterable, Iterator
 
 from itc.ir.iterations import IterationSet
-from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Operand, Output, Param, ParamRef, Statement, Value, When
+from itc.ir.net import (
+    Apply,
+    Body,
+    Emit,
+    Halt,
+    Index,
+    Loop,
+    Net,
+    Operand,
+    Output,
+    Param,
+    ParamRef,
+    Statement,
+    Value,
+    When,
+)
 
 INDENT = "  "
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -86,11 +101,13 @@ class _Printer:
         head = f"loop %{loop.var} in 1..{loop.count}" + (f" each ({each})" if each else "") + f" carry ({carry})"
         self.loops[loop.var] = loop.iterations
         yield f"{_names(loop.results)} = {head} {{" if loop.results else head + " {"
-        yield from self.body(loop.body)
+        yield from self.body(loop.body, halt_text(loop.halt))
         yield "}" + _types(loop.results)
 
-    def body(self, body: Body) -> Iterator[str]:
+    def body(self, body: Body, halt: str = "") -> Iterator[str]:
         yield from _indented(line for s in body.statements for line in self.statement(s))
+        if halt:
+            yield INDENT + halt
         yield INDENT + f"yield {_names(body.yields)}".rstrip()
 
     def operand(self, operand: Operand) -> str:
@@ -114,6 +131,12 @@ class _Printer:
 def param_text(param: Param) -> str:
     sets = "".join(f"{n} x " for n in param.sets)
     return f"param @{param.key}: {sets}{param.type}" + attributes_text({"role": param.role, "init": param.init})
+
+
+def halt_text(halt: Halt | None) -> str:
+    if halt is None:
+        return ""
+    return f"halt {halt.kind} %{halt.score.name}{attributes_text({'limit': halt.limit, 'ponder': halt.ponder})}"
 
 
 def output_text(output: Output) -> str:

@@ -148,6 +148,7 @@ class _Verifier:
         self.reach[loop.var] = loop.iterations
         self.define(tuple(e.inner for e in loop.each) + tuple(c.inner for c in loop.carries), loop.span)
         self.body(loop.body, loop, loop.span)
+        self.halt(loop)
         del self.reach[loop.var]
         self.scope = outside
         self.types(
@@ -155,6 +156,18 @@ class _Verifier:
         )
         self.types("the loop gives", _loop_types(loop), loop.results, loop.span)
         self.define(loop.results, loop.span)
+
+    def halt(self, loop: Loop) -> None:
+        if loop.halt is None:
+            return
+        score = loop.halt.score
+        if score not in _defined(loop.body):
+            self.fault(f"the score %{score.name} is not made in the body", loop.span)
+        for carry in loop.carries:
+            if not aligned(score.type, carry.inner.type):
+                self.fault(f"a score of {score.type} does not fit a carry of {carry.inner.type}", loop.span)
+        if loop.emits:
+            self.fault("a loop that halts emits nothing on the way", loop.span)
 
     def when(self, when: When) -> None:
         reached = self.reach.get(when.var)
@@ -186,4 +199,17 @@ def _elements(series: Value, count: int) -> tuple[Type, ...]:
 
 def _loop_types(loop: Loop) -> tuple[Type, ...]:
     series = tuple(SeriesType(len(emit.iterations), value.tensor) for emit in loop.emits for value in emit.body.yields)
-    return tuple(c.inner.type for c in loop.carries) + series
+    halted = (loop.halt.score.type,) * loop.halt_count if loop.halt else ()
+    return tuple(c.inner.type for c in loop.carries) + series + halted
+
+
+def _defined(body: Body) -> set[Value]:
+    """The values that the statements of a body give."""
+    return {value for s in body.statements if not isinstance(s, Emit) for value in s.results}
+
+
+def aligned(score: Type, carry: Type) -> bool:
+    """Whether the axes of a score are each 1 or that of the carry, from the first on."""
+    if not isinstance(score, TensorType) or not isinstance(carry, TensorType) or len(score.shape) > len(carry.shape):
+        return False
+    return all(s in (1, c) for s, c in zip(score.shape, carry.shape, strict=False))

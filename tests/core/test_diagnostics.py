@@ -76,7 +76,9 @@ def test_an_edit_replaces_its_span() -> None:
 
 
 def test_json_counts_lines_and_columns_from_one() -> None:
-    error = CompileError([Diagnostic("E0301", "m", Label(span("pyramid"), "t"), help="h", edit=Edit(span("c)"), "51)"))])
+    error = CompileError(
+        [Diagnostic("E0301", "m", Label(span("pyramid"), "t"), help="h", edit=Edit(span("c)"), "51)"))]
+    )
     (found,) = (diagnostic.json() for diagnostic in error.diagnostics)
     assert found == {
         "code": "E0301",

@@ -37,7 +37,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CompileError, match="cannot write .*nowhere") as error:
+    with pytest.raises(CompileError, match=r"cannot write .*nowhere") as error:
         write_text(tmp_path / "nowhere" / "a.txt", "")
     assert codes(error) == ["E0620"]
 
