@@ -1,1 +1,61 @@
-"""The language."""
+"""The language (.itn): text in, nets of the IR out; every mistake in a spec is a CompileError with coded diagnostics.
+
+    net = load_net(read_source(Path("itnet.itn")), settings={"f": 29, "refine.share": "none"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from itc.ir import Net
+from itc.source import Source
+from itc_dsl import ast
+from itc_dsl.checker import Program, check
+from itc_dsl.lowering import lower
+from itc_dsl.parser import parse
+from itc_dsl.printer import print_ast
+from itc_dsl.program import read_source
+from itc_dsl.published import Figure
+from itc_dsl.settings import choose, parse_setting, setting_text
+
+__all__ = [
+    "Figure", "Loaded", "Program", "ast", "check", "load", "load_net", "parse", "parse_setting", "print_ast",
+    "read_source", "setting_text",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A net with the figures that were published for the network as it is set, none if there are none."""
+
+    net: Net
+    published: tuple[Figure, ...] = ()
+
+
+def load(
+    source: Source,
+    network: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    search: Path | None = None,
+) -> Loaded:
+    """The network called `network` of a spec, the first by default, under `settings`, verified.
+
+    `settings` has values for the network's parameters (`f`, `exits`, ...) and for the sharing of its blocks
+    (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the spec
+    imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
+    """
+    program = check(parse(source), search)
+    chosen = choose(program.main, program.groups, network, settings)
+    return Loaded(lower(program, chosen), chosen.figures)
+
+
+def load_net(
+    source: Source,
+    network: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    search: Path | None = None,
+) -> Net:
+    """The net that `load` gives, without what was published about it."""
+    return load(source, network, settings, search).net

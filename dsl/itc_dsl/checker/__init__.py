@@ -1,0 +1,87 @@
+"""Checks a parsed spec before anything is elaborated: names, signatures, annotations, structure; all mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from itc.diagnostics import CompileError, Diagnostic
+from itc_dsl import ast
+from itc_dsl.checker.annotations import annotations
+from itc_dsl.checker.calls import Segments, call_graph, circles
+from itc_dsl.checker.keys import segments
+from itc_dsl.checker.names import NameChecker
+from itc_dsl.checker.structure import structure
+from itc_dsl.program import Loader, Unit
+from itc_dsl.settings import check_variants
+from itc_dsl.sharing import LoopCount, Sharing, loop_of, sharing_of
+
+__all__ = ["Program", "check"]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A checked spec: its file, and for every call of every file its segment of the keys."""
+
+    main: Unit
+    segments: dict[ast.Call, str]
+    groups: Segments
+
+    @property
+    def networks(self) -> dict[str, ast.Network | ast.Variant]:
+        """The networks of the file in text order; the first is the default."""
+        return {network.name.text: network for network in self.main.networks}
+
+
+def check(module: ast.Module, search: Path | None = None) -> Program:
+    """The program of a file and its imports, found in `search`. Raises CompileError with every mistake in them."""
+    loader = Loader(search)
+    main = loader.unit("", module)
+    faults = list(loader.faults)
+    named: dict[ast.Call, str] = {}
+    for unit in loader.units.values():
+        for definition in unit.module.definitions:
+            _definition(unit, definition, faults, named)
+    edges = call_graph(loader.units.values())
+    groups = Segments(edges, named)
+    faults.extend(circles(edges))
+    for block in edges:
+        sharing = _readable(block)[0]
+        faults.extend(groups.unknown(block, sharing) if sharing else ())
+    faults.extend(check_variants(main, groups))
+    if faults:
+        raise CompileError(in_order(faults, module))
+    return Program(main, named, groups)
+
+
+def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic], named: dict[ast.Call, str]) -> None:
+    faults.extend(annotations(definition))
+    if isinstance(definition, ast.Variant):
+        NameChecker(unit, definition, faults).run(None, None)
+        return
+    sharing, loop = _readable(definition) if isinstance(definition, ast.Block) else (None, None)
+    faults.extend(structure(definition))
+    NameChecker(unit, definition, faults).run(sharing, loop)
+    named.update(segments(definition.body, faults))
+
+
+def _readable(block: ast.Block) -> tuple[Sharing | None, LoopCount | None]:
+    """The block's annotations, none where they are not understood, which `annotations` has reported."""
+    try:
+        return sharing_of(block), loop_of(block)
+    except CompileError:
+        return None, None
+
+
+def in_order(faults: Iterable[Diagnostic], module: ast.Module) -> list[Diagnostic]:
+    """Each diagnostic once, those of the file itself first, in text order."""
+
+    def place(fault: Diagnostic) -> tuple[int, str, int]:
+        if fault.primary is None:
+            return 2, "", 0
+        source = fault.primary.span.source
+        return int(source is not module.source), source.name, fault.primary.span.start
+
+    unique = {(fault.code, fault.message, place(fault)): fault for fault in faults}
+    return sorted(unique.values(), key=place)

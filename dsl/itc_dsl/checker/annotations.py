@@ -1,0 +1,84 @@
+"""Checks that every annotation is known, stands where it has an effect, once, and says something that is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from itc.diagnostics import CompileError, Diagnostic, Label
+from itc_dsl import ast
+from itc_dsl.published import published
+from itc_dsl.sharing import loop_of, sharing_of
+from itc_dsl.signature import listed, suggest
+
+#: Where each annotation has an effect.
+PLACES = {
+    "loop": ("iterative",),
+    "share": ("iterative", "output", "block"),
+    "halt": ("iterative",),
+    "loss": ("emit",),
+    "published": ("network",),
+}
+
+
+def annotations(definition: ast.Definition) -> Iterator[Diagnostic]:
+    """What is wrong with the annotations of a definition and of the emits in it."""
+    place = definition.kind if isinstance(definition, ast.Block) else "network"
+    yield from _annotations(definition.annotations, place)
+    for node in ast.walk(*definition.body) if not isinstance(definition, ast.Variant) else ():
+        if isinstance(node, ast.Emit):
+            yield from _annotations(node.annotations, "emit")
+    if isinstance(definition, ast.Block):
+        yield from _understood(lambda: sharing_of(definition))
+        yield from _understood(lambda: loop_of(definition))
+        yield from _calls_on_blocks(definition)
+    else:
+        yield from _understood(lambda: published(definition))
+
+
+def _understood(read: Callable[[], object]) -> tuple[Diagnostic, ...]:
+    try:
+        read()
+    except CompileError as error:
+        return error.diagnostics
+    return ()
+
+
+def _annotations(written: tuple[ast.Annotation, ...], place: str) -> Iterator[Diagnostic]:
+    seen: dict[str, ast.Annotation] = {}
+    for annotation in written:
+        name = annotation.name
+        if name.text not in PLACES:
+            help, edit = suggest(name, PLACES)
+            help = help or f"annotations are: {', '.join('@' + known for known in PLACES)}"
+            label = Label(name.span, "unknown")
+            yield Diagnostic("E0215", f"there is no annotation `@{name.text}`", label, help=help, edit=edit)
+        elif place not in PLACES[name.text]:
+            yield _unused(annotation, place)
+        elif name.text in seen:
+            first = (Label(seen[name.text].span, "first here"),)
+            yield Diagnostic("E0216", f"`@{name.text}` stands here twice", Label(annotation.span, "again"), first)
+        seen.setdefault(name.text, annotation)
+
+
+def _unused(annotation: ast.Annotation, place: str) -> Diagnostic:
+    name = annotation.name.text
+    places = {"output": "an `output` block", "iterative": "an `iterative` block"}
+    wanted = listed([places.get(p, f"an `{p}`" if p == "emit" else f"a `{p}`") for p in PLACES[name]], "or")
+    here = places.get(place, f"a `{place}`")
+    return Diagnostic(
+        "E0216",
+        f"`@{name}` has no effect on {here}",
+        Label(annotation.span, "without effect"),
+        help=f"it stands above {wanted}",
+    )
+
+
+def _calls_on_blocks(block: ast.Block) -> Iterator[Diagnostic]:
+    """`@share(calls)` is what a plain block can have, and nothing else can."""
+    annotation = next((a for a in block.annotations if a.name.text == "share"), None)
+    if annotation is None or block.kind == "data" or _understood(lambda: sharing_of(block)):
+        return
+    if (block.kind == "block") != (sharing_of(block).mode == "calls"):
+        help = "`calls` on a `block`; `all`, `none` or `every=k` on an `iterative` or `output` block"
+        message = f"a `{block.kind}` block is not shared like this"
+        yield Diagnostic("E0217", message, Label(annotation.span, "without effect"), help=help)

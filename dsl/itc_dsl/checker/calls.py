@@ -1,0 +1,101 @@
+"""Checks across blocks: that none calls itself in a circle, and that exceptions from sharing name what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from itc.diagnostics import Diagnostic, Edit, Label
+from itc_dsl import ast
+from itc_dsl.program import Unit
+from itc_dsl.sharing import KINDS, Sharing
+from itc_dsl.signature import suggest
+
+Edges = dict[ast.Block, list[tuple[ast.Ident | ast.Name, ast.Block]]]
+
+
+def call_graph(units: Iterable[Unit]) -> Edges:
+    """For each block the blocks that its text names, with where it names them first."""
+    return {block: list(_mentions(unit, block)) for unit in units for block in unit.blocks}
+
+
+def _mentions(unit: Unit, block: ast.Block) -> Iterator[tuple[ast.Ident | ast.Name, ast.Block]]:
+    seen: set[str] = {param.name.text for param in block.params}
+    for node in ast.walk(*block.params, *block.body):
+        name = node.callee if isinstance(node, ast.Call) else node
+        if not isinstance(name, ast.Ident | ast.Name) or name.text in seen:
+            continue
+        defined = unit.names.get(name.text)
+        if defined and isinstance(defined.definition, ast.Block) and (isinstance(node, ast.Call | ast.Name)):
+            seen.add(name.text)
+            yield name, defined.definition
+
+
+def circles(edges: Edges) -> Iterator[Diagnostic]:
+    """A diagnostic (E0206) for each circle of calls, found by depth-first search without recursion."""
+    done: set[ast.Block] = set()
+    for start in edges:
+        path: list[ast.Block] = []
+        stack = [(start, iter(edges[start]))] if start not in done else []
+        path.extend(block for block, _ in stack)
+        while stack:
+            block, targets = stack[-1]
+            step = next(targets, None)
+            if step is None:
+                done.add(block)
+                stack.pop()
+                path.pop()
+            elif step[1] in path:
+                yield _circle(path[path.index(step[1]) :], step[0])
+            elif step[1] not in done:
+                stack.append((step[1], iter(edges[step[1]])))
+                path.append(step[1])
+
+
+def _circle(path: list[ast.Block], last: ast.Ident | ast.Name) -> Diagnostic:
+    names = " -> ".join(f"`{block.name.text}`" for block in [*path, path[0]])
+    message = f"`{path[0].name.text}` calls itself" if len(path) == 1 else f"blocks call each other in a circle: {names}"
+    others = tuple(Label(block.span, "in the circle") for block in path)
+    help = "blocks cannot recurse; what repeats is an `iterative` block, or a `for`"
+    return Diagnostic("E0206", message, Label(last.span, "closes the circle"), others, help)
+
+
+class Segments:
+    """The segments that keys inside a block can have, over all that it calls."""
+
+    def __init__(self, edges: Edges, segments: dict[ast.Call, str]) -> None:
+        self.edges = edges
+        self.segments = segments
+        self.everything = {segment for block in edges for segment in self.own(block)}
+
+    def own(self, block: ast.Block) -> set[str]:
+        return {self.segments[node] for node in ast.walk(*block.body) if isinstance(node, ast.Call)}
+
+    def inside(self, block: ast.Block) -> set[str]:
+        """Those of the block and of what it reaches; all there are if it calls what it was given as an argument."""
+        reached, stack = {block}, [block]
+        while stack:
+            targets = {target for _, target in self.edges[stack.pop()]} - reached
+            reached |= targets
+            stack.extend(targets)
+        found = {segment for b in reached for segment in self.own(b)}
+        return self.everything | found if any(map(_calls_parameter, reached)) else found
+
+    def unknown(self, block: ast.Block, sharing: Sharing) -> Iterator[Diagnostic]:
+        """A diagnostic (E0405) for each exception from sharing that names no kind and no segment inside."""
+        inside = self.inside(block)
+        for name in sharing.groups:
+            if name.text not in KINDS and name.text not in inside:
+                yield _unknown_group(block, name, inside)
+
+
+def _calls_parameter(block: ast.Block) -> bool:
+    params = {param.name.text for param in block.params}
+    return any(isinstance(node, ast.Call) and node.callee.text in params for node in ast.walk(*block.body))
+
+
+def _unknown_group(block: ast.Block, name: ast.Name, inside: set[str]) -> Diagnostic:
+    help, edit = suggest(name, {*KINDS, *inside})
+    message = f"nothing in `{block.name.text}` is called `{name.text}`"
+    help = help or f"kinds are {', '.join(KINDS)}; calls inside are {', '.join(sorted(inside))}"
+    edit = Edit(name.span, edit.replacement) if edit else None
+    return Diagnostic("E0405", message, Label(name.span, "unknown group"), help=help, edit=edit)

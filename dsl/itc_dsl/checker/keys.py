@@ -1,0 +1,51 @@
+"""The segment of the checkpoint keys that each call adds: its name as written, with `_n` from the n-th in a body on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from itc.diagnostics import Diagnostic, Label
+from itc_dsl import ast
+from itc_dsl.signature import call_name
+
+SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def segments(body: ast.Suite, faults: list[Diagnostic]) -> dict[ast.Call, str]:
+    """The segment of every call in a body, by text order; two calls never have the same (E0207)."""
+    calls = [node for node in ast.walk(*body) if isinstance(node, ast.Call)]
+    counts: Counter[str] = Counter()
+    out: dict[ast.Call, str] = {}
+    taken: dict[str, ast.Call] = {}
+    for call in sorted(calls, key=lambda call: call.callee.span.start):
+        name = _name(call, faults)
+        counts[name] += 1
+        segment = name if counts[name] == 1 else f"{name}_{counts[name]}"
+        if segment in taken:
+            faults.append(_collision(segment, taken[segment], call))
+        out[call] = taken.setdefault(segment, call) and segment
+    return out
+
+
+def _name(call: ast.Call, faults: list[Diagnostic]) -> str:
+    argument = call_name(call)
+    if argument is None:
+        return call.callee.text
+    value = argument.value
+    if isinstance(value, ast.Text) and SEGMENT.fullmatch(value.value):
+        return value.value
+    label = Label(value.span, "not a name in quotes")
+    help = 'letters, digits and `_`: `name="stem"`'
+    faults.append(Diagnostic("E0207", "the name of a call is part of its parameters' keys", label, help=help))
+    return call.callee.text
+
+
+def _collision(segment: str, first: ast.Call, second: ast.Call) -> Diagnostic:
+    return Diagnostic(
+        "E0207",
+        f"two calls would put their parameters under `{segment}`",
+        Label(second.span, "this one"),
+        (Label(first.span, "and this one"),),
+        'give one of them another name: `name="..."`',
+    )

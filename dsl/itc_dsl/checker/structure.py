@@ -1,0 +1,203 @@
+"""Checks which statements a definition holds: returns, carries, inputs, emits, each where it belongs and none missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from itc.diagnostics import Diagnostic, Edit, Label
+from itc.ir.types import DTYPE_BYTES
+from itc_dsl import ast
+from itc_dsl.sharing import loop_of
+from itc_dsl.signature import NAME_KEYWORD, suggest
+
+#: Where a statement that not every body may hold belongs.
+HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
+    ast.Emit: ("emit", ("network",)),
+    ast.Input: ("input", ("network",)),
+    ast.Yield: ("yield", ("iterative",)),
+    ast.Halt: ("halt", ("iterative",)),
+    ast.Return: ("return", ("block", "data", "output")),
+}
+#: Those that stand directly in the body, not inside `if` or `for`.
+DIRECT = (ast.Input, ast.Yield, ast.Halt)
+
+
+def structure(definition: ast.Definition) -> Iterator[Diagnostic]:
+    """What is wrong with the statements of a definition as such."""
+    if isinstance(definition, ast.Variant):
+        return
+    kind = definition.kind if isinstance(definition, ast.Block) else "network"
+    yield from _params(definition, kind)
+    yield from _statements(definition.body, kind, direct=True)
+    match kind:
+        case "network":
+            yield from _network(definition)
+        case "iterative":
+            assert isinstance(definition, ast.Block)
+            yield from _iterative(definition)
+        case _:
+            if not _returns(definition.body):
+                message = f"`{definition.name.text}` does not end in a `return`"
+                help = "a block's last statement is `return` with its result"
+                yield Diagnostic("E0214", message, Label(definition.name.span, "returns nothing"), help=help)
+
+
+def _params(definition: ast.Block | ast.Network, kind: str) -> Iterator[Diagnostic]:
+    seen: dict[str, ast.Param] = {}
+    for param in definition.params:
+        name = param.name.text
+        if name in seen:
+            first = (Label(seen[name].span, "first here"),)
+            yield Diagnostic("E0202", f"the parameter `{name}` is there twice", Label(param.span, "again"), first)
+        if name in (NAME_KEYWORD, "iteration"):
+            message = f"a parameter cannot be called `{name}`"
+            yield Diagnostic("E0202", message, Label(param.name.span, "it has a meaning of its own"))
+        if param.role and kind != "iterative":
+            message = f"only an `iterative` block has `{param.role}` parameters"
+            yield Diagnostic("E0410", message, Label(param.span, f"in a `{kind}`"))
+        if param.role and param.default:
+            message = f"a `{param.role}` parameter has no default"
+            yield Diagnostic("E0410", message, Label(param.default.span, "not possible"))
+        seen.setdefault(name, param)
+
+
+def _statements(suite: ast.Suite, kind: str, direct: bool) -> Iterator[Diagnostic]:
+    for position, statement in enumerate(suite):
+        yield from _statement(statement, kind, direct)
+        if isinstance(statement, ast.Return) and position + 1 < len(suite):
+            label = Label(suite[position + 1].span, "never reached")
+            message = "nothing runs behind a `return`"
+            yield Diagnostic("E0214", message, label, (Label(statement.span, "returns here"),))
+            return
+
+
+def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Diagnostic]:
+    word, homes = HOMES.get(type(statement), ("", ()))
+    if word and kind not in homes:
+        yield _misplaced(statement, word, homes, kind)
+    elif isinstance(statement, DIRECT) and not direct:
+        message = f"`{word}` stands directly in the body, not inside `if` or `for`"
+        yield Diagnostic("E0214", message, Label(statement.span, "inside another statement"))
+    match statement:
+        case ast.Evaluate():
+            help = "assign the result to a name, or leave the line out"
+            yield Diagnostic("E0111", "this line has no effect", Label(statement.span, "nothing uses it"), help=help)
+        case ast.Input():
+            yield from _input(statement)
+        case ast.Halt():
+            yield Diagnostic("E0413", "halting is not supported yet", Label(statement.span, "not supported yet"))
+        case ast.If(body=body, otherwise=otherwise):
+            yield from _statements(body, kind, direct=False)
+            yield from _statements(otherwise, kind, direct=False)
+        case ast.For(body=body):
+            yield from _statements(body, kind, direct=False)
+
+
+def _misplaced(statement: ast.Statement, word: str, homes: tuple[str, ...], kind: str) -> Diagnostic:
+    help = f"`{word}` belongs into `{'`, `'.join(homes)}`"
+    if isinstance(statement, ast.Return):
+        help = {
+            "iterative": "an iterative block hands out its carries; `yield` collects a value of each iteration",
+            "network": "a network hands out what it emits: `emit name = ...`",
+        }[kind]
+    return Diagnostic("E0214", f"`{word}` has no place in a `{kind}`", Label(statement.span, "not here"), help=help)
+
+
+def _input(statement: ast.Input) -> Iterator[Diagnostic]:
+    if statement.dtype.text not in DTYPE_BYTES:
+        help, edit = suggest(statement.dtype, DTYPE_BYTES)
+        help = help or f"element types are: {', '.join(DTYPE_BYTES)}"
+        label = Label(statement.dtype.span, "unknown")
+        yield Diagnostic("E0201", f"there is no element type `{statement.dtype.text}`", label, help=help, edit=edit)
+    if statement.default:
+        yield Diagnostic(
+            "E0310", "optional inputs are not supported yet", Label(statement.default.span, "not supported yet")
+        )
+
+
+def _returns(suite: ast.Suite) -> bool:
+    """Whether a body ends in a `return` whatever its conditions say."""
+    match suite[-1] if suite else None:
+        case ast.Return():
+            return True
+        case ast.If(body=body, otherwise=otherwise):
+            return _returns(body) and _returns(otherwise)
+    return False
+
+
+def _network(network: ast.Block | ast.Network) -> Iterator[Diagnostic]:
+    if not any(isinstance(node, ast.Emit) for node in ast.walk(*network.body)):
+        label = Label(network.name.span, "no `emit`")
+        help = "end it with `emit name = ...`, or `emit head(...) at exits`"
+        yield Diagnostic("E0416", f"the network `{network.name.text}` hands out nothing", label, help=help)
+
+
+def _iterative(block: ast.Block) -> Iterator[Diagnostic]:
+    carries = [param for param in block.params if param.role == "carry"]
+    yields = any(isinstance(statement, ast.Yield) for statement in block.body)
+    if not carries and not yields:
+        message = f"`{block.name.text}` carries nothing and yields nothing"
+        help = "mark the parameter that flows round: `carry state`"
+        yield Diagnostic("E0410", message, Label(block.name.span, "has no result"), help=help)
+    yield from _loop(block)
+    assigned = set(assigned_names(block.body))
+    for param in carries:
+        if param.name.text not in assigned:
+            yield _never_assigned(block, param)
+
+
+def _loop(block: ast.Block) -> Iterator[Diagnostic]:
+    annotated = next((a for a in block.annotations if a.name.text == "loop"), None)
+    halts = next((a for a in block.annotations if a.name.text == "halt"), None)
+    if halts:
+        yield Diagnostic("E0413", "halting is not supported yet", Label(halts.span, "not supported yet"))
+    elif annotated and annotated.arguments and annotated.arguments[0].name and len(annotated.arguments) == 1:
+        name = annotated.arguments[0].name
+        count = loop_of(block) if name.text == "max" else None
+        if count:
+            edit = Edit(annotated.arguments[0].span, count.count.span.text)
+            yield Diagnostic(
+                "E0409",
+                "`max=` is for a loop that halts, this one runs all its iterations",
+                Label(annotated.arguments[0].span, "without `@halt`"),
+                help=f"write `@loop({count.count.span.text})`",
+                edit=edit,
+            )
+    if annotated is None and not any(param.role == "each" for param in block.params):
+        label = Label(block.name.span, "how many iterations?")
+        help = "write `@loop(times)` above it, `times` being one of its parameters"
+        yield Diagnostic("E0409", f"`{block.name.text}` does not say how often it runs", label, help=help)
+
+
+def _never_assigned(block: ast.Block, param: ast.Param) -> Diagnostic:
+    return Diagnostic(
+        "E0402",
+        f"the carry `{param.name.text}` is never assigned",
+        Label(param.span, "the same in every iteration"),
+        help=f"assign `{param.name.text}` in the body of `{block.name.text}`, or drop `{param.role}`",
+        edit=Edit(param.span, param.name.text),
+    )
+
+
+def assigned_names(suite: ast.Suite) -> Iterator[str]:
+    """Every name that a body assigns, in text order, some more than once."""
+    for statement in suite:
+        match statement:
+            case ast.Assign(target=target):
+                yield from target_names(target)
+            case ast.Input(name=name):
+                yield name.text
+            case ast.If(body=body, otherwise=otherwise):
+                yield from assigned_names(body)
+                yield from assigned_names(otherwise)
+            case ast.For(targets=targets, body=body):
+                yield from target_names(targets)
+                yield from assigned_names(body)
+
+
+def target_names(target: ast.Target) -> Iterator[str]:
+    if isinstance(target, ast.Ident):
+        yield target.text
+        return
+    for item in target.items:
+        yield from target_names(item)

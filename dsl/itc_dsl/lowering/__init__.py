@@ -1,0 +1,8 @@
+"""Elaboration: a checked program and settings in, a net of the IR out. Each module enters its rules into `scope`'s tables."""
+
+from __future__ import annotations
+
+from itc_dsl.lowering import calls, emits, expressions, regions, statements
+from itc_dsl.lowering.network import lower
+
+__all__ = ["calls", "emits", "expressions", "lower", "regions", "statements"]

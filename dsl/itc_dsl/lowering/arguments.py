@@ -1,0 +1,71 @@
+"""Converts a value of the language to what a parameter of an operation takes, or says why it cannot (E0303-E0305)."""
+
+from __future__ import annotations
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir import Value
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.scope import not_an_integer
+from itc_dsl.lowering.values import Items, Varying, describe, is_tensor
+from itc_dsl.signature import Accepts
+
+MAX_SIZE = 2**31 - 1
+
+
+def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, span: Span) -> object:
+    """`value` as the parameter `what` takes it: tensors stay IR values, a number given for a pair means both."""
+    match value:
+        case bool() if accepts.boolean:
+            return value
+        case None if accepts.none:
+            return None
+        case bool() | None:
+            pass
+        case Value() if accepts.tensor and is_tensor(value):
+            return value
+        case int() | float():
+            return _number(accepts, value, expr, what, span)
+        case str() if accepts.text or value in accepts.words:
+            return value
+        case str() if accepts.words:
+            message = f"{describe(value)} is none of {', '.join(accepts.words)}"
+            raise fail("E0304", message, span, "not one of them")
+        case Items() if accepts.pair or accepts.integers:
+            return _integers(accepts, value, expr, what, span)
+        case Varying():
+            message = f"{what} cannot depend on `iteration` yet"
+            raise fail("E0412", message, span, "differs between iterations")
+    raise _unfit(accepts, value, what, span)
+
+
+def _unfit(accepts: Accepts, value: object, what: str, span: Span) -> CompileError:
+    return CompileError([Diagnostic("E0303", f"{what} takes {accepts}", Label(span, f"this is {describe(value)}"))])
+
+
+def _number(accepts: Accepts, value: int | float, expr: ast.Expr | None, what: str, span: Span) -> object:
+    if isinstance(value, int) and (accepts.integer or accepts.pair):
+        _bounded(value, what, span)
+        return value if accepts.integer else (value, value)
+    if accepts.number:
+        return float(value)
+    if accepts.integer or accepts.pair:
+        raise CompileError([not_an_integer(value, expr, what, span, describe(value))])
+    raise _unfit(accepts, value, what, span)
+
+
+def _integers(accepts: Accepts, value: Items, expr: ast.Expr | None, what: str, span: Span) -> tuple[int, ...]:
+    numbers = []
+    for item in value.items:
+        if not isinstance(item, int) or isinstance(item, bool):
+            raise CompileError([not_an_integer(item, None, f"an element of {what}", span, describe(item))])
+        _bounded(item, what, span)
+        numbers.append(item)
+    if not accepts.integers and len(numbers) != 2:
+        raise _unfit(accepts, value, what, span)
+    return tuple(numbers)
+
+
+def _bounded(value: int, what: str, span: Span) -> None:
+    if abs(value) > MAX_SIZE:
+        raise fail("E0303", f"{what} is at most {MAX_SIZE}", span, f"this is {value}")

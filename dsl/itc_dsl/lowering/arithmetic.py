@@ -1,0 +1,305 @@
+"""Operators: on compile-time values they compute, on values that vary by iteration they make tables, on tensors operations."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir import TensorType, Value
+from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.scope import Scope, evaluates
+from itc_dsl.lowering.values import (
+    MAX_INTEGER,
+    MAX_TEXT,
+    Items,
+    Varying,
+    describe,
+    is_number,
+    is_tensor,
+    leaves,
+    make_list,
+    same_structure,
+)
+
+TENSOR_OPERATIONS = {"+": Add, "-": Sub, "*": Mul}
+VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies"}
+NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@evaluates(ast.Binary)
+def binary(scope: Scope, expr: ast.Binary) -> object:
+    if expr.operator.text in ("and", "or"):
+        return logical(scope, expr)
+    left, right = scope.value(expr.left), scope.value(expr.right)
+    if is_tensor(left) or is_tensor(right):
+        return tensors(scope, expr, left, right)
+    if isinstance(left, Varying) or isinstance(right, Varying):
+        return varying(expr, left, right)
+    return computed(expr, left, right)
+
+
+@evaluates(ast.Unary)
+def unary(scope: Scope, expr: ast.Unary) -> object:
+    value = scope.value(expr.operand)
+    if expr.operator == "not":
+        truth = as_truth(value, expr.operand)
+        return Varying(truth.frame, ~truth.values) if isinstance(truth, Varying) else not truth
+    if isinstance(value, Value) and is_tensor(value):
+        return affine(scope, value, -1.0, 0.0, expr.span)
+    if isinstance(value, Varying) and value.values.dtype != np.bool_:
+        return Varying(value.frame, -value.values)
+    if is_number(value):
+        return -value  # type: ignore[operator]  a number
+    raise fail("E0307", "`-` takes a number or a tensor", expr.operand.span, f"this is {describe(value)}")
+
+
+# Compile-time values
+
+
+def computed(expr: ast.Binary, left: object, right: object) -> object:
+    """Arithmetic of numbers, and what lists and strings have of it. Raises CompileError (E0307, E0390)."""
+    symbol = expr.operator.text
+    if is_number(left) and is_number(right):
+        return number(symbol, left, right, expr.span)
+    if symbol == "+" and isinstance(left, Items) and isinstance(right, Items):
+        return make_list(left.items + right.items, expr.span)
+    if symbol == "*" and isinstance(left, Items) and isinstance(right, int):
+        return repeated(left, right, expr.span)
+    if symbol == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= MAX_TEXT:
+        return left + right
+    message = f"`{symbol}` does not take {describe(left)} and {describe(right)}"
+    labels = tuple(Label(e.span, describe(v)) for e, v in ((expr.left, left), (expr.right, right)))
+    raise CompileError([Diagnostic("E0307", message, Label(expr.operator.span), labels)])
+
+
+def repeated(items: Items, times: int, span: Span) -> Items:
+    if items.size * max(times, 0) > MAX_INTEGER or len(items.items) * times > 10**6:
+        raise fail("E0390", f"a list of {len(items.items) * times} elements is too long", span, "too long")
+    return make_list(items.items * max(times, 0), span)
+
+
+def number(symbol: str, left: Any, right: Any, span: Span) -> int | float:
+    """One step of arithmetic, exact and bounded."""
+    if symbol == "**" and isinstance(left, int) and isinstance(right, int) and right > 0:
+        if abs(left) > 1 and right * math.log2(abs(left)) > 62:
+            raise fail("E0307", f"{left} ** {right} is too large", span, f"numbers stay below {MAX_INTEGER}")
+    try:
+        value = NUMBERS[symbol](left, right)
+    except ZeroDivisionError:
+        raise fail("E0307", "division by zero", span, f"{left} {symbol} {right}") from None
+    except OverflowError:
+        value = math.inf
+    if isinstance(value, complex) or not math.isfinite(value) or abs(value) > MAX_INTEGER:
+        raise fail("E0307", f"{left} {symbol} {right} is no number below {MAX_INTEGER}", span, "not possible")
+    return value  # type: ignore[no-any-return]
+
+
+def logical(scope: Scope, expr: ast.Binary) -> object:
+    """`and` and `or`; the right side only counts where the left does not decide."""
+    left = as_truth(scope.value(expr.left), expr.left)
+    decides = expr.operator.text == "or"
+    if isinstance(left, bool) and left == decides:
+        return left
+    right = as_truth(scope.value(expr.right), expr.right)
+    if isinstance(left, bool):
+        return right
+    joined: Callable[[Any, Any], Any] = np.logical_or if decides else np.logical_and
+    return table(expr, joined, left, right)
+
+
+def as_truth(value: object, expr: ast.Expr) -> bool | Varying:
+    """A condition: true or false, or that by iteration (E0308)."""
+    if isinstance(value, bool) or (isinstance(value, Varying) and value.values.dtype == np.bool_):
+        return value
+    help = "tensors are known only when the network runs; a condition is decided before" if is_tensor(value) else ""
+    help = help or ("compare it: `x > 0`" if is_number(value) else "")
+    raise fail("E0308", "a condition has to be true or false", expr.span, f"this is {describe(value)}", help)
+
+
+@evaluates(ast.Compare)
+def compare(scope: Scope, expr: ast.Compare) -> object:
+    """A chain of comparisons, each between neighbours."""
+    values = [scope.value(operand) for operand in expr.operands]
+    result: bool | Varying = True
+    for symbol, left, right in zip(expr.operators, values, values[1:], strict=False):
+        step = compared(expr, symbol, left, right)
+        if isinstance(result, bool) and isinstance(step, bool):
+            result = result and step
+        else:
+            result = table(expr, np.logical_and, result, step)
+    return result
+
+
+def compared(expr: ast.Compare, symbol: ast.Ident, left: object, right: object) -> bool | Varying:
+    if isinstance(left, Varying) or isinstance(right, Varying):
+        return compared_by_iteration(expr, symbol, left, right)
+    if symbol.text in ("in", "not in"):
+        if isinstance(right, Items):
+            return any(equal(left, item) for item in right.items) == (symbol.text == "in")
+    elif symbol.text in ("==", "!="):
+        if not any(is_tensor(leaf) for side in (left, right) for leaf in leaves(side)):
+            return equal(left, right) == (symbol.text == "==")
+    elif (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
+        return bool(COMPARISONS[symbol.text](left, right))
+    message = f"`{symbol.text}` does not compare {describe(left)} with {describe(right)}"
+    raise fail("E0308", message, expr.span, "not possible")
+
+
+def compared_by_iteration(expr: ast.Compare, symbol: ast.Ident, left: object, right: object) -> Varying:
+    if symbol.text in COMPARISONS:
+        return table(expr, COMPARISONS[symbol.text], left, right)
+    if isinstance(left, Varying) and isinstance(right, Items) and all(map(is_number, right.items)):
+        found = np.isin(left.values, np.asarray(right.items))
+        return Varying(left.frame, found if symbol.text == "in" else ~found)
+    raise fail("E0308", f"`{symbol.text}` takes a list of numbers", expr.span, "not possible")
+
+
+def equal(left: object, right: object) -> bool:
+    """Equality of compile-time values; lists by their elements."""
+    if isinstance(left, Items) and isinstance(right, Items):
+        return same_structure(left, right) and all(map(equal, leaves(left), leaves(right)))
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right
+
+
+# Values that vary by iteration
+
+
+def varying(expr: ast.Binary, left: object, right: object) -> Varying:
+    """Arithmetic for every iteration at once; the bounds are those of `number`."""
+    symbol = expr.operator.text
+    if any(isinstance(side, Varying) and side.values.dtype == np.bool_ for side in (left, right)):
+        raise fail("E0307", f"`{symbol}` takes numbers", expr.span, "this is true or false, by iteration")
+    with np.errstate(all="ignore"):
+        rough = table(expr, NUMBERS[symbol], as_float(left), as_float(right))
+        if not np.isfinite(rough.values.astype(float)).all() or np.abs(rough.values.astype(float)).max() > 2**53:
+            raise fail("E0307", f"`{symbol}` gives no number in some iteration", expr.span, "not possible")
+        return rough if symbol == "**" else table(expr, NUMBERS[symbol], left, right)
+
+
+def as_float(value: object) -> object:
+    return Varying(value.frame, value.values.astype(np.float64)) if isinstance(value, Varying) else value
+
+
+def table(expr: ast.Expr, function: Callable[[Any, Any], Any], left: object, right: object) -> Varying:
+    """`function` of two values of which at least one is a table, of the same loop if both are (E0412)."""
+    frames = [side.frame for side in (left, right) if isinstance(side, Varying)]
+    if len(frames) == 2 and frames[0] is not frames[1]:
+        raise fail("E0412", "values of two loops at once are not supported yet", expr.span, "depends on two loops")
+    sides = [side.values if isinstance(side, Varying) else side for side in (left, right)]
+    for side in (left, right):
+        if not isinstance(side, Varying | bool) and not is_number(side):
+            message = f"{describe(side)} does not go with a value that depends on `iteration`"
+            raise fail("E0412", message, expr.span, "not possible")
+    return Varying(frames[0], np.asarray(function(*sides)))
+
+
+# Tensors
+
+
+def tensors(scope: Scope, expr: ast.Binary, left: object, right: object) -> Value:
+    """`+`, `-`, `*` of two tensors, and arithmetic of one with a number, which is `x * factor + offset`."""
+    symbol = expr.operator.text
+    if isinstance(left, Value) and isinstance(right, Value):
+        if symbol not in TENSOR_OPERATIONS or not (is_tensor(left) and is_tensor(right)):
+            raise unsupported(expr, left, right)
+        fits(scope, expr, left, right)
+        return scope.lowering.apply(TENSOR_OPERATIONS[symbol](), [left, right], expr.span, scope.origin(expr.span))
+    tensor, other = (left, right) if isinstance(left, Value) else (right, left)
+    assert isinstance(tensor, Value)
+    if isinstance(other, Varying):
+        message = "a tensor and a number that depends on `iteration` are not supported yet"
+        raise fail("E0412", message, expr.span, "differs between iterations")
+    if not isinstance(other, int | float) or isinstance(other, bool):
+        raise unsupported(expr, left, right)
+    factor, offset = _affine(expr, float(other), tensor is left)
+    return affine(scope, tensor, factor, offset, expr.span)
+
+
+def _affine(expr: ast.Binary, value: float, tensor_left: bool) -> tuple[float, float]:
+    """Factor and offset of a tensor with a number to its right or left."""
+    match expr.operator.text, tensor_left:
+        case "+", _:
+            return 1.0, value
+        case "-", True:
+            return 1.0, -value
+        case "-", False:
+            return -1.0, value
+        case "*", _:
+            return value, 0.0
+        case "/", True:
+            return float(number("/", 1.0, value, expr.span)), 0.0
+    message = f"`{expr.operator.text}` of a tensor is not supported yet"
+    raise fail("E0310", message, expr.operator.span, "not supported yet")
+
+
+def affine(scope: Scope, tensor: Value, factor: float, offset: float, span: Span) -> Value:
+    return scope.lowering.apply(Affine(factor, offset), [tensor], span, scope.origin(span))
+
+
+def unsupported(expr: ast.Binary, left: object, right: object) -> CompileError:
+    message = f"`{expr.operator.text}` does not take {describe(left)} and {describe(right)}"
+    labels = tuple(Label(e.span, describe(v)) for e, v in ((expr.left, left), (expr.right, right)))
+    return CompileError([Diagnostic("E0310", message, Label(expr.operator.span), labels)])
+
+
+def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
+    """Raises CompileError (E0301) for two tensors of unlike types, with where both come from."""
+    if left.type == right.type:
+        return
+    symbol = expr.operator.text
+    maps = len(left.tensor.shape) == len(right.tensor.shape) > 0 and left.tensor.dtype == right.tensor.dtype
+    by_channels = maps and left.tensor.channels != right.tensor.channels
+    shown = [_shown(value.tensor, by_channels) for value in (left, right)]
+    joint = "from" if symbol == "-" else "to" if symbol == "+" else "with"
+    first, second = shown if symbol != "+" else reversed(shown)
+    if symbol == "-":
+        first, second = second, first
+    message = f"`{symbol}` {VERBS[symbol]} {first} {joint} {second}"
+    labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
+    labels += origins(scope, ((expr.left, left), (expr.right, right)))
+    help = "give both the same width" if by_channels else "bring both to the same shape: `resize(x, like=y)`"
+    raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help)])
+
+
+def _shown(type: TensorType, by_channels: bool) -> str:
+    return f"{type.channels} channels" if by_channels else str(type)
+
+
+def _name(expr: ast.Expr) -> str:
+    text = expr.span.text
+    return f"`{text}`" if len(text) <= 24 and "\n" not in text else "this"
+
+
+def origins(scope: Scope, operands: tuple[tuple[ast.Expr, Value], ...]) -> list[Label]:
+    """For operands that are variables: where their values were made."""
+    labels = []
+    for expr, value in operands:
+        origin = scope.lowering.origins.get(value.name)
+        if isinstance(expr, ast.Name | ast.Index) and origin and origin != expr.span:
+            labels.append(Label(origin, f"`{expr.span.text}` comes from here"))
+    return labels

@@ -1,0 +1,140 @@
+"""Calls and pipes: what a name calls, how arguments reach a block, and the body that this elaborates."""
+
+from __future__ import annotations
+
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc_dsl import ast
+from itc_dsl.checker.names import data_in_loop, output_outside
+from itc_dsl.lowering.builtins import call_builtin
+from itc_dsl.lowering.expressions import global_value, variable
+from itc_dsl.lowering.loops import run_loop, sharing_axis
+from itc_dsl.lowering.operations import MISSING, call_operation
+from itc_dsl.lowering.scope import Scope, evaluates, executes, exhausted
+from itc_dsl.lowering.values import BlockRef, Broken, BuiltinRef, Callee, OperationRef, Stop, describe
+from itc_dsl.program import Defined
+from itc_dsl.signature import bind, of_block, of_builtin
+
+MAX_CALLS = 64
+
+
+@evaluates(ast.Call)
+def call_expression(scope: Scope, call: ast.Call) -> object:
+    return call_with(scope, call, MISSING)
+
+
+@evaluates(ast.Pipe)
+def pipe(scope: Scope, expr: ast.Pipe) -> object:
+    value = scope.value(expr.first)
+    for stage in expr.stages:
+        scope.lowering.enter(stage.span)
+        value = call_with(scope, stage, value)
+        scope.lowering.depth -= 1
+    return value
+
+
+def call_with(scope: Scope, call: ast.Call, piped: object) -> object:
+    """The value of a call; `piped` is what flows in, MISSING if nothing does."""
+    segment = (scope.lowering.program.segments[call], *scope.places)
+    match callee(scope, call.callee):
+        case BlockRef(defined=defined):
+            return call_block(scope, defined, call, piped, segment)
+        case OperationRef(name=name):
+            return call_operation(scope, name, call, piped, segment)
+        case BuiltinRef(name=name):
+            return builtin(scope, name, call, piped)
+
+
+def callee(scope: Scope, name: ast.Ident) -> Callee:
+    """What a name calls: a variable that can be called, else the block or operation of that name (E0213)."""
+    value = scope.names.get(name.text)
+    if isinstance(value, Broken):
+        raise Stop
+    if isinstance(value, Callee):
+        return value
+    found = global_value(scope.unit, name.text)
+    if found is not None:
+        return found
+    shown = describe(variable(scope, ast.Name(name.span, name.text), value))
+    raise fail("E0213", f"`{name.text}` cannot be called", name.span, f"this is {shown}")
+
+
+def builtin(scope: Scope, name: str, call: ast.Call, piped: object) -> object:
+    bound, faults = bind(of_builtin(name), call, piped is not MISSING)
+    if faults:
+        raise CompileError(faults)
+    exprs = [expr for given in bound.values() for expr in given]
+    values = [piped if expr is None else scope.value(expr) for expr in exprs]
+    return call_builtin(name, values, exprs, call.span)
+
+
+def call_block(scope: Scope, defined: Defined, call: ast.Call, piped: object, segment: tuple[str, ...]) -> object:
+    """What a block returns, or a loop hands out. Raises Stop where its body has mistakes that the result depends on."""
+    block = defined.definition
+    assert isinstance(block, ast.Block)
+    allowed(scope, block, call)
+    inner = entered(scope, defined, block, call, segment)
+    arguments(scope, inner, block, call, piped)
+    scope.lowering.open_blocks.append(block)
+    try:
+        if block.kind == "iterative":
+            return run_loop(inner, block, call.span)
+        inner.run(block.body)
+    finally:
+        scope.lowering.open_blocks.pop()
+    if isinstance(inner.result, Broken):
+        raise Stop
+    if not inner.returned:
+        raise fail("E0214", f"`{block.name.text}` returned nothing", call.span, "this call")
+    return inner.result
+
+
+def allowed(scope: Scope, block: ast.Block, call: ast.Call) -> None:
+    """Whether the block may be called here (E0206, E0406, E0414), which its callers' text does not always show."""
+    if block.kind == "output" and not scope.emitting:
+        raise CompileError([output_outside(call.callee, block)])
+    if block.kind == "data" and scope.lowering.around:
+        raise CompileError([data_in_loop(call.callee, block)])
+    if block in scope.lowering.open_blocks:
+        message = f"`{block.name.text}` calls itself, through what it got as an argument"
+        raise CompileError([Diagnostic("E0206", message, Label(call.span, "closes the circle"))])
+    if len(scope.lowering.open_blocks) >= MAX_CALLS:
+        raise exhausted("E0392", f"calls nest deeper than {MAX_CALLS}", call.span)
+
+
+def entered(scope: Scope, defined: Defined, block: ast.Block, call: ast.Call, segment: tuple[str, ...]) -> Scope:
+    """The scope of a block's body, without its arguments."""
+    inner = Scope(scope.lowering, defined.unit, block, path=scope.path + segment, axes=scope.axes, shared=scope.shared)
+    inner.call = call.span if call.span.source is scope.lowering.source else scope.call
+    if block.kind == "block" and _shares_calls(block):
+        inner.path, inner.axes, inner.shared = (block.name.text,), (), True
+    if block.kind == "output" and scope.exits is not None:
+        inner.loop = scope.exits.frame
+        inner.axes = (*scope.axes[:-1], sharing_axis(inner, block, scope.exits.frame))
+    return inner
+
+
+def _shares_calls(block: ast.Block) -> bool:
+    return any(annotation.name.text == "share" for annotation in block.annotations)
+
+
+def arguments(scope: Scope, inner: Scope, block: ast.Block, call: ast.Call, piped: object) -> None:
+    """Gives the parameters of a block their values, defaults last, each in the scope it was written in."""
+    bound, faults = bind(of_block(block), call, piped is not MISSING)
+    if faults:
+        raise CompileError(faults)
+    for name, (expr,) in bound.items():
+        inner.names[name] = piped if expr is None else scope.value(expr)
+        inner.arguments[name] = expr.span if expr else call.span
+    for param in block.params:
+        if param.name.text not in inner.names:
+            assert param.default
+            inner.names[param.name.text] = inner.value(param.default)
+
+
+@executes(ast.Return)
+def return_(scope: Scope, statement: ast.Return) -> None:
+    scope.result = scope.value(statement.value)
+    scope.returned = True
+
+

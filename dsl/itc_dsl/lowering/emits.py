@@ -1,0 +1,143 @@
+"""Emits: what a network hands out, at its end, or at exits of the last loop, into whose body the head then goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
+from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.exits import exits_of
+from itc_dsl.lowering.losses import loss_of
+from itc_dsl.lowering.loops import with_emit
+from itc_dsl.lowering.scope import Axis, Lowering, OpenLoop, Scope, executes
+from itc_dsl.lowering.values import Frame, Stop, describe, is_tensor, leaves, rebuild
+from itc_dsl.sharing import Sharing
+
+
+@executes(ast.Emit)
+def emit(scope: Scope, statement: ast.Emit) -> None:
+    lowering = scope.lowering
+    name = output_name(lowering, statement)
+    exits: IterationSet | None = None
+    if statement.at is None:
+        value = emitted(replace(scope, emitting=True), statement)
+        frame = None
+    else:
+        loop = open_loop(lowering, statement)
+        exits = exits_of(scope, statement.at, loop)
+        frame = Frame(loop.loop.var, loop.loop.count, exits)
+        value = at_exits(scope, statement, loop, frame, name)
+    loss, weights = loss_of(scope, statement, frame)
+    lowering.outputs.append(Output(name, value, exits, loss, weights))
+
+
+def output_name(lowering: Lowering, statement: ast.Emit) -> str:
+    """The name an emit gives, or that of its head; each only once (E0202, E0419)."""
+    name = statement.name or _head(statement.value)
+    if name is None:
+        at = statement.value.span
+        edit = Edit(Span(at.source, at.start, at.start), "y = ")
+        help = "write `emit name = ...`, as in `emit y = ...`"
+        raise CompileError([Diagnostic("E0419", "this output has no name", Label(at, "no call"), help=help, edit=edit)])
+    first = lowering.output_spans.setdefault(name.text, name.span)
+    if first is not name.span:
+        help = "give this one a name of its own: `emit name = ...`"
+        message = f"there are two outputs `{name.text}`"
+        raise CompileError([Diagnostic("E0202", message, Label(name.span, "again"), (Label(first, "first here"),), help)])
+    return name.text
+
+
+def _head(value: ast.Expr) -> ast.Ident | None:
+    match value:
+        case ast.Call(callee=callee):
+            return callee
+        case ast.Pipe(stages=stages):
+            return stages[-1].callee
+    return None
+
+
+def emitted(scope: Scope, statement: ast.Emit) -> Value:
+    """The tensor that an emit hands out (E0303)."""
+    value = scope.value(statement.value)
+    if isinstance(value, Value) and is_tensor(value):
+        return value
+    help = "a loop's series cannot be handed out yet" if isinstance(value, Value) else "pick one: `x[0]`"
+    raise fail("E0303", "an output is a tensor", statement.value.span, f"this is {describe(value)}", help)
+
+
+# At exits of a loop
+
+
+def open_loop(lowering: Lowering, statement: ast.Emit) -> OpenLoop:
+    """The loop whose exits are meant: the last before the emit (E0415)."""
+    if lowering.last_loop is not None:
+        return lowering.last_loop
+    if lowering.faults:
+        raise Stop
+    assert statement.at
+    help = "without `at` it hands out the value at the end"
+    raise fail("E0415", "there is no loop that could have exits", statement.at.span, "exits of what?", help)
+
+
+def at_exits(scope: Scope, statement: ast.Emit, loop: OpenLoop, frame: Frame, name: str) -> Value:
+    """Puts the head into the loop's body; the series of its values, one for each exit."""
+    lowering = scope.lowering
+    axis = Axis(frame, Sharing(), 1, len(scope.path))
+    view = _View(lowering, loop, len(lowering.order))
+    inner = replace(scope, emitting=True, loop=frame, axes=(axis,), exits=axis, view=view)
+    lowering.around.append(frame)
+    try:
+        with lowering.builder.body() as statements:
+            value = emitted(inner, statement)
+    finally:
+        lowering.around.pop()
+    if not view.used:
+        message = f"this hands out the same at every exit: it uses nothing of the loop `{loop.name}`"
+        help = "use what the last loop before it returns, or leave out `at`"
+        label = Label(statement.value.span, "the same in every iteration")
+        raise CompileError([Diagnostic("E0407", message, label, (Label(loop.span, "the last loop"),), help)])
+    series = lowering.value(SeriesType(len(frame.reach), value.tensor), name, statement.span)
+    body = close(statements, [value])
+    loop.loop = with_emit(loop.loop, Emit(frame.var, frame.reach, body, statement.span), series)
+    lowering.statements[loop.position] = loop.loop
+    return series
+
+
+class _View:
+    """Variables as a head inside of a loop sees them: the loop's results are its values at the end of an iteration."""
+
+    def __init__(self, lowering: Lowering, loop: OpenLoop, made_until: int) -> None:
+        self.lowering = lowering
+        self.loop = loop
+        self.made_until = made_until
+        self.used = False
+
+    def __call__(self, value: object, span: Span) -> object:
+        seen = [self.leaf(leaf, span) for leaf in leaves(value)]
+        return rebuild(value, iter(seen))
+
+    def leaf(self, value: object, span: Span) -> object:
+        if not isinstance(value, Value):
+            return value
+        if value.name in self.loop.ends:
+            self.used = True
+            return self.loop.ends[value.name]
+        order = self.lowering.order.get(value.name, -1)
+        if self.loop.made_before <= order < self.made_until:
+            raise CompileError([self.computed_between(value, span)])
+        return value
+
+    def computed_between(self, value: Value, span: Span) -> Diagnostic:
+        if isinstance(value.type, SeriesType):
+            message = "what a loop yields cannot be used at its exits"
+            return Diagnostic("E0407", message, Label(span, f"this is {describe(value)}"))
+        place = Label(self.lowering.origins[value.name], "computed here, behind the loop")
+        return Diagnostic(
+            "E0407",
+            f"this is computed between the loop `{self.loop.name}` and the `emit`, so no exit has it",
+            Label(span, "not a result of the loop"),
+            (place, Label(self.loop.span, "the loop")),
+            "move it into the `output` block, or before the loop if it does not depend on it",
+        )

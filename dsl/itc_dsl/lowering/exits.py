@@ -1,0 +1,69 @@
+"""The exits of an emit: an `at` expression in, a set of the loop's iterations out, or what is wrong with it."""
+
+from __future__ import annotations
+
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
+from itc.ir import IterationSet
+from itc_dsl import ast
+from itc_dsl.lowering.scope import OpenLoop, Scope
+from itc_dsl.lowering.values import Items, describe
+from itc_dsl.signature import listed
+
+
+def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
+    """The iterations after which an emit hands out: ascending, none beyond the loop (E0403, E0404)."""
+    if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
+        return loop.loop.iterations
+    numbers = _numbers(scope.value(at), at)
+    beyond = [n for n in numbers if not 1 <= n <= loop.loop.count]
+    if beyond:
+        raise CompileError([_beyond(scope, at, loop, numbers, beyond)])
+    if numbers != sorted(set(numbers)):
+        literal = literal_list(scope, at)
+        wanted = str(sorted(set(numbers)))
+        label = Label((literal or at).span, "out of order" if len(set(numbers)) == len(numbers) else "one exit twice")
+        edit = Edit(literal.span, wanted) if literal else None
+        help = f"write `{wanted}`"
+        raise CompileError([Diagnostic("E0404", "exits ascend, each once", label, help=help, edit=edit)])
+    return IterationSet.of(numbers)
+
+
+def _numbers(value: object, at: ast.Expr) -> list[int]:
+    items = value.items if isinstance(value, Items) else (value,)
+    for item in items:
+        if not isinstance(item, int) or isinstance(item, bool):
+            shown = describe(item) if isinstance(value, Items) else describe(value)
+            help = "write `at 4`, `at [1, 2, 4]` or `at all`"
+            raise fail("E0404", "exits are a list of integers", at.span, f"here is {shown}", help)
+    if not items:
+        raise fail("E0404", "the list of exits is empty", at.span, "no exit", "write `at [1, 2, 4]` or `at all`")
+    return [item for item in items if isinstance(item, int)]
+
+
+def _beyond(scope: Scope, at: ast.Expr, loop: OpenLoop, numbers: list[int], beyond: list[int]) -> Diagnostic:
+    count = loop.loop.count
+    rest = [n for n in numbers if 1 <= n <= count]
+    literal = literal_list(scope, at)
+    place = literal or at
+    wrong = [item for item in literal.items if isinstance(item, ast.Number) and item.value in beyond] if literal else []
+    shown = listed([str(n) for n in beyond[:8]])
+    message = f"the loop `{loop.name}` has {count} iterations, no exit {shown}"
+    labels = [Label(loop.span, f"runs {count} iterations")]
+    if literal is not None and literal is not at:
+        labels.append(Label(at.span, "used here"))
+    help = f"write `{rest}`" if rest else f"exits are from 1 to {count}"
+    edit = Edit(literal.span, str(rest)) if literal and rest else None
+    span = wrong[0].span if wrong else place.span
+    return Diagnostic("E0403", message, Label(span, f"beyond iteration {count}"), tuple(labels), help, edit)
+
+
+def literal_list(scope: Scope, expr: ast.Expr) -> ast.List | None:
+    """The list of numbers that an expression stands for, where the text has one: itself, or a parameter's value."""
+    if isinstance(expr, ast.Name):
+        override = scope.lowering.chosen.values.get(expr.text)
+        params = {param.name.text: param.default for param in scope.definition.params}
+        found = override.value if override else params.get(expr.text)
+        expr = found or expr
+    if isinstance(expr, ast.List) and all(isinstance(item, ast.Number) for item in expr.items):
+        return expr
+    return None

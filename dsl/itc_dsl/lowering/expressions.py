@@ -1,0 +1,173 @@
+"""Literals, names, lists, comprehensions, indexing and the ternary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir import Value
+from itc.ir.op import LAYERS
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.checker.names import ITERATION
+from itc_dsl.lowering.arithmetic import as_truth
+from itc_dsl.lowering.regions import choose
+from itc_dsl.lowering.scope import Scope, evaluates
+from itc_dsl.lowering.values import (
+    BlockRef,
+    Broken,
+    BuiltinRef,
+    Items,
+    OperationRef,
+    Stop,
+    Undecided,
+    Varying,
+    describe,
+    is_tensor,
+    make_list,
+)
+from itc_dsl.program import Unit
+from itc_dsl.signature import BUILTINS
+
+
+@evaluates(ast.Number)
+@evaluates(ast.Text)
+@evaluates(ast.Constant)
+def literal(scope: Scope, expr: ast.Number | ast.Text | ast.Constant) -> object:
+    return expr.value
+
+
+@evaluates(ast.Name)
+def name(scope: Scope, expr: ast.Name) -> object:
+    if expr.text == ITERATION:
+        return iteration(scope, expr)
+    if expr.text in scope.names:
+        return variable(scope, expr, scope.names[expr.text])
+    value = global_value(scope.unit, expr.text)
+    if value is None:
+        message = f"`{expr.text}` has no value here"
+        raise fail("E0203", message, expr.span, "nothing assigned it on the way here")
+    return value
+
+
+def variable(scope: Scope, expr: ast.Name, value: object) -> object:
+    """What a variable holds, as it looks from here."""
+    if isinstance(value, Broken):
+        raise Stop
+    if isinstance(value, Undecided):
+        message = f"`{expr.text}` is not the same in all iterations"
+        secondary = (Label(value.span, value.note),)
+        raise CompileError([Diagnostic("E0309", message, Label(expr.span, "read here"), secondary)])
+    return scope.view(value, expr.span) if scope.view else value
+
+
+def global_value(unit: Unit, text: str) -> BlockRef | BuiltinRef | OperationRef | None:
+    """What a name means that no variable has: a block, an operation, or none of them."""
+    defined = unit.names.get(text)
+    if defined is not None and isinstance(defined.definition, ast.Block):
+        return BlockRef(defined)
+    if text in BUILTINS:
+        return BuiltinRef(text)
+    return OperationRef(text) if text in LAYERS else None
+
+
+def iteration(scope: Scope, expr: ast.Name) -> object:
+    if scope.loop is None:
+        raise fail("E0411", "`iteration` counts nothing here", expr.span, "no loop around")
+    return Varying(scope.loop, np.arange(1, scope.loop.count + 1))
+
+
+@evaluates(ast.List)
+def list_(scope: Scope, expr: ast.List) -> object:
+    return make_list([scope.value(item) for item in expr.items], expr.span)
+
+
+@evaluates(ast.Comprehension)
+def comprehension(scope: Scope, expr: ast.Comprehension) -> object:
+    outside = dict(scope.names)
+    items: list[object] = []
+    try:
+        for _ in clauses(scope, expr.clauses):
+            items.append(scope.value(expr.element))
+    finally:
+        scope.names = outside
+    return make_list(items, expr.span)
+
+
+def clauses(scope: Scope, rest: Sequence[ast.Clause]) -> Iterator[None]:
+    """Assigns the targets of every combination that the clauses leave, in order."""
+    if not rest:
+        yield
+        return
+    clause = rest[0]
+    for position, value in enumerate(elements(scope.value(clause.source), clause.source.span)):
+        assign(scope, clause.targets, value, clause.source.span)
+        if all(holds(scope, condition) for condition in clause.conditions):
+            with scope.place(position):
+                yield from clauses(scope, rest[1:])
+
+
+def holds(scope: Scope, condition: ast.Expr) -> bool:
+    truth = as_truth(scope.value(condition), condition)
+    if isinstance(truth, Varying):
+        message = "a list cannot have another length in another iteration"
+        raise fail("E0412", message, condition.span, "depends on `iteration`")
+    return truth
+
+
+def elements(value: object, span: Span) -> tuple[object, ...]:
+    """What a `for` goes through (E0303)."""
+    if isinstance(value, Items):
+        return value.items
+    help = "an `iterative` block with an `each` parameter goes through a series" if isinstance(value, Value) else ""
+    help = help or ("write `range(n)`" if isinstance(value, int) else "")
+    raise fail("E0303", "`for` goes through a list", span, f"this is {describe(value)}", help)
+
+
+def assign(scope: Scope, target: ast.Target, value: object, span: Span) -> None:
+    """Binds names to a value, or to the elements of a list (E0306)."""
+    if isinstance(target, ast.Ident):
+        scope.names[target.text] = value
+        return
+    if not isinstance(value, Items) or len(value.items) != len(target.items):
+        message = f"{len(target.items)} names for {describe(value)}"
+        secondary = (Label(target.span, f"{len(target.items)} names"),) if target.span != span else ()
+        raise CompileError([Diagnostic("E0306", message, Label(span, f"this is {describe(value)}"), secondary)])
+    for item, part in zip(target.items, value.items, strict=True):
+        assign(scope, item, part, span)
+
+
+@evaluates(ast.Index)
+def index(scope: Scope, expr: ast.Index) -> object:
+    items = indexable(scope, expr.base)
+    position = scope.integer(expr.index, "an index")
+    if not -len(items.items) <= position < len(items.items):
+        message = f"there is no element {position} in a list of {len(items.items)}"
+        raise fail("E0306", message, expr.index.span, "out of range", "elements count from 0")
+    return items.items[position]
+
+
+@evaluates(ast.Slice)
+def slice_(scope: Scope, expr: ast.Slice) -> object:
+    items = indexable(scope, expr.base)
+    start, stop = (scope.integer(bound, "an index") if bound else None for bound in (expr.start, expr.stop))
+    return make_list(items.items[start:stop], expr.span)
+
+
+def indexable(scope: Scope, base: ast.Expr) -> Items:
+    value = scope.value(base)
+    if isinstance(value, Items):
+        return value
+    if is_tensor(value):
+        raise fail("E0310", "indexing tensors is not supported yet", base.span, f"this is {describe(value)}")
+    raise fail("E0303", "only lists have elements", base.span, f"this is {describe(value)}")
+
+
+@evaluates(ast.Ternary)
+def ternary(scope: Scope, expr: ast.Ternary) -> object:
+    truth = as_truth(scope.value(expr.condition), expr.condition)
+    if isinstance(truth, bool):
+        return scope.value(expr.then if truth else expr.otherwise)
+    return choose(scope, truth, expr)

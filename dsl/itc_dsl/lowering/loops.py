@@ -1,0 +1,241 @@
+"""Iterative blocks: their bodies become loops of the IR, with the carries and series that flow in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir import Body, Carry, Each, Emit, IterationSet, Loop, SeriesType, Statement, Value, close
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes
+from itc_dsl.lowering.values import (
+    Broken,
+    Frame,
+    Stop,
+    describe,
+    is_tensor,
+    leaves,
+    make_list,
+    rebuild,
+    same_structure,
+    tensor_types,
+)
+from itc_dsl.sharing import loop_of, sharing_of
+
+MAX_ITERATIONS = 1_000_000
+
+
+Pairs = list[tuple[Value, Value]]
+
+
+@dataclass
+class _Flow:
+    """A carry: its parameter, how it starts, its values inside, and what they were before."""
+
+    param: ast.Param
+    start: object
+    inner: list[Value]
+    init: list[Value]
+
+
+def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
+    """Elaborates the body of an iterative block; `scope` holds its arguments. Returns carries and series of yields."""
+    lowering = scope.lowering
+    each = [_each(scope, param) for param in block.params if param.role == "each"]
+    frame = _frame(scope, block, each)
+    flows = [_flow(scope, param) for param in block.params if param.role == "carry"]
+    for param, items in _elements(scope, each):
+        scope.names[param.name.text] = items
+    scope.axes = (*scope.axes, sharing_axis(scope, block, frame))
+    scope.loop = frame
+    made_before = len(lowering.order)
+    lowering.around.append(frame)
+    try:
+        with lowering.builder.body() as statements:
+            scope.run(block.body)
+    finally:
+        lowering.around.pop()
+    body = close(statements, [value for flow in flows for value in _ends(scope, flow)])
+    walked = tuple(Each(inner, series) for _, pairs in each for series, inner in pairs)
+    return _close(scope, frame, flows, walked, body, span, made_before)
+
+
+def _close(
+    scope: Scope, frame: Frame, flows: list[_Flow], each: tuple[Each, ...], body: Body, span: Span, made_before: int
+) -> object:
+    """Adds the loop to the net; its results in the structure of the carries and yields."""
+    lowering = scope.lowering
+    carries = tuple(Carry(i, o) for flow in flows for i, o in zip(flow.inner, flow.init, strict=True))
+    origin = scope.call or span
+    after = [lowering.value(value.type, value.name, origin) for flow in flows for value in flow.inner]
+    series = [
+        lowering.value(SeriesType(len(emit.iterations), value.tensor), "series", origin)
+        for emit in body.statements
+        if isinstance(emit, Emit)
+        for value in emit.body.yields
+    ]
+    loop = Loop(frame.var, frame.count, carries, body, (*after, *series), each, span=span)
+    lowering.builder.add(loop)
+    if not lowering.around:
+        ends = {result.name: value for result, value in zip(after, body.yields, strict=True)}
+        position = len(lowering.statements) - 1
+        lowering.last_loop = OpenLoop(loop, position, ends, scope.definition.name.text, origin, made_before)
+    results, rest = iter(after), iter(series)
+    parts = [rebuild(flow.start, results) for flow in flows] + [rebuild(y, rest) for y in scope.yields]
+    return parts[0] if len(parts) == 1 else make_list(parts, span)
+
+
+def sharing_axis(scope: Scope, block: ast.Block, frame: Frame) -> Axis:
+    """The loop as an axis of its parameters, by the block's `@share` or what replaces it (E0405)."""
+    sharing = scope.lowering.chosen.sharing.get(block) or sharing_of(block)
+    every = 1
+    if sharing.every is not None:
+        every = scope.integer(sharing.every, "`every`")
+        if every < 1:
+            raise fail("E0217", "`every` is at least 1", sharing.every.span, f"this is {every}")
+    return Axis(frame, sharing, every, len(scope.path))
+
+
+# How often
+
+
+def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]]) -> Frame:
+    """The loop's variable and count, from `@loop` or the length of the series it goes through (E0408, E0418)."""
+    lengths = {series.type.count: param for param, pairs in each for series, _ in pairs if _is_series(series)}
+    written = loop_of(block)
+    if written is not None:
+        count = as_integer(scope.value(written.count), written.count, "the number of iterations")
+        if not 1 <= count <= MAX_ITERATIONS:
+            message = f"a loop runs 1 to {MAX_ITERATIONS} times"
+            raise CompileError([Diagnostic("E0408", message, *_count_labels(scope, written.count, count))])
+        lengths.setdefault(count, block.params[0])
+    if len(lengths) != 1:
+        shown = " and ".join(map(str, lengths))
+        raise fail("E0418", f"a loop of {shown} iterations", scope.call or block.span, "more than one length")
+    (count,) = lengths
+    return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
+
+
+def _count_labels(scope: Scope, expr: ast.Expr, count: int) -> tuple[Label, tuple[Label, ...]]:
+    """The argument that gave the count, or where `@loop` says it."""
+    given = scope.arguments.get(expr.text) if isinstance(expr, ast.Name) else None
+    note = f"this is {count}"
+    return (Label(given, note), (Label(expr.span, "iterations"),)) if given else (Label(expr.span, note), ())
+
+
+# What flows
+
+
+def _flow(scope: Scope, param: ast.Param) -> _Flow:
+    start = scope.names[param.name.text]
+    span = scope.arguments[param.name.text]
+    init = list(_tensors(start, span, f"the carry `{param.name.text}`"))
+    names = _names(param.name.text, len(init))
+    origins = scope.lowering.origins
+    inner = [scope.lowering.value(v.type, n, origins.get(v.name, span)) for v, n in zip(init, names, strict=True)]
+    scope.names[param.name.text] = rebuild(start, iter(inner))
+    return _Flow(param, start, inner, init)
+
+
+def _names(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+
+
+def _tensors(value: object, span: Span, what: str) -> Iterator[Value]:
+    """The tensors of a nested list that holds nothing else (E0303)."""
+    for leaf in leaves(value):
+        if isinstance(leaf, Broken):
+            raise Stop
+        if not isinstance(leaf, Value) or not is_tensor(leaf):
+            raise fail("E0303", f"{what} is a tensor, or a list of tensors", span, f"here is {describe(leaf)}")
+        yield leaf
+
+
+def _ends(scope: Scope, flow: _Flow) -> list[Value]:
+    """The values of a carry at the end of the body, in the structure and of the types it started with (E0401)."""
+    name = flow.param.name.text
+    end = scope.value(ast.Name(flow.param.name.span, name))
+    if isinstance(end, Broken):
+        raise Stop
+    started = rebuild(flow.start, iter(flow.inner))
+    ends = list(leaves(end))
+    alike = same_structure(started, end) and all(
+        isinstance(new, Value) and new.type == old.type for old, new in zip(flow.inner, ends, strict=True)
+    )
+    if not alike:
+        raise CompileError([_changed(scope, flow, started, end)])
+    return [value for value in ends if isinstance(value, Value)]
+
+
+def _changed(scope: Scope, flow: _Flow, started: object, end: object) -> Diagnostic:
+    name = flow.param.name.text
+    last = last_assignment(scope.definition.body, name)
+    was, becomes = tensor_types(started), tensor_types(end)
+    labels = [Label(flow.param.span, f"starts as {was}")]
+    origin = scope.lowering.origins.get(flow.init[0].name) if flow.init else None
+    if origin is not None:
+        labels.append(Label(origin, "comes from here"))
+    message = f"the carry `{name}` leaves an iteration with another shape than it enters with"
+    help = "a carry has one shape in all iterations; " + _remedy(started, end)
+    span = last.span if last else flow.param.span
+    return Diagnostic("E0401", message, Label(span, f"ends as {becomes}"), tuple(labels), help)
+
+
+def _remedy(started: object, end: object) -> str:
+    if isinstance(started, Value) and isinstance(end, Value) and is_tensor(end) and end.tensor.shape:
+        if started.tensor.shape and started.tensor.channels != end.tensor.channels:
+            return f"bring it back to {started.tensor.channels} channels"
+        return f"bring it back to {started.type}"
+    return "assign it tensors like those it starts with"
+
+
+def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:
+    found = None
+    for node in ast.walk(*suite):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(part, ast.Ident) and part.text == name for part in ast.walk(node.target)
+        ):
+            found = node
+    return found
+
+
+# Series
+
+
+def _is_series(value: Value) -> bool:
+    return isinstance(value.type, SeriesType)
+
+
+def _each(scope: Scope, param: ast.Param) -> tuple[ast.Param, Pairs]:
+    """The series that an `each` parameter goes through, with the element of the current iteration (E0418)."""
+    value, span = scope.names[param.name.text], scope.arguments[param.name.text]
+    pairs: Pairs = []
+    for leaf in leaves(value):
+        if not isinstance(leaf, Value) or not isinstance(leaf.type, SeriesType):
+            message = f"`each {param.name.text}` goes through a series, which a `yield` collects"
+            raise fail("E0418", message, span, f"here is {describe(leaf)}", "going through anything else is not supported yet")
+        pairs.append((leaf, scope.lowering.value(leaf.type.element, param.name.text, span)))
+    return param, pairs
+
+
+def _elements(scope: Scope, each: list[tuple[ast.Param, Pairs]]) -> Iterator[tuple[ast.Param, object]]:
+    for param, pairs in each:
+        yield param, rebuild(scope.names[param.name.text], (inner for _, inner in pairs))
+
+
+@executes(ast.Yield)
+def yield_(scope: Scope, statement: ast.Yield) -> None:
+    """Collects a value of every iteration; the checker has seen that it stands directly in an iterative body."""
+    value = scope.value(statement.value)
+    values = tuple(_tensors(value, statement.value.span, "what `yield` collects"))
+    assert scope.loop is not None
+    scope.lowering.builder.add(Emit(scope.loop.var, scope.loop.reach, Body((), values), statement.span))
+    scope.yields.append(value)
+
+
+def with_emit(loop: Loop, emit: Emit, series: Value) -> Loop:
+    """The loop with one more emit at the end of its body."""
+    statements: tuple[Statement, ...] = (*loop.body.statements, emit)
+    return replace(loop, body=Body(statements, loop.body.yields), results=(*loop.results, series))

@@ -1,0 +1,68 @@
+"""`@loss` above an emit: the kind of the loss and a weight for each exit."""
+
+from __future__ import annotations
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc_dsl import ast
+from itc_dsl.lowering.scope import Scope
+from itc_dsl.lowering.values import Frame, Items, Varying, describe, is_number
+from itc_dsl.signature import suggest
+
+LOSSES = ("cross_entropy", "mse")
+HELP = "`@loss(cross_entropy, weight=1)`"
+
+
+def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> tuple[str, tuple[float, ...]]:
+    """Kind and weights of an output's loss; no kind means that it is not trained (E0217, E0304)."""
+    annotation = next((a for a in statement.annotations if a.name.text == "loss"), None)
+    if annotation is None:
+        return "", (1.0,)
+    kind, weights = "", (1.0,)
+    for argument in annotation.arguments:
+        match argument.name and argument.name.text:
+            case None if not kind:
+                kind = _kind(argument.value)
+            case "weight":
+                weights = _weights(scope, argument.value, frame)
+            case "target":
+                raise fail("E0310", "`target=` is not supported yet", argument.span, "not supported yet")
+            case _:
+                raise fail("E0217", "`@loss` does not know this", argument.span, "not understood", HELP)
+    if not kind:
+        raise fail("E0217", "`@loss` needs the kind of the loss", annotation.span, "no kind", HELP)
+    return kind, weights
+
+
+def _kind(value: ast.Expr) -> str:
+    if isinstance(value, ast.Name) and value.text in LOSSES:
+        return value.text
+    help, edit = suggest(value, LOSSES) if isinstance(value, ast.Name) else ("", None)
+    help = help or f"losses are: {', '.join(LOSSES)}"
+    raise CompileError(
+        [Diagnostic("E0304", "there is no such loss", Label(value.span, "not one of them"), help=help, edit=edit)]
+    )
+
+
+def _weights(scope: Scope, expr: ast.Expr, frame: Frame | None) -> tuple[float, ...]:
+    """One weight for all exits, or one for each: a number, a list, or an expression in `iteration`."""
+    outside, scope.loop = scope.loop, frame
+    try:
+        value = scope.value(expr)
+    finally:
+        scope.loop = outside
+    exits = len(frame.reach) if frame else 1
+    match value:
+        case Varying(values=values) if frame:
+            found = [values[n - 1].item() for n in frame.reach]
+        case Items(items=items):
+            found = list(items)
+        case _:
+            found = [value]
+    if len(found) not in (1, exits):
+        raise fail("E0217", f"{len(found)} weights for {exits} exits", expr.span, "one, or one for each exit")
+    for weight in found:
+        if not is_number(weight) or weight < 0:
+            raise fail("E0217", "a weight is a number, 0 or more", expr.span, f"here is {describe(weight)}")
+    if not any(found):
+        raise fail("E0217", "all weights are 0", expr.span, "nothing would be trained", "leave out `@loss`")
+    return tuple(float(weight) for weight in found)

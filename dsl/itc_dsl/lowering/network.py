@@ -1,0 +1,85 @@
+"""Elaborates one network of a checked program into a verified net of the IR."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from itc.diagnostics import CompileError, fail
+from itc.ir import Builder, Net, verify
+from itc_dsl import ast
+from itc_dsl.checker import Program, in_order
+from itc_dsl.lowering.expressions import global_value
+from itc_dsl.lowering.scope import MAX_DEPTH, Exhausted, Lowering, Scope
+from itc_dsl.lowering.values import BROKEN, Stop
+from itc_dsl.settings import Chosen
+
+#: Python frames that one level of elaboration takes at most, and those of whoever calls.
+FRAMES_PER_LEVEL = 12
+
+
+def lower(program: Program, chosen: Chosen) -> Net:
+    """The net of a network under its settings. Raises CompileError with every mistake that can be told apart."""
+    lowering = Lowering(program, chosen, Builder(chosen.name))
+    network = chosen.network
+    scope = Scope(lowering, program.main, network)
+    with _deep_recursion(), lowering.builder.body() as statements:
+        lowering.statements = statements
+        try:
+            _parameters(scope)
+            scope.run(network.body)
+        except Exhausted as error:
+            lowering.faults.extend(error.diagnostics)
+    if lowering.faults:
+        raise CompileError(in_order(lowering.faults, program.main.module))
+    for statement in statements:
+        lowering.builder.add(statement)
+    if not lowering.outputs:
+        raise fail("E0416", f"the network `{chosen.name}` hands out nothing", network.name.span, "no `emit` is reached")
+    return verify(lowering.builder.net(lowering.outputs, network.span))
+
+
+def _parameters(scope: Scope) -> None:
+    """Gives the network's parameters the values that are set, or their defaults, in order."""
+    lowering = scope.lowering
+    for param in scope.definition.params:
+        override = lowering.chosen.values.get(param.name.text)
+        try:
+            value = _set(scope, override.value, param) if override else scope.value(_default(param))
+        except Exhausted:
+            raise
+        except CompileError as error:
+            for diagnostic in error.diagnostics:
+                lowering.fault(diagnostic)
+            value = BROKEN
+        except Stop:
+            value = BROKEN
+        scope.names[param.name.text] = value
+
+
+def _default(param: ast.Param) -> ast.Expr:
+    assert param.default, "settings have been chosen"
+    return param.default
+
+
+def _set(scope: Scope, value: ast.Expr, param: ast.Param) -> object:
+    """A setting's value, which sees no parameters: a bare word is a string where the default is one."""
+    if isinstance(value, ast.Name) and isinstance(param.default, ast.Text):
+        return value.text
+    if isinstance(value, ast.Name):
+        return global_value(scope.unit, value.text)
+    return Scope(scope.lowering, scope.unit, scope.definition).value(value)
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Room for as many Python frames as the bound on nesting may take."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, MAX_DEPTH * FRAMES_PER_LEVEL + 1000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+

@@ -1,0 +1,161 @@
+"""Calls of operations: arguments by the layer function's signature in, an operation of the IR and its parameters out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from itc.diagnostics import CompileError, Diagnostic, Label
+from itc.ir import LAYERS, Index, Layer, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.arguments import convert
+from itc_dsl.lowering.scope import Axis, Scope
+from itc_dsl.lowering.values import Items, is_tensor
+from itc_dsl.sharing import KINDS
+from itc_dsl.signature import Bound, Parameter, bind, of_operation
+
+MISSING = object()
+
+
+@dataclass
+class _Call:
+    """The converted arguments of a call: tensors in signature order, each with its span, and everything else."""
+
+    name: str
+    call: ast.Call
+    spans: dict[str, Span] = field(default_factory=dict)
+    tensors: list[tuple[Value, Span]] = field(default_factory=list)
+    variadic: list[TensorType] = field(default_factory=list)
+    values: dict[str, object] = field(default_factory=dict)
+
+    def layer(self) -> Layer:
+        return LAYERS[self.name](*self.variadic, **self.values)
+
+
+def call_operation(scope: Scope, name: str, call: ast.Call, piped: object, segment: tuple[str, ...]) -> object:
+    """The result of an operation. Raises CompileError where arguments do not fit (E0208-E0210, E0301-E0305)."""
+    signature = of_operation(name)
+    bound, faults = bind(signature, call, piped is not MISSING)
+    if faults:
+        raise CompileError(faults)
+    ready = _converted(scope, name, call, bound, piped)
+    try:
+        layer = ready.layer()
+        params = [_param(scope, spec, segment, call.span) for spec in layer.params]
+        operands = [*(value for value, _ in ready.tensors), *params]
+        return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
+    except RuleError as error:
+        raise CompileError([_broken_rule(scope, error, ready)]) from None
+
+
+def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: object) -> _Call:
+    ready = _Call(name, call)
+    given = {p: [(_argument(scope, e, p, name, piped), e) for e in bound[p]] for p in bound}
+    for parameter in of_operation(name).parameters:
+        for value, expr in given.get(parameter.name, ()):
+            span = expr.span if expr else call.span
+            ready.spans.setdefault(parameter.name, span)
+            _take(ready, parameter, value, expr, span)
+    return ready
+
+
+def _argument(scope: Scope, expr: ast.Expr | None, parameter: str, name: str, piped: object) -> object:
+    """The value of an argument; a bare word that the parameter lists is itself, unless a variable has its name."""
+    if expr is None:
+        return piped
+    words = next(p.accepts.words for p in of_operation(name).parameters if p.name == parameter)
+    if isinstance(expr, ast.Name) and expr.text in words and expr.text not in scope.names:
+        return expr.text
+    return scope.value(expr)
+
+
+def _take(ready: _Call, parameter: Parameter, value: object, expr: ast.Expr | None, span: Span) -> None:
+    what = f"`{parameter.name}` of `{ready.name}`"
+    if parameter.kind == "variadic":
+        for item in value.items if isinstance(value, Items) else (value,):
+            tensor = convert(parameter.accepts, item, expr, what, span)
+            assert isinstance(tensor, Value)
+            ready.tensors.append((tensor, span))
+            ready.variadic.append(tensor.tensor)
+        return
+    converted = convert(parameter.accepts, value, expr, what, span)
+    if isinstance(converted, Value):
+        ready.tensors.append((converted, span))
+        converted = converted.tensor
+    ready.values[parameter.name] = converted
+
+
+def _broken_rule(scope: Scope, error: RuleError, ready: _Call) -> Diagnostic:
+    """A rule's message at the argument it is about."""
+    callee = ready.call.callee.span
+    if error.attribute:
+        return Diagnostic("E0302", error.message, Label(ready.spans.get(error.attribute, callee), "here"), help=error.help)
+    primary, *others = (_operand_label(scope, ready, at) for at in (error.operand, error.other) if at is not None)
+    secondary = [label for label in others if label.span != primary.span]
+    code = "E0301" if error.other is not None and error.other < len(ready.tensors) else "E0302"
+    if primary.span != callee:
+        secondary = [label for label in secondary if label.span != callee]
+    return Diagnostic(code, error.message, primary, tuple(secondary), error.help)
+
+
+def _operand_label(scope: Scope, ready: _Call, at: int) -> Label:
+    if at >= len(ready.tensors):
+        return Label(ready.call.callee.span, "")
+    value, span = ready.tensors[at]
+    own = len([other for _, other in ready.tensors if other == span]) == 1
+    origin = scope.lowering.origins.get(value.name)
+    if not own and origin is not None and origin != span:
+        return Label(origin, f"{value.type} comes from here")
+    return Label(span if own else ready.call.callee.span, f"this is {value.type}")
+
+
+# Parameters
+
+
+def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) -> ParamRef:
+    """A parameter under its key, with an axis of sets for each loop in which it is not shared by all (E0207, E0417)."""
+    path = scope.path + segment
+    indices = [index for axis in scope.axes if (index := _index(axis, spec, path)) is not None]
+    param = Param(
+        ".".join((*path, spec.name)),
+        TensorType("f32", spec.shape),
+        spec.role,
+        spec.init,
+        tuple(index.count for index in indices),
+    )
+    known = scope.lowering.builder.params.get(param.key)
+    if known is not None and not (scope.shared and known == param):
+        raise CompileError([_taken(known, param, scope.shared, span)])
+    ref = scope.lowering.builder.param(param)
+    return ParamRef(ref.key, tuple(indices))
+
+
+def _taken(known: Param, param: Param, shared: bool, span: Span) -> Diagnostic:
+    if not shared:
+        message = f"two parameters would have the key `{param.key}`"
+        return Diagnostic("E0207", message, Label(span, "the second"), help='give the call another name: `name="..."`')
+    message = f"calls that share their parameters disagree about `{param.key}`"
+    note = f"{param.type} here, {known.type} in the call before" if param.type != known.type else "shared differently"
+    return Diagnostic("E0417", message, Label(span, note), help="give all calls the same widths, or drop `@share(calls)`")
+
+
+def _index(axis: Axis, spec: ParamSpec, path: tuple[str, ...]) -> Index | None:
+    """Which set an iteration of one loop reads; none where all read the same."""
+    match _exception(axis, spec, path[axis.depth :]) or axis.sharing.mode:
+        case "private" | "none":
+            return Index(axis.frame.var, axis.frame.reach)
+        case "every":
+            return Index(axis.frame.var, axis.frame.reach, axis.every)
+    return None
+
+
+def _exception(axis: Axis, spec: ParamSpec, segments: tuple[str, ...]) -> str:
+    """`private` or `shared` where an exception names the parameter: the deepest segment wins, then its kind."""
+    found = {-2: ""}
+    for word, names in (("private", axis.sharing.private), ("shared", axis.sharing.shared)):
+        for name in names:
+            if spec.role in KINDS.get(name.text, ()):
+                found[-1] = word
+            elif name.text in segments:
+                found[max(i for i, segment in enumerate(segments) if segment == name.text)] = word
+    return found[max(found)]

@@ -1,0 +1,43 @@
+"""Assignments, `for`, and inputs."""
+
+from __future__ import annotations
+
+from itc.diagnostics import fail
+from itc.ir import TensorType
+from itc_dsl import ast
+from itc_dsl.lowering.arguments import MAX_SIZE
+from itc_dsl.lowering.expressions import assign, elements
+from itc_dsl.lowering.scope import Scope, executes
+
+
+@executes(ast.Assign)
+def assignment(scope: Scope, statement: ast.Assign) -> None:
+    assign(scope, statement.target, scope.value(statement.value), statement.value.span)
+
+
+@executes(ast.For)
+def for_(scope: Scope, statement: ast.For) -> None:
+    """Runs the body once for each element; names keep what the last one gave them."""
+    for position, value in enumerate(elements(scope.value(statement.source), statement.source.span)):
+        assign(scope, statement.targets, value, statement.source.span)
+        with scope.place(position):
+            scope.run(statement.body)
+        if scope.returned:
+            return
+
+
+@executes(ast.Input)
+def input_(scope: Scope, statement: ast.Input) -> None:
+    name = statement.name.text
+    sizes = []
+    for expr in statement.shape:
+        size = scope.integer(expr, f"a size of `{name}`")
+        if not 1 <= size <= MAX_SIZE:
+            raise fail("E0303", f"a size is at least 1 and at most {MAX_SIZE}", expr.span, f"this is {size}")
+        sizes.append(size)
+    builder = scope.lowering.builder
+    if any(value.name == name for value in builder.inputs):
+        raise fail("E0202", f"there are two inputs `{name}`", statement.name.span, "the second")
+    value = builder.input(name, TensorType(statement.dtype.text, tuple(sizes)))
+    scope.lowering.born(value, statement.span)
+    scope.names[name] = value

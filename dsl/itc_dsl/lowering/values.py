@@ -1,0 +1,158 @@
+"""Values of elaboration: tensors are IR values, everything else is known now; a list is `Items`, whatever is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.diagnostics import fail
+from itc.ir import IterationSet, SeriesType, Value
+from itc.source import Span
+from itc_dsl.program import Defined
+
+MAX_ELEMENTS = 100_000
+MAX_TEXT = 10_000
+MAX_INTEGER = 2**62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """A list; `size` counts the elements of all lists in it, so that sharing cannot hide an exponential one."""
+
+    items: tuple[object, ...]
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """A loop during the elaboration of its body; `reach` are the iterations that come to the current place."""
+
+    var: str
+    count: int
+    reach: IterationSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Varying:
+    """A number or truth for each iteration 1, 2, ... of a loop."""
+
+    frame: Frame
+    values: NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockRef:
+    """A block as a value."""
+
+    defined: Defined
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRef:
+    """An operation as a value."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinRef:
+    """A function of compile-time values, as a value."""
+
+    name: str
+
+
+Callee = BlockRef | OperationRef | BuiltinRef
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What a variable is behind an `if` on `iteration` whose branches left it unlike; an error once it is read."""
+
+    span: Span
+    note: str
+
+
+class Broken:
+    """What a variable is whose statement had a mistake, which is reported; reading it ends a statement in silence."""
+
+
+BROKEN = Broken()
+
+
+class Stop(Exception):
+    """Ends a statement that cannot be elaborated because of a mistake that is reported already."""
+
+
+def make_list(items: Sequence[object], span: Span) -> Items:
+    """A list, checked against the bound (E0390)."""
+    size = sum(item.size if isinstance(item, Items) else 1 for item in items)
+    if size > MAX_ELEMENTS:
+        raise fail("E0390", f"a list of {size} elements, at most {MAX_ELEMENTS} are possible", span, "too long")
+    return Items(tuple(items), max(1, size))
+
+
+def describe(value: object) -> str:
+    """A value in words, for messages."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f'"{value:.40}"'
+        case Items(items=items):
+            return f"a list of {len(items)}"
+        case Value(type=SeriesType() as type):
+            return f"a series, {type}"
+        case Value(type=type):
+            return f"a tensor, {type}"
+        case BlockRef(defined=defined):
+            return f"the block `{defined.definition.name.text}`"
+        case OperationRef(name=name) | BuiltinRef(name=name):
+            return f"the operation `{name}`"
+        case Varying():
+            return "a value that depends on `iteration`"
+    return "nothing"
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_tensor(value: object) -> bool:
+    return isinstance(value, Value) and not isinstance(value.type, SeriesType)
+
+
+def leaves(value: object) -> Iterator[object]:
+    """What a nested list holds, in order."""
+    if isinstance(value, Items):
+        for item in value.items:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def rebuild(like: object, values: Iterator[object]) -> object:
+    """The nested list `like` with its leaves replaced in order."""
+    if isinstance(like, Items):
+        return Items(tuple(rebuild(item, values) for item in like.items), like.size)
+    return next(values)
+
+
+def same_structure(left: object, right: object) -> bool:
+    """Whether two nested lists differ at most in their leaves."""
+    if isinstance(left, Items) and isinstance(right, Items):
+        return len(left.items) == len(right.items) and all(map(same_structure, left.items, right.items))
+    return not isinstance(left, Items) and not isinstance(right, Items)
+
+
+def tensor_types(value: object) -> str:
+    """The types of a tensor or a nested list of tensors, as text."""
+    if isinstance(value, Items):
+        return f"[{', '.join(tensor_types(item) for item in value.items[:4])}{', ...' if len(value.items) > 4 else ''}]"
+    return str(value.type) if isinstance(value, Value) else describe(value)

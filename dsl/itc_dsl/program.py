@@ -1,0 +1,157 @@
+"""Finds the files a spec imports: `std`, whose blocks are one file each, and files beside it; a program is all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.source import Source, Span
+from itc_dsl import ast
+from itc_dsl.parser import MAX_CHARACTERS, parse
+from itc_dsl.signature import suggest
+
+STD = Path(__file__).parent / "std"
+MAX_FILES = 256
+
+
+@dataclass(eq=False)
+class Unit:
+    """A file and the definitions its text may name: its own and those it imports, each with the unit that holds it."""
+
+    module: ast.Module
+    names: dict[str, Defined] = field(default_factory=dict)
+
+    @property
+    def own(self) -> dict[str, ast.Definition]:
+        return {definition.name.text: definition for definition in self.module.definitions}
+
+    @property
+    def blocks(self) -> list[ast.Block]:
+        return [definition for definition in self.module.definitions if isinstance(definition, ast.Block)]
+
+    @property
+    def networks(self) -> list[ast.Network | ast.Variant]:
+        return [definition for definition in self.module.definitions if not isinstance(definition, ast.Block)]
+
+
+@dataclass(frozen=True, eq=False)
+class Defined:
+    """A definition and the unit in whose scope its text is read."""
+
+    definition: ast.Definition
+    unit: Unit
+
+
+def read_source(path: Path) -> Source:
+    """The text of a file. Raises CompileError where there is none, or no text (E0601-E0603, E0108)."""
+    try:
+        if path.stat().st_size > 4 * MAX_CHARACTERS:
+            raise fail("E0108", f"{path} has more than {MAX_CHARACTERS} characters")
+        return Source(str(path), path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise fail("E0601", f"there is no file {path}") from None
+    except UnicodeDecodeError as error:
+        raise fail("E0602", f"{path} is not text: byte {error.start} is not UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise fail("E0603", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+@lru_cache(maxsize=64)
+def _std_module(name: str) -> ast.Module:
+    return parse(Source(f"std/{name}.itn", (STD / f"{name}.itn").read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1)
+def std_names() -> tuple[str, ...]:
+    """What `from std import` offers: one block a file, of the file's name."""
+    return tuple(sorted(path.stem for path in STD.glob("*.itn")))
+
+
+class Loader:
+    """Loads units, each file once; what goes wrong is in `faults`."""
+
+    def __init__(self, search: Path | None) -> None:
+        self.search = search
+        self.faults: list[Diagnostic] = []
+        self.units: dict[str, Unit] = {}
+        self.open: list[str] = []
+
+    def unit(self, key: str, module: ast.Module) -> Unit:
+        """The unit of a parsed file, with everything it imports."""
+        unit = self.units[key] = Unit(module)
+        self.open.append(key)
+        for definition in module.definitions:
+            self.define(unit, definition.name, Defined(definition, unit))
+        for line in module.imports:
+            self.import_(unit, line)
+        self.open.pop()
+        return unit
+
+    def define(self, unit: Unit, name: ast.Ident, defined: Defined) -> None:
+        known = unit.names.get(name.text)
+        if known is None:
+            unit.names[name.text] = defined
+            return
+        first = _place(unit, name.text)
+        labels = (Label(first, "first here"),) if first else ()
+        message = f"`{name.text}` is defined twice"
+        self.faults.append(Diagnostic("E0202", message, Label(name.span, "again here"), labels, "rename one of them"))
+
+    def import_(self, unit: Unit, line: ast.Import) -> None:
+        if line.module.text == "std":
+            for name in line.names:
+                self.import_std(unit, name)
+            return
+        imported = self.file(line.module)
+        if imported is None:
+            return
+        own = {name: d for name, d in imported.own.items() if isinstance(d, ast.Block)}
+        for name in line.names:
+            if name.text in own:
+                self.define(unit, name, Defined(own[name.text], imported))
+            else:
+                self.unknown(name, f"{line.module.text}.itn", own)
+
+    def import_std(self, unit: Unit, name: ast.Ident) -> None:
+        if name.text not in std_names():
+            self.unknown(name, "std", std_names())
+            return
+        key = f"std/{name.text}"
+        std = self.units.get(key) or self.unit(key, _std_module(name.text))
+        self.define(unit, name, Defined(std.own[name.text], std))
+
+    def unknown(self, name: ast.Ident, where: str, known: Iterable[str]) -> None:
+        help, edit = suggest(name, known)
+        message = f"{where} has no block `{name.text}`"
+        help = help or f"it has: {', '.join(sorted(known))}"
+        self.faults.append(Diagnostic("E0205", message, Label(name.span, "unknown"), help=help, edit=edit))
+
+    def file(self, name: ast.Ident) -> Unit | None:
+        """The unit of a file beside the spec; its own mistakes are reported as they are."""
+        if name.text in self.units:
+            if name.text not in self.open:
+                return self.units[name.text]
+            self.fault("E0205", "files import each other in a circle", name.span, "this one is being imported")
+            return None
+        path = self.search / f"{name.text}.itn" if self.search else None
+        if path is None or not path.is_file() or len(self.units) > MAX_FILES:
+            where = f"there is no {name.text}.itn beside the file" if path else "only `std` can be imported here"
+            self.fault("E0204", f"cannot find `{name.text}`", name.span, where)
+            return None
+        try:
+            return self.unit(name.text, parse(read_source(path)))
+        except CompileError as error:
+            self.faults.extend(error.diagnostics)
+            return None
+
+    def fault(self, code: str, message: str, span: Span, note: str) -> None:
+        self.faults.append(Diagnostic(code, message, Label(span, note)))
+
+
+def _place(unit: Unit, name: str) -> Span | None:
+    """Where a file defines or imports a name first."""
+    idents = [n for line in unit.module.imports for n in line.names] + [d.name for d in unit.module.definitions]
+    return min((n.span for n in idents if n.text == name), key=lambda span: span.start, default=None)

@@ -1,0 +1,266 @@
+"""Settings of a network: variants and values from outside in, one set of overrides out; the words of both are the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir.op import LAYERS
+from itc.source import Source
+from itc_dsl import ast
+from itc_dsl.parser import parse_override
+from itc_dsl.program import Unit
+from itc_dsl.published import Figure, published
+from itc_dsl.sharing import OVERRIDABLE, Sharing, override_sharing, sharing_of
+from itc_dsl.signature import BUILTINS, suggest
+from itc_dsl.syntax import RESERVED
+
+if TYPE_CHECKING:
+    from itc_dsl.checker.calls import Segments
+
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\(\d+\))?")
+Path = tuple[str, ...]
+
+
+def parse_setting(text: str) -> tuple[str, object]:
+    """The name and the value of `name=value`: numbers, true, false, none, strings, words, `every(4)`, lists of these.
+
+    Words and `every(4)` come as strings. Raises CompileError (E0112) for anything else.
+    """
+    override = parse_override(Source("settings", text))
+    return ".".join(part.text for part in override.path), _plain(override.value)
+
+
+def _plain(value: ast.Expr) -> object:
+    match value:
+        case ast.Number(value=plain) | ast.Text(value=plain) | ast.Constant(value=plain):
+            return plain
+        case ast.Name(text=text):
+            return text
+        case ast.Unary(operand=ast.Number(value=number)):
+            return -number
+        case ast.List(items=items):
+            return [_plain(item) for item in items]
+    return value.span.text.replace(" ", "")
+
+
+def setting_text(name: str, value: object) -> str:
+    """`name=value` in the language's words, for a value from Python (E0112 where it has none)."""
+    return f"{name}={_literal(name, value)}"
+
+
+def _literal(name: str, value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "none"
+        case int() | float():
+            return repr(value)
+        case str():
+            bare = "." in name or (WORD.fullmatch(value) and value not in RESERVED)
+            return value if bare else f'"{value}"' if '"' not in value else f"'{value}'"
+        case list() | tuple() | range():
+            return f"[{', '.join(_literal(name, item) for item in value)}]"
+    raise fail("E0112", f"a setting cannot be a {type(value).__name__}: {name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A network with the parameters that are set and the sharing that is replaced."""
+
+    name: str
+    network: ast.Network
+    values: dict[str, ast.Override] = field(default_factory=dict)
+    sharing: dict[ast.Block, Sharing] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
+
+
+def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str, object] | None = None) -> Chosen:
+    """The network called `name`, or the first, under `settings`.
+
+    Raises CompileError: an unknown network (E0211), unknown or unfit settings (E0212), those that are missing (E0209).
+    """
+    definition = _network(main, name)
+    network, overrides = _root(main, definition)
+    own = [parse_override(Source("settings", setting_text(key, value))) for key, value in (settings or {}).items()]
+    chosen = _Chooser(main, groups, network)
+    for override in (*overrides, *own):
+        chosen.apply(override)
+    chosen.missing(definition)
+    if chosen.faults:
+        raise CompileError(chosen.faults)
+    figures = _figures(main, network, [*overrides, *own])
+    return Chosen(definition.name.text, network, chosen.values, chosen.sharing, figures)
+
+
+def _network(main: Unit, name: str | None) -> ast.Network | ast.Variant:
+    networks = {network.name.text: network for network in main.networks}
+    if not networks:
+        message = f"{main.module.source.name} defines no network"
+        help = "a spec has at least one `network`, with an `input` and an `emit`"
+        raise fail("E0106", message, main.module.source.span(0, 0), "no network in the file", help)
+    if name is None:
+        return next(iter(networks.values()))
+    if name not in networks:
+        message = f"{main.module.source.name} has no network `{name}`"
+        raise fail("E0211", message, help=f"it has: {', '.join(networks)}")
+    return networks[name]
+
+
+def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Network, list[ast.Override]]:
+    """The network that a variant varies in the end, and the overrides on the way, the innermost first."""
+    chain: list[ast.Variant] = []
+    while isinstance(definition, ast.Variant):
+        if definition in chain:
+            raise fail("E0206", "networks vary each other in a circle", definition.span, "in the circle")
+        chain.append(definition)
+        base = main.own.get(definition.base.text)
+        if base is None or isinstance(base, ast.Block):
+            help, edit = suggest(definition.base, [network.name.text for network in main.networks])
+            message = f"there is no network `{definition.base.text}`"
+            label = Label(definition.base.span, "unknown" if base is None else "this is a block")
+            raise CompileError([Diagnostic("E0211", message, label, help=help, edit=edit)])
+        definition = base
+    return definition, [override for variant in reversed(chain) for override in variant.overrides]
+
+
+class _Chooser:
+    def __init__(self, main: Unit, groups: Segments, network: ast.Network) -> None:
+        self.main = main
+        self.groups = groups
+        self.network = network
+        self.params = {param.name.text: param for param in network.params}
+        self.values: dict[str, ast.Override] = {}
+        self.sharing: dict[ast.Block, Sharing] = {}
+        self.faults: list[Diagnostic] = []
+
+    def apply(self, override: ast.Override) -> None:
+        if len(override.path) == 2:
+            self.annotation(override)
+        elif override.path[0].text in self.params:
+            self.parameter(override, self.params[override.path[0].text])
+        else:
+            self.unknown(override, override.path[0], self.known())
+
+    def known(self) -> list[str]:
+        """What can be set, in the words of a setting."""
+        return [*self.params, *(f"{name}.share" for name in self.shareable())]
+
+    def shareable(self) -> dict[str, ast.Block]:
+        """The blocks whose sharing can be set, under the names that the file has for them."""
+        blocks = {name: d.definition for name, d in self.main.names.items() if isinstance(d.definition, ast.Block)}
+        return {name: block for name, block in blocks.items() if block.kind in ("iterative", "output")}
+
+    def parameter(self, override: ast.Override, param: ast.Param) -> None:
+        if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
+            self.unfit(override, param, "no value is called this")
+        elif param.default and not _same_kind(override.value, param.default):
+            self.unfit(override, param, f"not like its default `{param.default.span.text}`")
+        else:
+            self.values[param.name.text] = override
+
+    def word_fits(self, value: ast.Name, param: ast.Param) -> bool:
+        """A bare word stands for a string where the default is one, and for a block or operation where it is one."""
+        if isinstance(param.default, ast.Text):
+            return True
+        return isinstance(param.default, ast.Name) and value.text in {*self.main.names, *LAYERS, *BUILTINS}
+
+    def unfit(self, override: ast.Override, param: ast.Param, note: str) -> None:
+        message = f"`{param.name.text}` cannot be {override.value.span.text}"
+        label = Label(override.value.span, note)
+        self.faults.append(Diagnostic("E0212", message, label, (Label(param.span, "the parameter"),)))
+
+    def annotation(self, override: ast.Override) -> None:
+        blocks = self.shareable()
+        target, part = override.path
+        if target.text not in blocks:
+            self.unknown(override, target, blocks)
+        elif part.text not in OVERRIDABLE:
+            self.unknown(override, part, OVERRIDABLE)
+        else:
+            self.share(blocks[target.text], override)
+
+    def share(self, block: ast.Block, override: ast.Override) -> None:
+        try:
+            sharing = override_sharing(self.sharing.get(block) or sharing_of(block), override)
+        except CompileError as error:
+            self.faults.extend(error.diagnostics)
+            return
+        self.faults.extend(self.groups.unknown(block, sharing))
+        self.sharing[block] = sharing
+
+    def unknown(self, override: ast.Override, part: ast.Ident, known: Iterable[str]) -> None:
+        name = ".".join(ident.text for ident in override.path)
+        help, edit = suggest(part, known)
+        listing = f"{self.network.name.text} has: {', '.join(self.known())}"
+        message = f"there is no setting `{name}`"
+        help = f"{help}\n{listing}" if help else listing
+        self.faults.append(Diagnostic("E0212", message, Label(part.span, "unknown"), help=help, edit=edit))
+
+    def missing(self, definition: ast.Network | ast.Variant) -> None:
+        for param in self.network.params:
+            if param.default is None and param.name.text not in self.values:
+                message = f"`{param.name.text}` of `{definition.name.text}` has no value"
+                label = Label(param.span, "no default")
+                help = f"give it a default, or set it: `{param.name.text}=...`"
+                self.faults.append(Diagnostic("E0209", message, label, help=help))
+
+
+def _kind(value: ast.Expr) -> str:
+    """What a literal is; empty for what has to be computed."""
+    match value:
+        case ast.Number(value=number):
+            return "integer" if isinstance(number, int) else "number"
+        case ast.Unary(operator="-", operand=operand):
+            return _kind(operand)
+        case ast.Constant(value=bool()):
+            return "boolean"
+        case ast.Text():
+            return "text"
+        case ast.List():
+            return "list"
+    return ""
+
+
+def _same_kind(value: ast.Expr, default: ast.Expr) -> bool:
+    kinds = (_kind(value), _kind(default))
+    return "" in kinds or kinds[0] == kinds[1] or kinds == ("integer", "number")
+
+
+def _figures(main: Unit, network: ast.Network, overrides: list[ast.Override]) -> tuple[Figure, ...]:
+    """What was published for the network as it is set: for the one of the file that comes to the same settings."""
+    wanted = _effective(network, overrides)
+    for definition in main.networks:
+        if definition.annotations:
+            root, own = _root(main, definition)
+            if root is network and _effective(root, own) == wanted:
+                return published(definition)
+    return ()
+
+
+def _effective(network: ast.Network, overrides: list[ast.Override]) -> dict[Path, str]:
+    """The settings that differ from the defaults, by path, in one spelling each."""
+    defaults = {(p.name.text,): _spelling(p.default) for p in network.params if p.default}
+    out: dict[Path, str] = {}
+    for override in overrides:
+        out[tuple(part.text for part in override.path)] = _spelling(override.value)
+    return {path: text for path, text in out.items() if defaults.get(path) != text}
+
+
+def _spelling(value: ast.Expr) -> str:
+    return re.sub(r"\s+", "", value.span.text).replace("'", '"').replace(",]", "]")
+
+
+def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
+    """What is wrong with the variants of a file, none of which is chosen."""
+    for definition in main.networks:
+        if isinstance(definition, ast.Variant):
+            try:
+                choose(main, groups, definition.name.text)
+            except CompileError as error:
+                yield from (fault for fault in error.diagnostics if fault.code != "E0209")
+

@@ -1,0 +1,135 @@
+"""What `@share` and `@loop` say: annotations and overrides in, their parts out, not yet evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir.op import NORM_ROLES, Role
+from itc_dsl import ast
+
+MODES = ("all", "none", "every=k", "calls")
+KINDS: dict[str, frozenset[Role]] = {
+    "weight": frozenset({"weight"}),
+    "bias": frozenset({"bias"}),
+    "norm": NORM_ROLES,  # type: ignore[dict-item]  a frozenset of the same words
+}
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """One set for `all` iterations, one for each (`none`), or one for each run of `every`; with exceptions by name.
+
+    `calls` is for blocks: all calls read one set. `span` is where the mode is written, if it is.
+    """
+
+    mode: str = "all"
+    every: ast.Expr | None = None
+    private: tuple[ast.Name, ...] = ()
+    shared: tuple[ast.Name, ...] = ()
+
+    @property
+    def groups(self) -> tuple[ast.Name, ...]:
+        return self.private + self.shared
+
+
+def sharing_of(block: ast.Block) -> Sharing:
+    """What the block's `@share` says. Raises CompileError (E0217) where it is not understood."""
+    annotation = next((a for a in block.annotations if a.name.text == "share"), None)
+    return read_sharing(annotation) if annotation else Sharing()
+
+
+def read_sharing(annotation: ast.Annotation) -> Sharing:
+    sharing = Sharing()
+    for argument in annotation.arguments:
+        match argument:
+            case ast.Argument(name=None, value=value):
+                sharing = replace(sharing, mode=_mode(value))
+            case ast.Argument(name=ast.Ident(text="every"), value=value):
+                sharing = replace(sharing, mode="every", every=value)
+            case ast.Argument(name=ast.Ident(text="private"), value=value):
+                sharing = replace(sharing, private=_groups(value))
+            case ast.Argument(name=ast.Ident(text="shared"), value=value):
+                sharing = replace(sharing, shared=_groups(value))
+            case _:
+                raise _not_understood(argument)
+    twice = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
+    if twice:
+        message = f"`{min(twice)}` cannot be both private and shared"
+        raise fail("E0217", message, annotation.span)
+    return sharing
+
+
+def _mode(value: ast.Expr) -> str:
+    if isinstance(value, ast.Constant) and value.value is None:
+        return "none"
+    if isinstance(value, ast.Name) and value.text in ("all", "calls"):
+        return value.text
+    raise _not_understood(value)
+
+
+def _groups(value: ast.Expr) -> tuple[ast.Name, ...]:
+    """One word or a list of words."""
+    items = value.items if isinstance(value, ast.List) else (value,)
+    for item in items:
+        if not isinstance(item, ast.Name):
+            raise fail(
+                "E0217",
+                "exceptions from sharing are names",
+                item.span,
+                "not a name",
+                "a kind (weight, bias, norm), or the name of a call inside the block",
+            )
+    return tuple(item for item in items if isinstance(item, ast.Name))
+
+
+def _not_understood(node: ast.Node) -> CompileError:
+    help = "`all`, `none`, `every=k` or, on a block, `calls`; exceptions as `private=` and `shared=`"
+    return fail("E0217", "`@share` does not know this", node.span, "not understood", help)
+
+
+def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
+    """The sharing with one part replaced: `b.share=none`, `b.share=every(4)`, `b.private=norm`, `b.shared=[]`.
+
+    Raises CompileError (E0217) where the value is not understood.
+    """
+    field, value = override.path[1].text, override.value
+    if field == "private":
+        return replace(sharing, private=_groups(value))
+    if field == "shared":
+        return replace(sharing, shared=_groups(value))
+    if isinstance(value, ast.Call) and value.callee.text == "every" and len(value.arguments) == 1:
+        return replace(sharing, mode="every", every=value.arguments[0].value)
+    if isinstance(value, ast.Name | ast.Constant):
+        mode = _mode(value)
+        if mode != "calls":
+            return replace(sharing, mode=mode, every=None)
+    help = "`all`, `none` or `every(k)`"
+    raise fail("E0217", f"`{override.path[0].text}.share` is not this", value.span, "not understood", help)
+
+
+#: The annotations that an override can replace, as fields behind a block's name.
+OVERRIDABLE = ("share", "private", "shared")
+
+
+@dataclass(frozen=True)
+class LoopCount:
+    """How often a loop runs: `@loop(times)`, or `@loop(max=n)` for one that halts."""
+
+    count: ast.Expr
+    halting: bool
+
+
+def loop_of(block: ast.Block) -> LoopCount | None:
+    """What the block's `@loop` says; none where it has none, as for a loop over `each`. Raises CompileError (E0217)."""
+    annotation = next((a for a in block.annotations if a.name.text == "loop"), None)
+    if annotation is None:
+        return None
+    if len(annotation.arguments) == 1:
+        (argument,) = annotation.arguments
+        if argument.name is None or argument.name.text == "max":
+            return LoopCount(argument.value, argument.name is not None)
+    help = "`@loop(times)`, or `@loop(max=n)` with `@halt`"
+    raise CompileError(
+        [Diagnostic("E0217", "`@loop` takes the number of iterations", Label(annotation.span, "here"), help=help)]
+    )

@@ -1,0 +1,221 @@
+"""Signatures of what can be called, and how the arguments of a call meet them; an operation's is that of its layer function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from itc.diagnostics import Diagnostic, Edit, Label
+from itc.ir.op import LAYERS
+from itc.ir.types import TensorType
+from itc.source import Span
+from itc_dsl import ast
+
+#: Functions of compile-time values, with the least and most arguments they take.
+BUILTINS = {
+    "range": (1, 3),
+    "zip": (1, 64),
+    "enumerate": (1, 1),
+    "reversed": (1, 1),
+    "len": (1, 1),
+    "min": (1, 64),
+    "max": (1, 64),
+    "sum": (1, 1),
+    "int": (1, 1),
+    "round": (1, 1),
+    "ceil": (1, 1),
+    "floor": (1, 1),
+    "shape": (1, 1),
+    "channels": (1, 1),
+    "identity": (1, 1),
+}
+
+#: A keyword that every call of a block or an operation takes: the call's segment of the keys.
+NAME_KEYWORD = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """The kinds of values that a parameter takes; `words` are legal there without quotes."""
+
+    tensor: bool = False
+    integer: bool = False
+    number: bool = False
+    boolean: bool = False
+    pair: bool = False
+    integers: bool = False
+    text: bool = False
+    none: bool = False
+    anything: bool = False
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        kinds = {
+            "a tensor": self.tensor,
+            "an integer": self.integer or self.pair,
+            "a number": self.number,
+            "true or false": self.boolean,
+            "a list of two integers": self.pair,
+            "a list of integers": self.integers,
+            "a string": self.text,
+        }
+        names = [name for name, taken in kinds.items() if taken] + [f"`{word}`" for word in self.words]
+        return listed(names, "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`variadic` ones take every positional argument that is left."""
+
+    name: str
+    kind: Literal["positional", "keyword", "variadic"] = "positional"
+    required: bool = True
+    accepts: Accepts = field(default=Accepts(anything=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What can be called: `what` names it in messages; `named` says whether a call may carry `name=`."""
+
+    what: str
+    parameters: tuple[Parameter, ...]
+    named: bool = True
+
+    def __str__(self) -> str:
+        return ", ".join(p.name if p.required else f"{p.name}=..." for p in self.parameters)
+
+
+#: For each parameter its arguments; None stands for what flows in through a pipe.
+Bound = dict[str, list[ast.Expr | None]]
+
+
+@lru_cache(maxsize=256)
+def of_operation(name: str) -> Signature:
+    """The signature of an operation of `itc.ir.op.LAYERS`."""
+    function = LAYERS[name]
+    hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    return Signature(f"`{name}`", tuple(_parameter(p, hints[p.name]) for p in parameters))
+
+
+def of_block(block: ast.Block) -> Signature:
+    parameters = (Parameter(param.name.text, required=param.default is None) for param in block.params)
+    return Signature(f"`{block.name.text}`", tuple(parameters))
+
+
+def of_builtin(name: str) -> Signature:
+    least, most = BUILTINS[name]
+    parameters = (Parameter(f"value {i + 1}", required=i < least) for i in range(most))
+    return Signature(f"`{name}`", tuple(parameters), named=False)
+
+
+def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
+    kinds: dict[Any, Literal["positional", "keyword", "variadic"]] = {
+        parameter.KEYWORD_ONLY: "keyword",
+        parameter.VAR_POSITIONAL: "variadic",
+    }
+    kind = kinds.get(parameter.kind, "positional")
+    required = parameter.default is parameter.empty and kind != "variadic"
+    return Parameter(parameter.name, kind, required, accepts(hint))
+
+
+def accepts(hint: Any) -> Accepts:
+    """The kinds that a Python annotation of a layer function stands for."""
+    if get_origin(hint) in (Union, UnionType):
+        parts = [accepts(part) for part in get_args(hint)]
+        flags = {name: any(getattr(part, name) for part in parts) for name in Accepts.__slots__ if name != "words"}
+        return Accepts(**flags, words=tuple(word for part in parts for word in part.words))
+    if get_origin(hint) is Literal:
+        return Accepts(words=get_args(hint))
+    if get_origin(hint) is tuple:
+        return Accepts(pair=True) if get_args(hint) == (int, int) else Accepts(integers=True)
+    kinds = {TensorType: "tensor", int: "integer", float: "number", bool: "boolean", str: "text", NoneType: "none"}
+    return Accepts(**{kinds[hint]: True})
+
+
+def call_name(call: ast.Call) -> ast.Argument | None:
+    """The `name="..."` of a call, if it has one."""
+    return next((a for a in call.arguments if a.name and a.name.text == NAME_KEYWORD), None)
+
+
+def bind(signature: Signature, call: ast.Call, piped: bool) -> tuple[Bound, list[Diagnostic]]:
+    """The arguments of `call` by parameter, and what is wrong with them (E0208-E0210)."""
+    binder = _Binder(signature, call)
+    given: list[tuple[ast.Expr | None, Span]] = [(None, call.span)] if piped else []
+    given += [(a.value, a.span) for a in call.arguments if a.name is None]
+    for expr, span in given:
+        binder.positional(expr, span)
+    for argument in call.arguments:
+        if argument.name and not (signature.named and argument.name.text == NAME_KEYWORD):
+            binder.keyword(argument.name, argument)
+    binder.missing()
+    return binder.bound, binder.faults
+
+
+class _Binder:
+    def __init__(self, signature: Signature, call: ast.Call) -> None:
+        self.signature = signature
+        self.call = call
+        self.bound: Bound = {}
+        self.faults: list[Diagnostic] = []
+        self.left = [p for p in signature.parameters if p.kind != "keyword"]
+        self.excess = False
+
+    def positional(self, expr: ast.Expr | None, span: Span) -> None:
+        if self.left:
+            parameter = self.left[0] if self.left[0].kind == "variadic" else self.left.pop(0)
+            self.bound.setdefault(parameter.name, []).append(expr)
+        elif not self.excess:
+            self.excess = True
+            most = len([p for p in self.signature.parameters if p.kind != "keyword"])
+            help = f"its parameters are: {self.signature}" if self.signature.named else ""
+            message = f"{self.signature.what} takes {plural(most, 'argument')} without a name"
+            self.faults.append(Diagnostic("E0210", message, Label(span, "one too many"), help=help))
+
+    def keyword(self, name: ast.Ident, argument: ast.Argument) -> None:
+        known = {p.name: p for p in self.signature.parameters if p.kind != "variadic"} if self.signature.named else {}
+        if name.text not in known:
+            self.faults.append(self.unknown(name, known))
+        elif name.text in self.bound:
+            message = f"`{name.text}` is given twice"
+            self.faults.append(Diagnostic("E0210", message, Label(argument.span, "again here")))
+        else:
+            self.bound[name.text] = [argument.value]
+
+    def unknown(self, name: ast.Ident, known: Iterable[str]) -> Diagnostic:
+        message = f"{self.signature.what} has no parameter `{name.text}`"
+        free = [p for p in known if p not in self.bound]
+        help, edit = suggest(name, free)
+        return Diagnostic(
+            "E0208", message, Label(name.span, "unknown"), help=help or f"its parameters are: {self.signature}", edit=edit
+        )
+
+    def missing(self) -> None:
+        names = [p.name for p in self.signature.parameters if p.required and p.name not in self.bound]
+        if names and not self.faults:
+            what = listed([f"`{name}`" for name in names]) if self.signature.named else "an argument"
+            message = f"{self.signature.what} needs {what}"
+            help = f"its parameters are: {self.signature}" if self.signature.named else ""
+            self.faults.append(Diagnostic("E0209", message, Label(self.call.callee.span, "missing here"), help=help))
+
+
+def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit | None]:
+    """A help and an edit for a misspelt name, empty where nothing known is close."""
+    close = get_close_matches(name.text, sorted(known), 1)
+    if not close:
+        return "", None
+    return f"did you mean `{close[0]}`?", Edit(name.span, close[0])
+
+
+def listed(names: list[str], word: str = "and") -> str:
+    """`a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else "nothing"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
