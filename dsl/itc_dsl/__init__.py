@@ -1,6 +1,6 @@
 """The language (.itn): text in, nets of the IR out; every mistake in a spec is a CompileError with coded diagnostics.
 
-    net = load_net(read_source(Path("itnet.itn")), settings={"f": 29, "refine.share": "none"})
+The usual call: `load_net(read_source(Path("itnet.itn")), settings={"f": 29, "refine.share": "none"})`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def load(
     """The network called `network` of a spec, the first by default, under `settings`, verified.
 
     `settings` has values for the network's parameters (`f`, `exits`, ...) and for the sharing of its blocks
-    (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the spec
-    imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
+    (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the
+    spec imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
     """
     program = check(parse(source), search)
     chosen = choose(program.main, program.groups, network, settings)

@@ -150,8 +150,9 @@ class Ternary(Node):
 
 
 Expr = (
-    Number | Text | Constant | Name | List | Comprehension | Index | Slice | Call | Pipe | Unary | Binary | Compare | Ternary
-)
+    Number | Text | Constant | Name | List | Comprehension | Index | Slice
+    | Call | Pipe | Unary | Binary | Compare | Ternary
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

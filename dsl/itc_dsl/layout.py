@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lark import Token
-from lark.indenter import PostLex
+from lark.lark import PostLex
 
 MAX_NESTING = 50
 TAB = 8
@@ -15,7 +15,7 @@ CLOSING = frozenset({"RPAR", "RSQB"})
 
 
 class LayoutError(Exception):
-    """Indentation that fits no line above (`dedent`), or brackets or bodies nested deeper than the bound (`nesting`)."""
+    """Indentation that fits no line above (`dedent`), or brackets or bodies nested too deep (`nesting`)."""
 
     def __init__(self, kind: str, token: Token, levels: tuple[int, ...] = ()) -> None:
         super().__init__(kind)
@@ -32,7 +32,7 @@ class Layout(PostLex):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         levels, brackets = [0], 0
         token: Token | None = None
-        for token in stream:  # noqa: B007  the last one is where the text ends
+        for token in stream:
             if token.type == "_NEWLINE":
                 if not brackets:
                     yield from _newline(token, levels)

@@ -1,4 +1,4 @@
-"""Finds the files a spec imports: `std`, whose blocks are one file each, and files beside it; a program is all of them."""
+"""Finds the files a spec imports: `std`, whose blocks are one file each, and files beside it."""
 
 from __future__ import annotations
 

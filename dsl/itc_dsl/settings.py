@@ -1,4 +1,4 @@
-"""Settings of a network: variants and values from outside in, one set of overrides out; the words of both are the same."""
+"""Settings of a network: variants and values from outside in, one set of overrides out, in the same words."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def _figures(main: Unit, network: ast.Network, overrides: list[ast.Override]) ->
 
 def _effective(network: ast.Network, overrides: list[ast.Override]) -> dict[Path, str]:
     """The settings that differ from the defaults, by path, in one spelling each."""
-    defaults = {(p.name.text,): _spelling(p.default) for p in network.params if p.default}
+    defaults: dict[Path, str] = {(p.name.text,): _spelling(p.default) for p in network.params if p.default}
     out: dict[Path, str] = {}
     for override in overrides:
         out[tuple(part.text for part in override.path)] = _spelling(override.value)
@@ -263,4 +263,3 @@ def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
                 choose(main, groups, definition.name.text)
             except CompileError as error:
                 yield from (fault for fault in error.diagnostics if fault.code != "E0209")
-

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.ir.op import NORM_ROLES, Role
+from itc.ir.op import NORM_ROLES
 from itc_dsl import ast
 
 MODES = ("all", "none", "every=k", "calls")
-KINDS: dict[str, frozenset[Role]] = {
+KINDS: dict[str, frozenset[str]] = {
     "weight": frozenset({"weight"}),
     "bias": frozenset({"bias"}),
-    "norm": NORM_ROLES,  # type: ignore[dict-item]  a frozenset of the same words
+    "norm": NORM_ROLES,
 }
 
 

@@ -1,10 +1,10 @@
-"""Signatures of what can be called, and how the arguments of a call meet them; an operation's is that of its layer function."""
+"""Signatures of what can be called, and how arguments meet them; an operation's is that of its layer function."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -39,33 +39,37 @@ BUILTINS = {
 NAME_KEYWORD = "name"
 
 
+#: The kinds of values that parameters take, in words for messages; `anything` is what a block's parameters take.
+KINDS = {
+    "tensor": "a tensor",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "pair": "a list of two integers",
+    "integers": "a list of integers",
+    "text": "a string",
+    "none": "",
+    "anything": "",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """The kinds of values that a parameter takes; `words` are legal there without quotes."""
+    """What a parameter takes: kinds of KINDS, and words that are legal there without quotes."""
 
-    tensor: bool = False
-    integer: bool = False
-    number: bool = False
-    boolean: bool = False
-    pair: bool = False
-    integers: bool = False
-    text: bool = False
-    none: bool = False
-    anything: bool = False
+    kinds: frozenset[str]
     words: tuple[str, ...] = ()
 
+    def __contains__(self, kind: str) -> bool:
+        return kind in self.kinds
+
     def __str__(self) -> str:
-        kinds = {
-            "a tensor": self.tensor,
-            "an integer": self.integer or self.pair,
-            "a number": self.number,
-            "true or false": self.boolean,
-            "a list of two integers": self.pair,
-            "a list of integers": self.integers,
-            "a string": self.text,
-        }
-        names = [name for name, taken in kinds.items() if taken] + [f"`{word}`" for word in self.words]
-        return listed(names, "or")
+        shown = self.kinds | ({"integer"} if "pair" in self.kinds else set())
+        names = [text for kind, text in KINDS.items() if kind in shown and text]
+        return listed(names + [f"`{word}`" for word in self.words], "or")
+
+
+ANYTHING = Accepts(frozenset({"anything"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Parameter:
     name: str
     kind: Literal["positional", "keyword", "variadic"] = "positional"
     required: bool = True
-    accepts: Accepts = field(default=Accepts(anything=True))
+    accepts: Accepts = ANYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +129,17 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
 
 
 def accepts(hint: Any) -> Accepts:
-    """The kinds that a Python annotation of a layer function stands for."""
+    """What a Python annotation of a layer function stands for."""
     if get_origin(hint) in (Union, UnionType):
         parts = [accepts(part) for part in get_args(hint)]
-        flags = {name: any(getattr(part, name) for part in parts) for name in Accepts.__slots__ if name != "words"}
-        return Accepts(**flags, words=tuple(word for part in parts for word in part.words))
+        kinds = frozenset(kind for part in parts for kind in part.kinds)
+        return Accepts(kinds, tuple(word for part in parts for word in part.words))
     if get_origin(hint) is Literal:
-        return Accepts(words=get_args(hint))
+        return Accepts(frozenset(), get_args(hint))
     if get_origin(hint) is tuple:
-        return Accepts(pair=True) if get_args(hint) == (int, int) else Accepts(integers=True)
-    kinds = {TensorType: "tensor", int: "integer", float: "number", bool: "boolean", str: "text", NoneType: "none"}
-    return Accepts(**{kinds[hint]: True})
+        return Accepts(frozenset({"pair" if get_args(hint) == (int, int) else "integers"}))
+    kinds_of = {TensorType: "tensor", int: "integer", float: "number", bool: "boolean", str: "text", NoneType: "none"}
+    return Accepts(frozenset({kinds_of[hint]}))
 
 
 def call_name(call: ast.Call) -> ast.Argument | None:
@@ -191,9 +195,8 @@ class _Binder:
         message = f"{self.signature.what} has no parameter `{name.text}`"
         free = [p for p in known if p not in self.bound]
         help, edit = suggest(name, free)
-        return Diagnostic(
-            "E0208", message, Label(name.span, "unknown"), help=help or f"its parameters are: {self.signature}", edit=edit
-        )
+        help = help or f"its parameters are: {self.signature}"
+        return Diagnostic("E0208", message, Label(name.span, "unknown"), help=help, edit=edit)
 
     def missing(self) -> None:
         names = [p.name for p in self.signature.parameters if p.required and p.name not in self.bound]

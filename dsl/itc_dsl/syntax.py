@@ -14,8 +14,11 @@ from itc.source import Source, Span
 from itc_dsl.layout import CLOSING, MAX_NESTING, OPENING, TAB, LayoutError, indentation
 
 RESERVED = frozenset(
-    "from import carry each return input yield halt emit if elif else for in or and not true false none".split()
-)
+    [
+        "from", "import", "carry", "each", "return", "input", "yield", "halt", "emit", "if",
+        "elif", "else", "for", "in", "or", "and", "not", "true", "false", "none",
+    ]
+)  # fmt: skip
 TERMINALS = {
     "NAME": "a name",
     "INT": "a number",
@@ -207,7 +210,8 @@ class _Unexpected:
         if any(kind in self.expected for kind in ("EQUALS", "COMMA")):
             return None
         help = "end the line with `:`"
-        return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=Edit(self.before, ":"))
+        edit = Edit(self.before, ":")
+        return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=edit)
 
     def loose_pipe(self) -> Diagnostic | None:
         if self.token.type != "_PIPE":
@@ -222,10 +226,8 @@ class _Unexpected:
     def single_equals(self) -> Diagnostic | None:
         if self.token.type != "EQUALS" or not ("EQUAL" in self.expected or set(self.expected) == {"COLON"}):
             return None
-        edit = Edit(self.span, "==")
-        return Diagnostic(
-            "E0101", "`=` assigns, it does not compare", Label(self.span, "in an expression"), (), "compare with `==`", edit
-        )
+        label, edit = Label(self.span, "in an expression"), Edit(self.span, "==")
+        return Diagnostic("E0101", "`=` assigns, it does not compare", label, (), "compare with `==`", edit)
 
     def reserved(self) -> Diagnostic | None:
         if self.token not in RESERVED or "NAME" not in self.expected:

@@ -1,5 +1,6 @@
 """Turns Lark's parse tree into the syntax tree of `itc_dsl.ast`: one method for each rule of the grammar."""
 
+# ruff: noqa: ARG002  every rule gets its place, not every rule has a use for it
 from __future__ import annotations
 
 from itertools import takewhile
@@ -147,7 +148,7 @@ class TreeReader(Transformer_NonRecursive[Token, Any]):
 
     def input(self, meta: Meta, parts: Children) -> ast.Input:
         name, dtype, *shape = parts
-        equals = len([part for part in takewhile(lambda part: not isinstance(part, Token), shape)])
+        equals = len(list(takewhile(lambda part: not isinstance(part, Token), shape)))
         default = shape[-1] if equals < len(shape) else None
         return ast.Input(self.at(meta), self.ident(name), self.ident(dtype), tuple(shape[:equals]), default)
 

@@ -1,4 +1,4 @@
-"""Checks a parsed spec before anything is elaborated: names, signatures, annotations, structure; all mistakes at once."""
+"""Checks a parsed spec before it is elaborated: names, signatures, annotations, structure; all mistakes at once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic
 from itc_dsl import ast
-from itc_dsl.checker.annotations import annotations
+from itc_dsl.checker.annotations import check_annotations
 from itc_dsl.checker.calls import Segments, call_graph, circles
 from itc_dsl.checker.keys import segments
 from itc_dsl.checker.names import NameChecker
-from itc_dsl.checker.structure import structure
+from itc_dsl.checker.structure import check_structure
 from itc_dsl.program import Loader, Unit
 from itc_dsl.settings import check_variants
 from itc_dsl.sharing import LoopCount, Sharing, loop_of, sharing_of
@@ -56,12 +56,12 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
 
 
 def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic], named: dict[ast.Call, str]) -> None:
-    faults.extend(annotations(definition))
+    faults.extend(check_annotations(definition))
     if isinstance(definition, ast.Variant):
         NameChecker(unit, definition, faults).run(None, None)
         return
     sharing, loop = _readable(definition) if isinstance(definition, ast.Block) else (None, None)
-    faults.extend(structure(definition))
+    faults.extend(check_structure(definition))
     NameChecker(unit, definition, faults).run(sharing, loop)
     named.update(segments(definition.body, faults))
 

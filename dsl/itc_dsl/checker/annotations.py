@@ -20,7 +20,7 @@ PLACES = {
 }
 
 
-def annotations(definition: ast.Definition) -> Iterator[Diagnostic]:
+def check_annotations(definition: ast.Definition) -> Iterator[Diagnostic]:
     """What is wrong with the annotations of a definition and of the emits in it."""
     place = definition.kind if isinstance(definition, ast.Block) else "network"
     yield from _annotations(definition.annotations, place)

@@ -53,7 +53,8 @@ def circles(edges: Edges) -> Iterator[Diagnostic]:
 
 def _circle(path: list[ast.Block], last: ast.Ident | ast.Name) -> Diagnostic:
     names = " -> ".join(f"`{block.name.text}`" for block in [*path, path[0]])
-    message = f"`{path[0].name.text}` calls itself" if len(path) == 1 else f"blocks call each other in a circle: {names}"
+    alone = f"`{path[0].name.text}` calls itself"
+    message = alone if len(path) == 1 else f"blocks call each other in a circle: {names}"
     others = tuple(Label(block.span, "in the circle") for block in path)
     help = "blocks cannot recurse; what repeats is an `iterative` block, or a `for`"
     return Diagnostic("E0206", message, Label(last.span, "closes the circle"), others, help)

@@ -24,7 +24,8 @@ def segments(body: ast.Suite, faults: list[Diagnostic]) -> dict[ast.Call, str]:
         segment = name if counts[name] == 1 else f"{name}_{counts[name]}"
         if segment in taken:
             faults.append(_collision(segment, taken[segment], call))
-        out[call] = taken.setdefault(segment, call) and segment
+        taken.setdefault(segment, call)
+        out[call] = segment
     return out
 
 

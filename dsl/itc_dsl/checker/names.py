@@ -1,4 +1,4 @@
-"""Checks that every name means something and every call fits the signature of what it calls, as far as text alone says."""
+"""Checks that every name means something and every call fits what it calls, as far as the text alone says."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class NameChecker:
                 self.comprehension(expr)
             case _:
                 for child in ast.children(expr):
-                    if not isinstance(child, ast.Ident):
-                        self.expression(child)  # type: ignore[arg-type]  expressions hold expressions and idents
+                    if isinstance(child, ast.Expr):
+                        self.expression(child)
 
     def comprehension(self, expr: ast.Comprehension) -> None:
         outside = set(self.known)
@@ -163,8 +163,9 @@ class NameChecker:
             return
         bound, faults = bind(signature, call, piped)
         self.faults.extend(faults)
-        words = {p.name: p.accepts.words for p in signature.parameters if p.accepts.words}
-        self.arguments(call, {id(expr): words[name] for name, given in bound.items() if name in words for expr in given})
+        listing = {p.name: p.accepts.words for p in signature.parameters if p.accepts.words}
+        words = {id(expr): listing[name] for name, given in bound.items() if name in listing for expr in given}
+        self.arguments(call, words)
 
     def arguments(self, call: ast.Call, words: dict[int, tuple[str, ...]]) -> None:
         """Checks the arguments; `words` are the bare words that are legal for some of them."""

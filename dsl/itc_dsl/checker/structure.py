@@ -1,4 +1,4 @@
-"""Checks which statements a definition holds: returns, carries, inputs, emits, each where it belongs and none missing."""
+"""Checks which statements a definition holds: returns, carries, inputs, emits, each in its place, none missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
 DIRECT = (ast.Input, ast.Yield, ast.Halt)
 
 
-def structure(definition: ast.Definition) -> Iterator[Diagnostic]:
+def check_structure(definition: ast.Definition) -> Iterator[Diagnostic]:
     """What is wrong with the statements of a definition as such."""
     if isinstance(definition, ast.Variant):
         return

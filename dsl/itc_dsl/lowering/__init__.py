@@ -1,4 +1,4 @@
-"""Elaboration: a checked program and settings in, a net of the IR out. Each module enters its rules into `scope`'s tables."""
+"""Elaboration: a checked program and settings in, a net of the IR out; each module enters its rules into `scope`."""
 
 from __future__ import annotations
 

@@ -16,23 +16,23 @@ MAX_SIZE = 2**31 - 1
 def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, span: Span) -> object:
     """`value` as the parameter `what` takes it: tensors stay IR values, a number given for a pair means both."""
     match value:
-        case bool() if accepts.boolean:
+        case bool() if "boolean" in accepts:
             return value
-        case None if accepts.none:
+        case None if "none" in accepts:
             return None
         case bool() | None:
             pass
-        case Value() if accepts.tensor and is_tensor(value):
+        case Value() if "tensor" in accepts and is_tensor(value):
             return value
         case int() | float():
             return _number(accepts, value, expr, what, span)
-        case str() if accepts.text or value in accepts.words:
+        case str() if "text" in accepts or value in accepts.words:
             return value
         case str() if accepts.words:
             message = f"{describe(value)} is none of {', '.join(accepts.words)}"
             raise fail("E0304", message, span, "not one of them")
-        case Items() if accepts.pair or accepts.integers:
-            return _integers(accepts, value, expr, what, span)
+        case Items() if "pair" in accepts or "integers" in accepts:
+            return _integers(accepts, value, what, span)
         case Varying():
             message = f"{what} cannot depend on `iteration` yet"
             raise fail("E0412", message, span, "differs between iterations")
@@ -44,24 +44,24 @@ def _unfit(accepts: Accepts, value: object, what: str, span: Span) -> CompileErr
 
 
 def _number(accepts: Accepts, value: int | float, expr: ast.Expr | None, what: str, span: Span) -> object:
-    if isinstance(value, int) and (accepts.integer or accepts.pair):
+    if isinstance(value, int) and ("integer" in accepts or "pair" in accepts):
         _bounded(value, what, span)
-        return value if accepts.integer else (value, value)
-    if accepts.number:
+        return value if "integer" in accepts else (value, value)
+    if "number" in accepts:
         return float(value)
-    if accepts.integer or accepts.pair:
+    if "integer" in accepts or "pair" in accepts:
         raise CompileError([not_an_integer(value, expr, what, span, describe(value))])
     raise _unfit(accepts, value, what, span)
 
 
-def _integers(accepts: Accepts, value: Items, expr: ast.Expr | None, what: str, span: Span) -> tuple[int, ...]:
+def _integers(accepts: Accepts, value: Items, what: str, span: Span) -> tuple[int, ...]:
     numbers = []
     for item in value.items:
         if not isinstance(item, int) or isinstance(item, bool):
             raise CompileError([not_an_integer(item, None, f"an element of {what}", span, describe(item))])
         _bounded(item, what, span)
         numbers.append(item)
-    if not accepts.integers and len(numbers) != 2:
+    if "integers" not in accepts and len(numbers) != 2:
         raise _unfit(accepts, value, what, span)
     return tuple(numbers)
 

@@ -1,4 +1,4 @@
-"""Operators: on compile-time values they compute, on values that vary by iteration they make tables, on tensors operations."""
+"""Operators: compile-time values are computed, values that vary by iteration are tables, tensors become operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.ir import TensorType, Value
+from itc.ir import Op, TensorType, Value
 from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
 from itc.source import Span
 from itc_dsl import ast
@@ -28,7 +28,7 @@ from itc_dsl.lowering.values import (
     same_structure,
 )
 
-TENSOR_OPERATIONS = {"+": Add, "-": Sub, "*": Mul}
+TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul}
 VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies"}
 NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -71,8 +71,8 @@ def unary(scope: Scope, expr: ast.Unary) -> object:
         return affine(scope, value, -1.0, 0.0, expr.span)
     if isinstance(value, Varying) and value.values.dtype != np.bool_:
         return Varying(value.frame, -value.values)
-    if is_number(value):
-        return -value  # type: ignore[operator]  a number
+    if isinstance(value, int | float) and is_number(value):
+        return -value
     raise fail("E0307", "`-` takes a number or a tensor", expr.operand.span, f"this is {describe(value)}")
 
 
@@ -103,9 +103,8 @@ def repeated(items: Items, times: int, span: Span) -> Items:
 
 def number(symbol: str, left: Any, right: Any, span: Span) -> int | float:
     """One step of arithmetic, exact and bounded."""
-    if symbol == "**" and isinstance(left, int) and isinstance(right, int) and right > 0:
-        if abs(left) > 1 and right * math.log2(abs(left)) > 62:
-            raise fail("E0307", f"{left} ** {right} is too large", span, f"numbers stay below {MAX_INTEGER}")
+    if symbol == "**" and abs(left) > 1 and right * math.log2(abs(left)) > 62:
+        raise fail("E0307", f"{left} ** {right} is too large", span, f"numbers stay below {MAX_INTEGER}")
     try:
         value = NUMBERS[symbol](left, right)
     except ZeroDivisionError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc_dsl import ast
 from itc_dsl.checker.names import data_in_loop, output_outside
@@ -136,5 +135,3 @@ def arguments(scope: Scope, inner: Scope, block: ast.Block, call: ast.Call, pipe
 def return_(scope: Scope, statement: ast.Return) -> None:
     scope.result = scope.value(statement.value)
     scope.returned = True
-
-

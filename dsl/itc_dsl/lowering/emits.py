@@ -9,8 +9,8 @@ from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.exits import exits_of
-from itc_dsl.lowering.losses import loss_of
 from itc_dsl.lowering.loops import with_emit
+from itc_dsl.lowering.losses import loss_of
 from itc_dsl.lowering.scope import Axis, Lowering, OpenLoop, Scope, executes
 from itc_dsl.lowering.values import Frame, Stop, describe, is_tensor, leaves, rebuild
 from itc_dsl.sharing import Sharing
@@ -43,9 +43,9 @@ def output_name(lowering: Lowering, statement: ast.Emit) -> str:
         raise CompileError([Diagnostic("E0419", "this output has no name", Label(at, "no call"), help=help, edit=edit)])
     first = lowering.output_spans.setdefault(name.text, name.span)
     if first is not name.span:
+        labels = Label(name.span, "again"), (Label(first, "first here"),)
         help = "give this one a name of its own: `emit name = ...`"
-        message = f"there are two outputs `{name.text}`"
-        raise CompileError([Diagnostic("E0202", message, Label(name.span, "again"), (Label(first, "first here"),), help)])
+        raise CompileError([Diagnostic("E0202", f"there are two outputs `{name.text}`", *labels, help)])
     return name.text
 
 

@@ -35,7 +35,7 @@ from itc_dsl.signature import BUILTINS
 @evaluates(ast.Number)
 @evaluates(ast.Text)
 @evaluates(ast.Constant)
-def literal(scope: Scope, expr: ast.Number | ast.Text | ast.Constant) -> object:
+def literal(_: Scope, expr: ast.Number | ast.Text | ast.Constant) -> object:
     return expr.value
 
 
@@ -87,10 +87,8 @@ def list_(scope: Scope, expr: ast.List) -> object:
 @evaluates(ast.Comprehension)
 def comprehension(scope: Scope, expr: ast.Comprehension) -> object:
     outside = dict(scope.names)
-    items: list[object] = []
     try:
-        for _ in clauses(scope, expr.clauses):
-            items.append(scope.value(expr.element))
+        items = [scope.value(expr.element) for _ in clauses(scope, expr.clauses)]
     finally:
         scope.names = outside
     return make_list(items, expr.span)

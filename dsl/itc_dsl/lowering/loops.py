@@ -103,16 +103,16 @@ def sharing_axis(scope: Scope, block: ast.Block, frame: Frame) -> Axis:
 
 def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]]) -> Frame:
     """The loop's variable and count, from `@loop` or the length of the series it goes through (E0408, E0418)."""
-    lengths = {series.type.count: param for param, pairs in each for series, _ in pairs if _is_series(series)}
+    lengths = {series.type.count for _, pairs in each for series, _ in pairs if isinstance(series.type, SeriesType)}
     written = loop_of(block)
     if written is not None:
         count = as_integer(scope.value(written.count), written.count, "the number of iterations")
         if not 1 <= count <= MAX_ITERATIONS:
             message = f"a loop runs 1 to {MAX_ITERATIONS} times"
             raise CompileError([Diagnostic("E0408", message, *_count_labels(scope, written.count, count))])
-        lengths.setdefault(count, block.params[0])
+        lengths.add(count)
     if len(lengths) != 1:
-        shown = " and ".join(map(str, lengths))
+        shown = " and ".join(map(str, sorted(lengths)))
         raise fail("E0418", f"a loop of {shown} iterations", scope.call or block.span, "more than one length")
     (count,) = lengths
     return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
@@ -204,10 +204,6 @@ def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:
 # Series
 
 
-def _is_series(value: Value) -> bool:
-    return isinstance(value.type, SeriesType)
-
-
 def _each(scope: Scope, param: ast.Param) -> tuple[ast.Param, Pairs]:
     """The series that an `each` parameter goes through, with the element of the current iteration (E0418)."""
     value, span = scope.names[param.name.text], scope.arguments[param.name.text]
@@ -215,7 +211,8 @@ def _each(scope: Scope, param: ast.Param) -> tuple[ast.Param, Pairs]:
     for leaf in leaves(value):
         if not isinstance(leaf, Value) or not isinstance(leaf.type, SeriesType):
             message = f"`each {param.name.text}` goes through a series, which a `yield` collects"
-            raise fail("E0418", message, span, f"here is {describe(leaf)}", "going through anything else is not supported yet")
+            help = "going through anything else is not supported yet"
+            raise fail("E0418", message, span, f"here is {describe(leaf)}", help)
         pairs.append((leaf, scope.lowering.value(leaf.type.element, param.name.text, span)))
     return param, pairs
 

@@ -17,7 +17,8 @@ def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> tuple[str
     annotation = next((a for a in statement.annotations if a.name.text == "loss"), None)
     if annotation is None:
         return "", (1.0,)
-    kind, weights = "", (1.0,)
+    kind = ""
+    weights: tuple[float, ...] = (1.0,)
     for argument in annotation.arguments:
         match argument.name and argument.name.text:
             case None if not kind:

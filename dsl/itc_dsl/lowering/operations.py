@@ -1,16 +1,16 @@
-"""Calls of operations: arguments by the layer function's signature in, an operation of the IR and its parameters out."""
+"""Calls of operations: arguments by the layer function's signature in, an operation and its parameters out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from itc.diagnostics import CompileError, Diagnostic, Label
-from itc.ir import LAYERS, Index, Layer, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.ir import LAYERS, Index, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert
 from itc_dsl.lowering.scope import Axis, Scope
-from itc_dsl.lowering.values import Items, is_tensor
+from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
 
@@ -42,7 +42,7 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: object, segme
     try:
         layer = ready.layer()
         params = [_param(scope, spec, segment, call.span) for spec in layer.params]
-        operands = [*(value for value, _ in ready.tensors), *params]
+        operands: list[Operand] = [*(value for value, _ in ready.tensors), *params]
         return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
     except RuleError as error:
         raise CompileError([_broken_rule(scope, error, ready)]) from None
@@ -89,7 +89,8 @@ def _broken_rule(scope: Scope, error: RuleError, ready: _Call) -> Diagnostic:
     """A rule's message at the argument it is about."""
     callee = ready.call.callee.span
     if error.attribute:
-        return Diagnostic("E0302", error.message, Label(ready.spans.get(error.attribute, callee), "here"), help=error.help)
+        label = Label(ready.spans.get(error.attribute, callee), "here")
+        return Diagnostic("E0302", error.message, label, help=error.help)
     primary, *others = (_operand_label(scope, ready, at) for at in (error.operand, error.other) if at is not None)
     secondary = [label for label in others if label.span != primary.span]
     code = "E0301" if error.other is not None and error.other < len(ready.tensors) else "E0302"
@@ -136,7 +137,8 @@ def _taken(known: Param, param: Param, shared: bool, span: Span) -> Diagnostic:
         return Diagnostic("E0207", message, Label(span, "the second"), help='give the call another name: `name="..."`')
     message = f"calls that share their parameters disagree about `{param.key}`"
     note = f"{param.type} here, {known.type} in the call before" if param.type != known.type else "shared differently"
-    return Diagnostic("E0417", message, Label(span, note), help="give all calls the same widths, or drop `@share(calls)`")
+    help = "give all calls the same widths, or drop `@share(calls)`"
+    return Diagnostic("E0417", message, Label(span, note), help=help)
 
 
 def _index(axis: Axis, spec: ParamSpec, path: tuple[str, ...]) -> Index | None:

@@ -1,10 +1,11 @@
-"""Conditions on `iteration`: `if` and the ternary become regions of the loop, whose results are what the branches leave."""
+"""Conditions on `iteration`: `if` and the ternary become regions, whose results are what the branches leave."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from itc_dsl.lowering.values import (
 MISSING = object()
 
 
-def chosen(values: NDArray[np.generic]) -> IterationSet:
+def chosen(values: NDArray[Any]) -> IterationSet:
     """The iterations for which a table is true."""
     numbers = np.flatnonzero(values) + 1
     if numbers.size and int(numbers[-1]) - int(numbers[0]) + 1 == numbers.size:
@@ -205,14 +206,14 @@ def _leaf(region: Region, left: object, right: object) -> object:
 
 def tabulated(truth: Varying, left: object, right: object) -> object:
     """A table of two numbers or two truths, MISSING for anything else."""
-    sides = [side.values if isinstance(side, Varying) else side for side in (left, right)]
+    sides: list[Any] = [side.values if isinstance(side, Varying) else side for side in (left, right)]
     if any(isinstance(side, Varying) and side.frame is not truth.frame for side in (left, right)):
         return MISSING
     truths = [isinstance(side, bool) or (isinstance(side, np.ndarray) and side.dtype == np.bool_) for side in sides]
     numbers = [is_number(side) or (isinstance(side, np.ndarray) and side.dtype != np.bool_) for side in sides]
     if not all(truths) and not all(numbers):
         return MISSING
-    return Varying(truth.frame, np.where(truth.values, sides[0], sides[1]))  # type: ignore[arg-type]  numbers or tables
+    return Varying(truth.frame, np.where(truth.values, sides[0], sides[1]))
 
 
 # The ternary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from itc.diagnostics import fail
@@ -40,7 +40,7 @@ class Varying:
     """A number or truth for each iteration 1, 2, ... of a loop."""
 
     frame: Frame
-    values: NDArray[np.generic]
+    values: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,28 +96,25 @@ def make_list(items: Sequence[object], span: Span) -> Items:
 
 def describe(value: object) -> str:
     """A value in words, for messages."""
+    known = {None: "none", True: "true", False: "false"}
+    if value is None or isinstance(value, bool):
+        return known[value]
     match value:
-        case None:
-            return "none"
-        case bool():
-            return "true" if value else "false"
         case int() | float():
-            return f"the number {value}"
+            text = f"the number {value}"
         case str():
-            return f'"{value:.40}"'
+            text = f'"{value:.40}"'
         case Items(items=items):
-            return f"a list of {len(items)}"
-        case Value(type=SeriesType() as type):
-            return f"a series, {type}"
+            text = f"a list of {len(items)}"
         case Value(type=type):
-            return f"a tensor, {type}"
+            text = f"a series, {type}" if isinstance(type, SeriesType) else f"a tensor, {type}"
         case BlockRef(defined=defined):
-            return f"the block `{defined.definition.name.text}`"
+            text = f"the block `{defined.definition.name.text}`"
         case OperationRef(name=name) | BuiltinRef(name=name):
-            return f"the operation `{name}`"
-        case Varying():
-            return "a value that depends on `iteration`"
-    return "nothing"
+            text = f"the operation `{name}`"
+        case _:
+            text = "a value that depends on `iteration`"
+    return text
 
 
 def is_number(value: object) -> bool:
