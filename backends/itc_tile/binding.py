@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -46,12 +46,36 @@ class _Last:
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """Another name: of the value that an emit yields, or of a series."""
+    """Another name of a series."""
 
     value: Value
 
 
-_Definition: TypeAlias = str | _Branch | _Carried | _Last | _Same
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """An element of what an emit yields into a series."""
+
+    emit: Emit
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from in some iterations: a kernel, by its label, or an input of the net.
+
+    `reach` has, for the loops around the producer (and some that are not), the iterations in which it made the value.
+    `steps` lead there from where the value is read: `first` out of loop `var`, as it begins; `before` to the iteration
+    before; `last` into the last iteration of a loop that has ended; `series` into any that emits.
+    """
+
+    producer: str
+    reach: Reach
+    steps: tuple[tuple[Step, str], ...] = ()
+
+
+Step = Literal["first", "before", "last", "series"]
+Steps: TypeAlias = tuple[tuple[Step, str], ...]
+_Definition: TypeAlias = str | _Branch | _Carried | _Last | _Same | _Collected
 
 
 class Bindings:
@@ -71,30 +95,42 @@ class Bindings:
 
     def producers(self, name: str, reach: Reach) -> list[str]:
         """Labels of the kernels and names of the inputs that are value `name` in some iteration of `reach`."""
-        return list(dict.fromkeys(self._producers(name, reach)))
+        return list(dict.fromkeys(origin.producer for origin in self.origins(name, reach)))
 
-    def _producers(self, name: str, reach: Reach) -> Iterator[str]:
+    def origins(self, name: str, reach: Reach, steps: Steps = ()) -> Iterator[Origin]:
+        """Every way in which some iteration of `reach` comes by value `name`."""
         match self._definitions[name]:
             case str() as producer:
                 assert producer, f"%{name} is made where nothing runs"
-                yield producer
+                yield Origin(producer, reach, steps)
             case _Same(value):
-                yield from self._producers(value.name, reach)
+                yield from self.origins(value.name, reach, steps)
+            case _Collected(emit, value):
+                collected = {**reach, emit.var: emit.iterations}
+                yield from self.origins(value.name, collected, (*steps, ("series", emit.var)))
             case _Last(loop, value):
-                yield from self._producers(value.name, {**reach, loop.var: IterationSet.span(loop.count, loop.count)})
+                last = {**reach, loop.var: IterationSet.span(loop.count, loop.count)}
+                yield from self.origins(value.name, last, (*steps, ("last", loop.var)))
             case _Branch(when, position):
                 reached = reach[when.var]
                 taken, others = reached.intersection(when.iterations), reached.difference(when.iterations)
                 for body, iterations in ((when.body, taken), (when.otherwise, others)):
                     if iterations.runs:
-                        yield from self._producers(body.yields[position].name, {**reach, when.var: iterations})
+                        yield from self.origins(body.yields[position].name, {**reach, when.var: iterations}, steps)
             case _Carried(loop, carry, following):
                 reached = reach[loop.var]
                 if 1 in reached:
-                    yield from self._producers(carry.init.name, reach)
+                    yield from self.origins(carry.init.name, _without(reach, loop.var), (*steps, ("first", loop.var)))
                 before = _before(reached)
                 if before.runs:
-                    yield from self._producers(following.name, {**reach, loop.var: before})
+                    earlier = {**reach, loop.var: before}
+                    yield from self.origins(following.name, earlier, (*steps, ("before", loop.var)))
+
+
+def _without(reach: Reach, var: str) -> Reach:
+    """The iterations of the loops around loop `var`; those inside it are over."""
+    around = list(reach)[: list(reach).index(var)]
+    return {outer: reach[outer] for outer in around}
 
 
 def _of_loop(loop: Loop) -> dict[str, _Definition]:
@@ -103,7 +139,7 @@ def _of_loop(loop: Loop) -> dict[str, _Definition]:
         found[carry.inner.name] = _Carried(loop, carry, value)
         found[result.name] = _Last(loop, value)
     for emit, series in loop.collected:
-        found |= {result.name: _Same(value) for result, value in zip(series, emit.body.yields, strict=True)}
+        found |= {result.name: _Collected(emit, value) for result, value in zip(series, emit.body.yields, strict=True)}
     return found | {each.inner.name: _Same(each.series) for each in loop.each}
 
 

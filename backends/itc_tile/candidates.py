@@ -1,0 +1,117 @@
+"""Ways to split a kernel: a node goes in, a table of splits with tiles, cycles and memory of the fullest tile comes out.
+
+Every split is judged by one shard, that in the middle with the largest part along each axis: it has a halo on both sides.
+All candidates of a kernel are evaluated at once, by the same functions as the shards of a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.kernel import Kernel
+from itc_tile.layout import Split, granularity, needed, partition
+from itc_tile.machine import Machine
+from itc_tile.memory import kernel_memory, total
+from itc_tile.traffic import wanted_elements
+from itc_tile.work import Ints, Regions, kernel_cycles
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs."""
+
+    splits: Ints
+    shards: Ints
+    compute: Ints
+    receive: Ints
+    memory: Ints
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    @property
+    def busy(self) -> Ints:
+        """Cycles of one run: receiving, then computing."""
+        return self.compute + self.receive
+
+    def split(self, index: int) -> Split:
+        channels, rows, columns = self.splits[index].tolist()
+        return Split(channels, rows, columns)
+
+    def take(self, chosen: Ints) -> Candidates:
+        return Candidates(
+            self.splits[chosen], self.shards[chosen], self.compute[chosen], self.receive[chosen], self.memory[chosen]
+        )
+
+
+def candidates(kernel: Kernel, sets: Sequence[int], machine: Machine, kept: frozenset[str] = frozenset()) -> Candidates:
+    """All splits that take no more tiles than there are; those that differ in no part's size are one."""
+    axes = _axes(kernel)
+    splits = _grid([parts for parts, _ in axes], machine.tiles)
+    boxes = np.stack([worst[splits[:, axis]] for axis, (_, worst) in enumerate(axes)], axis=1)
+    regions = needed(kernel, boxes)
+    compute = kernel_cycles(kernel, regions, machine)
+    memory = total(kernel_memory(kernel, regions, sets, machine, kept))
+    columns = _split_columns(splits)
+    found = Candidates(columns, np.prod(splits, axis=1), compute, receive_cycles(kernel, regions, machine), memory)
+    return found.take(np.argsort(found.shards, kind="stable"))
+
+
+def receive_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles in which a shard's tile takes in its inputs at the rate of its port, without distance and contention."""
+    amounts = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
+    for value in kernel.inputs:
+        amounts += wanted_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+    exchange = machine.exchange
+    return exchange.sync + exchange.latency - (-amounts // exchange.bandwidth)
+
+
+def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:
+    """For each axis of the result the numbers of parts worth trying, and by that number the worst part [2]."""
+    shape = kernel.result.tensor.shape
+    channel_axis = len(shape) - (3 if len(shape) >= 3 else 1)
+    splittable = range(len(shape) - min(len(shape), 3), len(shape))
+    return [
+        _axis(size, granularity(kernel) if axis == channel_axis else 1, axis in splittable)
+        for axis, size in enumerate(shape)
+    ]
+
+
+def _axis(size: int, step: int, splittable: bool) -> tuple[list[int], Ints]:
+    units = -(-size // step)
+    parts = sorted({-(-units // most) for most in range(1, units + 1)}) if splittable else [1]
+    worst = np.zeros((parts[-1] + 1, 2), np.int64)
+    for count in parts:
+        boxes = partition((size,), Split(channels=count), step)[:, 0]
+        length = boxes[:, 1] - boxes[:, 0]
+        largest = np.flatnonzero(length == length.max())
+        worst[count] = boxes[largest[np.argmin(np.abs(largest - (count - 1) / 2))]]
+    return parts, worst
+
+
+def _grid(parts: list[list[int]], most: int) -> Ints:
+    """All combinations of parts, one column an axis, whose product is at most `most`."""
+    combined = np.ones((1, 0), np.int64)
+    for options in parts:
+        left = np.repeat(combined, len(options), axis=0)
+        right = np.tile(np.array(options, np.int64), len(combined))
+        combined = np.column_stack([left, right])
+        combined = combined[np.prod(combined, axis=1) <= most]
+    return combined
+
+
+def _split_columns(splits: Ints) -> Ints:
+    """Parts by axis as `Split` names them: channels, rows, columns."""
+    count, rank = splits.shape
+    ones = np.ones((count, 1), np.int64)
+    if rank == 0:
+        return np.ones((count, 3), np.int64)
+    if rank == 1:
+        return np.hstack([splits, ones, ones])
+    if rank == 2:
+        return np.hstack([splits[:, ::-1], ones])
+    return splits[:, -3:]

@@ -1,0 +1,157 @@
+"""Memory of a tile by what fills it: a kernel and the regions that its shards need go in, bytes for each shard come out.
+
+A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Beside that:
+
+- What the exchange can write where it is read has no second buffer: concatenations and nearest resizes in front.
+- Pointwise operations work in place, unless what they would overwrite is read again (by another operation, or in the
+  next iteration because it stays the same in a whole loop). The result never shares a buffer with an input.
+- A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full map.
+- Code, and the exchange's instructions, are estimates of the machine file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from itc.ir.net import Value
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.kernel import Kernel, data_values
+from itc_tile.machine import Machine
+from itc_tile.work import Ints, Regions, extent, in_place_values, sizes
+
+CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
+    "code", "parameters", "inputs", "output", "scratch", "rows being sent", "exchange tables", "copies in flight",
+)  # fmt: skip
+
+
+@dataclass
+class Buffer:
+    """Memory that values take one after the other: as large as the largest of them."""
+
+    content: str
+    values: list[Value] = field(default_factory=list)
+
+    def bytes(self, regions: Regions) -> Ints:
+        return np.max([value_bytes(value, regions) for value in self.values], axis=0)
+
+
+def value_bytes(value: Value, regions: Regions) -> Ints:
+    """Bytes of a value's region on each shard."""
+    return sizes(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+
+
+@cache
+def buffers(kernel: Kernel, kept: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
+    """The buffers of a kernel; `kept` are inputs (formal names) that must outlive a run."""
+    return tuple(_Allocation(kernel, kept).run())
+
+
+class _Allocation:
+    """Walks a kernel's body and gives every value a buffer, of its own or that of a value it takes the place of."""
+
+    def __init__(self, kernel: Kernel, kept: frozenset[str]) -> None:
+        self.kernel = kernel
+        self.in_place = in_place_values(kernel)
+        self.sent = {apply.result.name for apply in kernel.tail}
+        self.fixed = self._outliving(kept)
+        self.buffers: dict[str, Buffer] = {}
+        self.readers: dict[str, list[int]] = {}
+        for position, apply in enumerate(kernel.body):
+            for value in data_values(apply):
+                self.readers.setdefault(value.name, []).append(position)
+
+    def run(self) -> list[Buffer]:
+        for position, value in enumerate(self.kernel.inputs):
+            if position not in self.kernel.shape_only and not self._only_moved(value):
+                self.new(INPUTS, value)
+        for position, apply in enumerate(self.kernel.body):
+            self.result(position, apply.result)
+        self.output()
+        return list({id(buffer): buffer for buffer in self.buffers.values()}.values())
+
+    def new(self, content: str, value: Value) -> None:
+        self.buffers[value.name] = Buffer(content, [value])
+
+    def result(self, position: int, result: Value) -> None:
+        """The buffer of what one operation makes."""
+        if result.name in self.sent:
+            return
+        if result.name in self.in_place:
+            if not self._only_moved(result):
+                self.new(INPUTS, result)
+            return
+        before = self._replaced(position) if self.kernel.body[position].op.pointwise else None
+        if before is None:
+            self.new(SCRATCH, result)
+        else:
+            self.buffers[result.name] = self.buffers[before.name]
+            self.buffers[result.name].values.append(result)
+
+    def output(self) -> None:
+        """What leaves the kernel has a buffer beside its inputs; under a tail, that is what the tail starts from."""
+        last = self.kernel.tail[0].values[0] if self.kernel.tail else self.kernel.result
+        buffer = self.buffers.get(last.name)
+        if buffer is None or buffer.content == INPUTS:
+            self.buffers["result"] = Buffer(OUTPUT, [last])
+        else:
+            buffer.content = OUTPUT
+
+    def _only_moved(self, value: Value) -> bool:
+        """Whether a value is read by operations alone whose results the exchange writes directly."""
+        readers = self.readers.get(value.name, [])
+        return bool(readers) and all(self.kernel.body[at].result.name in self.in_place for at in readers)
+
+    def _replaced(self, position: int) -> Value | None:
+        """The operand whose place the result of a pointwise operation can take."""
+        apply = self.kernel.body[position]
+        for value in data_values(apply):
+            here = value.name in self.buffers and value.type == apply.result.type
+            if here and value.name not in self.fixed and self.readers[value.name][-1] == position:
+                return value
+        return None
+
+    def _outliving(self, kept: frozenset[str]) -> frozenset[str]:
+        """`kept`, and what the exchange assembles from them."""
+        fixed = set(kept)
+        for apply in self.kernel.body:
+            if apply.result.name in self.in_place and any(value.name in fixed for value in data_values(apply)):
+                fixed.add(apply.result.name)
+        return frozenset(fixed)
+
+
+def kernel_memory(
+    kernel: Kernel, regions: Regions, sets: Sequence[int], machine: Machine, kept: frozenset[str] = frozenset()
+) -> dict[str, Ints]:
+    """Bytes of each content on each shard's tile. `sets` says how many sets of each parameter a copy keeps."""
+    shape = regions[kernel.result.name].shape[:-2]
+    memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
+    kinds = len({apply.op.name for apply in kernel.body})
+    memory[CODE] += machine.code.base + machine.code.operation * kinds
+    for param, count in zip(kernel.params, sets, strict=True):
+        memory[PARAMETERS] += value_bytes(param, regions) * count
+    for buffer in buffers(kernel, kept):
+        memory[buffer.content] += buffer.bytes(regions)
+    if kernel.tail:
+        row = extent(regions[kernel.result.name], -1) * extent(regions[kernel.result.name], -3)
+        memory[ROWS] += 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]
+    return memory
+
+
+def total(memory: Mapping[str, Ints]) -> Ints:
+    """Bytes of all contents."""
+    return np.sum(list(memory.values()), axis=0)
+
+
+def landing(kernel: Kernel, position: int) -> tuple[Value, ...]:
+    """The values in whose buffers an input arrives: its own, and what the exchange assembles from it."""
+    formal = kernel.inputs[position]
+    in_place = in_place_values(kernel)
+    readers = [apply for apply in kernel.body if formal in data_values(apply)]
+    moved = [apply for apply in readers if apply.result.name in in_place]
+    stretched = [apply.result for apply in moved if len(data_values(apply)) == 1]
+    own = [formal] if len(moved) < len(readers) or len(stretched) < len(moved) or not readers else []
+    return (*own, *stretched)
