@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from itc.ir.net import Apply, Value
-from itc.ir.op import Array, Op, RuleError
+from itc.ir.op import MANY, Array, Op, RuleError
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
 from itc.ir.types import TensorType
@@ -28,6 +28,7 @@ class Kernel(Op):
     """
 
     name = "kernel"
+    arity = (1, MANY)
     label: str
     body: tuple[Apply, ...]
     inputs: tuple[Value, ...]

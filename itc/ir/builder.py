@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from itc.ir.net import Apply, Body, Net, Operand, Output, Param, ParamRef, Statement, Value
 from itc.ir.op import Op
+from itc.ir.rules import check_arity
 from itc.ir.types import TensorType, Type
 from itc.source import Span
 
@@ -47,6 +48,7 @@ class Builder:
 
     def apply(self, op: Op, operands: Sequence[Operand], span: Span | None = None, hint: str = "") -> Value:
         """Adds `op`, with the type its rule gives; raises RuleError where the operands do not fit."""
+        check_arity(op, len(operands))
         types = (o.tensor if isinstance(o, Value) else self.params[o.key].type for o in operands)
         (result,) = (self.value(type, hint) for type in op.result_types(*types))
         self.add(Apply(op, tuple(operands), (result,), span))

@@ -9,7 +9,7 @@ from math import prod
 from typing import Literal
 
 from itc.ir.iterations import IterationSet
-from itc.ir.op import STATISTICS, Op, Role
+from itc.ir.op import UNTRAINED, Op, Role
 from itc.ir.types import DTYPE_BYTES, TensorType, Type
 from itc.source import Span
 
@@ -40,8 +40,8 @@ class Param:
 
     @property
     def trained(self) -> bool:
-        """Whether it counts as a parameter: norm statistics are state, not parameters."""
-        return self.role not in STATISTICS
+        """Whether it counts as a parameter: norm statistics and constants are state, not parameters."""
+        return self.role not in UNTRAINED
 
     @property
     def copies(self) -> int:

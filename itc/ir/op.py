@@ -19,10 +19,13 @@ from itc.ir.types import TensorType
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
-Role = Literal["weight", "bias", "scale", "shift", "mean", "var"]
+Role = Literal["weight", "bias", "slope", "scale", "shift", "mean", "var", "constant"]
 
 NORM_ROLES = frozenset({"scale", "shift", "mean", "var"})
 STATISTICS = frozenset({"mean", "var"})
+#: As many operands as one likes.
+MANY = 1 << 30
+UNTRAINED = STATISTICS | {"constant"}
 
 
 class RuleError(Exception):
@@ -43,8 +46,7 @@ class RuleError(Exception):
 class ParamSpec:
     """A parameter that a layer needs: the last segment of its key, its shape per set, what it is and how it starts.
 
-    `init` is `zeros`, `ones`, `kaiming` (normal, std = sqrt(2 / fan in)), `uniform` (bound 1 / sqrt(fan in), PyTorch's
-    default for biases and linear layers) or a number written as text.
+    `init` is one of those that `itc.weights` documents, such as `kaiming` or `normal(0.02)`, or a number as text.
     """
 
     name: str
@@ -58,12 +60,16 @@ class Op(ABC):
     """One operation with its attributes. Operands are tensors first, then parameters, in a fixed order."""
 
     name: ClassVar[str]
+    #: The least and the most operands, parameters among them.
+    arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Operands of which only the shape is read: they cost no memory and no exchange.
     shape_only: ClassVar[frozenset[int]] = frozenset()
-    #: Whether the paper's figures (MACs, graph size, latency) count it: convolutions and linear layers.
+    #: Whether figures (MACs, graph size, latency) count it: convolutions, linear layers and products of tensors.
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False
+    #: Whether the first operand is any input of the net, for the size of the batch: a spec does not name it.
+    reads_batch: ClassVar[bool] = False
 
     @abstractmethod
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
@@ -111,16 +117,6 @@ def layer(function: F) -> F:
     assert name not in LAYERS, name
     LAYERS[name] = function
     return function
-
-
-def needs(rank: int, type: TensorType, what: str, operand: int = 0) -> None:
-    """Raises RuleError unless `type` has at least `rank` axes."""
-    if len(type.shape) < rank:
-        raise RuleError(f"`{what}` needs {_rank_name(rank)}, not {type}", operand)
-
-
-def _rank_name(rank: int) -> str:
-    return "a map (channels, height, width)" if rank == 3 else f"a tensor of {rank} or more axes"
 
 
 def as_float(array: Array) -> Array:

@@ -317,4 +317,6 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (int, bool, str):
         return type(value) is hint
     kinds: Sequence[Any] = get_args(hint)
+    if kinds[1:] == (Ellipsis,):
+        return isinstance(value, tuple) and all(_fits(number, kinds[0]) for number in value)
     return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))

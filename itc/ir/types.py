@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 
 DTYPE_BYTES = {"f32": 4, "f16": 2, "i64": 8, "i32": 4, "i8": 1, "bool": 1}
+FLOATS = frozenset({"f32", "f16"})
+NUMPY_NAMES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "i8": "int8", "bool": "bool"}
 
 
 @dataclass(frozen=True, slots=True)

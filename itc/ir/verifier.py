@@ -6,6 +6,7 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, walk
 from itc.ir.op import RuleError
+from itc.ir.rules import check_arity
 from itc.ir.types import SeriesType, TensorType, Type
 from itc.source import Span
 
@@ -94,6 +95,7 @@ class _Verifier:
         if not all(self.ref(ref, apply.span) for ref in apply.refs):
             return
         try:
+            check_arity(apply.op, len(apply.operands))
             expected = apply.op.result_types(*self.net.operand_types(apply))
         except RuleError as error:
             self.fault(error.message, apply.span)

@@ -8,8 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
+from itc.ir.rules import at_least, needs, needs_float, needs_param
 from itc.ir.types import TensorType
+
+WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "zeros"]
 
 
 def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:
@@ -17,29 +20,47 @@ def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int = 1
     return (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
 
 
-@operation
 @dataclass(frozen=True)
-class Conv(Op):
-    """Cross-correlation of a map with `weight` [out, in / groups, ky, kx], and an optional `bias` [out].
+class Convolution(Op):
+    """What convolutions and transposed convolutions share: their attributes, and the rules for these."""
 
-    Sizes by PyTorch's `conv2d` rule; out of the map is zero.
-    """
-
-    name = "conv"
     counted = True
+    arity = (2, 3)
     stride: Pair = (1, 1)
     pad: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def check(self, *operands: TensorType) -> None:
+        """Raises RuleError for attributes and operands that no size of map could make right."""
+        for name in ("stride", "dilation", "groups"):
+            at_least(1, getattr(self, name), name)
+        at_least(0, self.pad, "pad")
+        needs(3, operands[0], self.name)
+        needs_float(self.name, *operands)
+        if len(operands[1].shape) != 4:
+            raise RuleError(f"the weight of `{self.name}` has four axes, not {operands[1]}", 1)
+
+
+@operation
+@dataclass(frozen=True)
+class Conv(Convolution):
+    """Cross-correlation of a map with `weight` [out, in / groups, ky, kx], and an optional `bias` [out].
+
+    Sizes by PyTorch's `conv2d` rule; out of the map is zero. Axes in front of the channels (regions) are like a batch.
+    """
+
+    name = "conv"
+
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        self.check(*operands)
         x, weight = operands[:2]
-        needs(3, x, "conv")
         out, per_group, *kernel = weight.shape
         if x.channels != per_group * self.groups:
             raise RuleError(f"the weight takes {per_group * self.groups} channels, its operand has {x.channels}", 0, 1)
         if out % self.groups:
             raise RuleError(f"{out} output channels do not divide into {self.groups} groups", 1)
+        needs_param(self.name, operands, 2, (out,))
         sizes = tuple(
             window_size(size, k, s, p, d)
             for size, k, s, p, d in zip(x.shape[-2:], kernel, self.stride, self.pad, self.dilation, strict=True)
@@ -48,7 +69,7 @@ class Conv(Op):
             raise RuleError(
                 f"a {kernel[0]} x {kernel[1]} kernel does not fit into a map of {x.shape[-2]} x {x.shape[-1]}", 0
             )
-        return (x.with_shape((out, *sizes)),)
+        return (x.with_shape((*x.shape[:-3], out, *sizes)),)
 
     def macs(self, *operands: TensorType) -> int:
         (result,) = self.result_types(*operands)
@@ -56,8 +77,8 @@ class Conv(Op):
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x, weight, *bias = operands
-        (pad_y, pad_x), (ky, kx) = self.pad, weight.shape[2:]
-        x = np.pad(x, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+        (pad_y, pad_x), (ky, kx), leading = self.pad, weight.shape[2:], x.shape[:-3]
+        x = np.pad(x.reshape(-1, *x.shape[-3:]), ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
         height, width = (
             window_size(size, k, s, 0, d)
             for size, k, s, d in zip(x.shape[-2:], (ky, kx), self.stride, self.dilation, strict=True)
@@ -66,7 +87,8 @@ class Conv(Op):
         for i in range(ky):
             for j in range(kx):
                 out += self._tap(x, weight[:, :, i, j], (i, j), (height, width))
-        return (out + bias[0][:, None, None] if bias else out,)
+        out = out + bias[0][:, None, None] if bias else out
+        return (out.reshape(*leading, *out.shape[1:]),)
 
     def _tap(self, x: Array, weight: Array, tap: Pair, size: Pair) -> Array:
         """What one kernel position adds: a product over channels at every place of the result."""
@@ -90,11 +112,16 @@ class Linear(Op):
 
     name = "linear"
     counted = True
+    arity = (2, 3)
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x, weight = operands[:2]
+        needs_float("linear", *operands)
+        if len(weight.shape) != 2:
+            raise RuleError(f"the weight of `linear` has two axes, not {weight}", 1)
         if not x.shape or x.shape[-1] != weight.shape[1]:
             raise RuleError(f"the weight takes {weight.shape[1]} features, its operand is {x}", 0, 1)
+        needs_param("linear", operands, 2, weight.shape[:1])
         return (x.with_shape((*x.shape[:-1], weight.shape[0])),)
 
     def macs(self, *operands: TensorType) -> int:
@@ -112,6 +139,19 @@ def same_pad(kernel: Pair, dilation: Pair) -> Pair:
     return tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))  # type: ignore[return-value]
 
 
+def weight_init(init: str, std: float | None) -> str:
+    """The `init` of a weight: a normal distribution of standard deviation `std` where that is given."""
+    if std is None:
+        return init
+    at_least(0, std, "std")
+    return f"normal({float(std)!r})"
+
+
+def biases(given: bool, channels: int, value: float) -> tuple[ParamSpec, ...]:
+    """The bias of a layer, if it has one."""
+    return (ParamSpec("bias", (channels,), "bias", number_init(value)),) if given else ()
+
+
 @layer
 def conv_(
     x: TensorType,
@@ -123,11 +163,14 @@ def conv_(
     dilation: Pair = (1, 1),
     groups: int = 1,
     bias: bool = False,
-    init: Literal["kaiming", "uniform", "zeros"] = "kaiming",
+    init: WeightInit = "kaiming",
+    std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Convolution to `out` channels; `pad=same` keeps the size at stride 1."""
+    """Convolution to `out` channels; `pad=same` keeps the size at stride 1. `std` makes the weight normal instead."""
     needs(3, x, "conv")
+    at_least(1, out, "out")
+    at_least(1, kernel, "kernel")
     if groups < 1 or x.channels % groups or out % groups:
         raise RuleError(
             f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"
@@ -136,10 +179,9 @@ def conv_(
         raise RuleError(
             "`pad=same` needs an odd kernel", attribute="kernel", help="give the padding as a number: `pad=0`"
         )
-    weight = ParamSpec("weight", (out, x.channels // groups, *kernel), "weight", init)
-    biases = (ParamSpec("bias", (out,), "bias", number_init(bias_init)),) if bias else ()
+    weight = ParamSpec("weight", (out, x.channels // groups, *kernel), "weight", weight_init(init, std))
     padding = same_pad(kernel, dilation) if pad == "same" else pad
-    return Layer(Conv(stride, padding, dilation, groups), (weight, *biases))
+    return Layer(Conv(stride, padding, dilation, groups), (weight, *biases(bias, out, bias_init)))
 
 
 @layer
@@ -163,13 +205,15 @@ def linear(
     out: int,
     *,
     bias: bool = True,
-    init: Literal["kaiming", "uniform", "zeros"] = "uniform",
+    init: WeightInit = "uniform",
+    std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of the last axis to `out` features."""
+    """Linear layer of the last axis to `out` features. `std` makes the weight normal instead."""
     needs(1, x, "linear")
-    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", init)
-    return Layer(Linear(), (weight, ParamSpec("bias", (out,), "bias", number_init(bias_init))) if bias else (weight,))
+    at_least(1, out, "out")
+    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std))
+    return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
 
 
 def number_init(value: float) -> str:

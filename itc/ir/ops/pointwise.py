@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.rules import needs_float
 from itc.ir.types import TensorType
 
 
@@ -17,6 +18,7 @@ class Unary(Op):
     pointwise = True
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        needs_float(self.name, operands[0])
         return (operands[0],)
 
 
@@ -76,6 +78,11 @@ class Dropout(Unary):
     name = "dropout"
     rate: float = 0.5
 
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        if not 0 <= self.rate < 1:
+            raise RuleError(f"a dropout rate of {self.rate} is not in 0 <= rate < 1", attribute="rate")
+        return super().result_types(*operands)
+
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         return (operands[0],)
 
@@ -99,9 +106,11 @@ class Binary(Op):
     """Two tensors of one shape, element by element."""
 
     pointwise = True
+    arity = (2, 2)
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         left, right = operands
+        needs_float(self.name, left)
         if left.dtype != right.dtype:
             raise RuleError(f"`{self.name}` of {left.dtype} and {right.dtype}", 1, 0)
         if left.shape != right.shape:
@@ -149,6 +158,55 @@ class Mul(Binary):
         return (operands[0] * operands[1],)
 
 
+@operation
+@dataclass(frozen=True)
+class Div(Binary):
+    """Quotient of two tensors, element by element."""
+
+    name = "div"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (operands[0] / operands[1],)
+
+
+@operation
+@dataclass(frozen=True)
+class Minimum(Binary):
+    """The smaller of two elements."""
+
+    name = "minimum"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.minimum(operands[0], operands[1]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Maximum(Binary):
+    """The larger of two elements."""
+
+    name = "maximum"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.maximum(operands[0], operands[1]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Detach(Op):
+    """The same tensor, through which no gradient flows back."""
+
+    name = "detach"
+    pointwise = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        return (operands[0],)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0],)
+
+
 @layer
 def relu(x: TensorType) -> Layer:
     """max(x, 0)."""
@@ -176,6 +234,28 @@ def tanh(x: TensorType) -> Layer:
 @layer
 def dropout(x: TensorType, rate: float = 0.5) -> Layer:
     """Zeroes elements with probability `rate` in training; a new mask in every iteration."""
-    if not 0 <= rate < 1:
-        raise RuleError(f"a dropout rate of {rate} is not in 0 <= rate < 1", attribute="rate")
     return Layer(Dropout(rate))
+
+
+@layer
+def div(a: TensorType, b: TensorType) -> Layer:
+    """Quotient of two tensors of one shape."""
+    return Layer(Div())
+
+
+@layer
+def minimum(a: TensorType, b: TensorType) -> Layer:
+    """The smaller of two elements, at each place."""
+    return Layer(Minimum())
+
+
+@layer
+def maximum(a: TensorType, b: TensorType) -> Layer:
+    """The larger of two elements, at each place."""
+    return Layer(Maximum())
+
+
+@layer
+def detach(x: TensorType) -> Layer:
+    """The same tensor; gradients stop here."""
+    return Layer(Detach())

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.rules import needs, needs_float
 from itc.ir.types import TensorType
 
 
@@ -32,6 +33,7 @@ class Resize(Op):
 
     name = "resize"
     shape_only = frozenset({1})
+    arity = (1, 2)
     mode: str = "nearest"
     factor: int = 0
 
@@ -39,6 +41,11 @@ class Resize(Op):
         for position, operand in enumerate(operands):
             needs(3, operand, "resize", position)
         x = operands[0]
+        needs_float("resize", x)
+        if self.mode not in ("nearest", "bilinear"):
+            raise RuleError(f"`resize` is nearest or bilinear, not {self.mode}", attribute="mode")
+        if self.factor < 0:
+            raise RuleError(f"a resize factor of {self.factor} is not positive", attribute="factor")
         if (len(operands) == 2) == bool(self.factor):
             raise RuleError("`resize` takes a factor or a map to be like, one of the two", 0)
         return (x.with_shape((*x.shape[:-2], *self.sizes(*(o.shape for o in operands)))),)

@@ -1,0 +1,136 @@
+"""Transposed convolutions: the way back up from a strided convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Pair, ParamSpec, RuleError, layer, operation
+from itc.ir.ops.conv import Convolution, WeightInit, biases, weight_init
+from itc.ir.rules import at_least, needs, needs_param
+from itc.ir.types import TensorType
+
+
+def transposed_size(size: int, kernel: int, stride: int, pad: int, output_pad: int, dilation: int) -> int:
+    """Places that a transposed convolution makes of `size`, by PyTorch's rule."""
+    return (size - 1) * stride - 2 * pad + dilation * (kernel - 1) + output_pad + 1
+
+
+@operation
+@dataclass(frozen=True)
+class ConvTranspose(Convolution):
+    """The gradient of a convolution as a layer, by PyTorch's `conv_transpose2d`: every place adds a whole kernel.
+
+    `weight` is [in, out / groups, ky, kx], with an optional `bias` [out]. `output_pad` is added behind, to settle which
+    of the sizes it is that the convolution would have made this one of.
+    """
+
+    name = "conv_transpose"
+    output_pad: Pair = (0, 0)
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        self.check(*operands)
+        at_least(0, self.output_pad, "output_pad")
+        x, weight = operands[:2]
+        into, per_group, *kernel = weight.shape
+        if x.channels != into:
+            raise RuleError(f"the weight takes {into} channels, its operand has {x.channels}", 0, 1)
+        if into % self.groups:
+            raise RuleError(f"{into} channels do not divide into {self.groups} groups", 0)
+        if any(o >= max(s, d) for o, s, d in zip(self.output_pad, self.stride, self.dilation, strict=True)):
+            raise RuleError("`output_pad` is smaller than the stride or the dilation", attribute="output_pad")
+        needs_param(self.name, operands, 2, (per_group * self.groups,))
+        sizes = self.sizes(x.shape, (kernel[0], kernel[1]))
+        if min(sizes) < 1:
+            raise RuleError(f"a padding of {list(self.pad)} leaves nothing of the result", 0, attribute="pad")
+        return (x.with_shape((*x.shape[:-3], per_group * self.groups, *sizes)),)
+
+    def sizes(self, x: tuple[int, ...], kernel: Pair) -> Pair:
+        """Height and width of the result, from the operand's shape."""
+        height, width = (
+            transposed_size(*numbers)
+            for numbers in zip(
+                x[-2:], kernel, self.stride, self.pad, self.output_pad, self.dilation, strict=True
+            )
+        )
+        return height, width
+
+    def macs(self, *operands: TensorType) -> int:
+        """Every input element is multiplied with out / groups kernels, as profilers of PyTorch count.
+
+        Places that padding cuts off, and zeros between strides of the equivalent convolution, are not told apart.
+        """
+        return operands[0].size * prod(operands[1].shape[1:])
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, weight, *bias = operands
+        leading, (height, width) = x.shape[:-3], self.sizes(x.shape, weight.shape[2:])
+        x = x.reshape(-1, *x.shape[-3:])
+        canvas = np.zeros((len(x), weight.shape[1] * self.groups, *self._canvas(x.shape, weight.shape)), x.dtype)
+        for i in range(weight.shape[2]):
+            for j in range(weight.shape[3]):
+                rows, columns = (
+                    slice(t * d, t * d + (n - 1) * s + 1, s)
+                    for t, d, s, n in zip((i, j), self.dilation, self.stride, x.shape[-2:], strict=True)
+                )
+                canvas[:, :, rows, columns] += self._product(x, weight[:, :, i, j])
+        top, left = self.pad
+        out = canvas[:, :, top : top + height, left : left + width]
+        out = out + bias[0][:, None, None] if bias else out
+        return (out.reshape(*leading, *out.shape[1:]),)
+
+    def _canvas(self, x: tuple[int, ...], weight: tuple[int, ...]) -> tuple[int, ...]:
+        """Height and width before the padding is cut off."""
+        height, width = self.sizes(x, (weight[2], weight[3]))
+        return height + 2 * self.pad[0], width + 2 * self.pad[1]
+
+    def _product(self, x: Array, weight: Array) -> Array:
+        """What each place of the operand adds at one place of the kernel."""
+        batch, channels, height, width = x.shape
+        grouped = x.reshape(batch, self.groups, channels // self.groups, -1)
+        weights = weight.reshape(self.groups, channels // self.groups, -1).swapaxes(-1, -2)
+        return np.asarray(np.matmul(weights, grouped).reshape(batch, -1, height, width))
+
+
+@layer
+def conv_transpose(
+    x: TensorType,
+    out: int,
+    kernel: Pair = (3, 3),
+    *,
+    stride: Pair = (2, 2),
+    pad: Pair | Literal["same"] = "same",
+    output_pad: Pair | None = None,
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    bias: bool = False,
+    init: WeightInit = "kaiming",
+    std: float | None = None,
+    bias_init: float = 0.0,
+) -> Layer:
+    """Transposed convolution to `out` channels; with `pad=same` the result is `stride` times as large as the operand."""
+    needs(3, x, "conv_transpose")
+    at_least(1, out, "out")
+    for attribute, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        at_least(1, value, attribute)
+    if groups < 1 or x.channels % groups or out % groups:
+        raise RuleError(
+            f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"
+        )
+    if pad == "same" and output_pad is not None:
+        help = "give `pad` as a number, or leave `output_pad` out"
+        raise RuleError("`pad=same` sets `output_pad` itself", attribute="output_pad", help=help)
+    pads = _multiplying(kernel, stride, dilation) if pad == "same" else (pad, output_pad or (0, 0))
+    weight = ParamSpec("weight", (x.channels, out // groups, *kernel), "weight", weight_init(init, std))
+    op = ConvTranspose(stride, pads[0], dilation, groups, pads[1])
+    return Layer(op, (weight, *biases(bias, out, bias_init)))
+
+
+def _multiplying(kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """The paddings with which the result is as large as the operand times the stride."""
+    excess = [d * (k - 1) + 1 - s for k, s, d in zip(kernel, stride, dilation, strict=True)]
+    top, left = (max(0, -(-e // 2)) for e in excess)
+    return (top, left), (2 * top - excess[0], 2 * left - excess[1])
