@@ -1,4 +1,15 @@
-"""The values of parameters: fresh ones by each parameter's init, and checkpoints in the safetensors format."""
+"""The values of parameters: fresh ones by each parameter's init, and checkpoints in the safetensors format.
+
+An init is one of these, where fan in is the product of all sizes but the first and fan out that of all but the second:
+
+- `zeros`, `ones`, or a number as text: all elements are that;
+- `kaiming`: normal, std = sqrt(2 / fan in); `uniform`: in +-1 / sqrt(fan in), PyTorch's default for biases and linear
+  layers; `xavier`: uniform in +-sqrt(6 / (fan in + fan out)); `lecun`: normal, std = 1 / sqrt(fan in), cut off at two
+  standard deviations;
+- `normal`, or `normal(std)`: normal, std 1 unless given;
+- `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, positions along all axes (those of the sets too) but the last;
+- `values(a, b, ...)`: these numbers in order, as many as there are elements in all sets.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +26,7 @@ from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.files import replacing
 from itc.ir.net import Net, Param
 from itc.ir.op import Array
+from itc.ir.ops.position import sinusoids
 
 
 def initial(net: Net, seed: int = 0) -> dict[str, Array]:
@@ -26,19 +38,43 @@ def initial(net: Net, seed: int = 0) -> dict[str, Array]:
 
 
 def _initial(param: Param, rng: np.random.Generator) -> Array:
+    name, numbers = parsed_init(param.init)
     fan_in = prod(param.type.shape[1:]) or 1
-    match param.init:
-        case "zeros":
-            value = np.zeros(param.shape)
-        case "ones":
-            value = np.ones(param.shape)
-        case "kaiming":
-            value = rng.normal(0, sqrt(2 / fan_in), param.shape)
-        case "uniform":
-            value = rng.uniform(-1 / sqrt(fan_in), 1 / sqrt(fan_in), param.shape)
-        case number:
-            value = np.full(param.shape, float(number))
+    fan_out = prod(param.type.shape[:1] + param.type.shape[2:])
+    match name:
+        case "kaiming" | "lecun" | "normal":
+            std = {"kaiming": sqrt(2 / fan_in), "lecun": sqrt(1 / fan_in)}.get(name, (*numbers, 1.0)[0])
+            value = _cut_off(rng, param.shape) if name == "lecun" else rng.normal(0, 1, param.shape)
+            value = value * std
+        case "uniform" | "xavier":
+            bound = sqrt(1 / fan_in) if name == "uniform" else sqrt(6 / (fan_in + fan_out))
+            value = rng.uniform(-bound, bound, param.shape)
+        case "sinusoid":
+            value = sinusoids(prod(param.shape[:-1]), param.shape[-1]).reshape(param.shape)
+        case "values":
+            value = np.array(numbers).reshape(param.shape)
+        case _:
+            value = np.full(param.shape, constants(param.init))
     return value.astype(np.float32)
+
+
+def parsed_init(init: str) -> tuple[str, tuple[float, ...]]:
+    """The word of an init, and the numbers in parentheses behind it."""
+    word, _, rest = init.partition("(")
+    return word, tuple(float(number) for number in rest.rstrip(")").split(",") if number.strip())
+
+
+def constants(init: str) -> float:
+    """The number of which an init makes all elements."""
+    return {"zeros": 0.0, "ones": 1.0}[init] if init in ("zeros", "ones") else float(init)
+
+
+def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Standard normal numbers, drawn again where they are beyond two standard deviations."""
+    value = rng.normal(0, 1, shape)
+    while (beyond := np.abs(value) > 2).any():
+        value[beyond] = rng.normal(0, 1, int(beyond.sum()))
+    return value
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:

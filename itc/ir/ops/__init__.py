@@ -1,5 +1,26 @@
 """Every operation of itc, one family a file. Importing this package fills the registries of `itc.ir.op`."""
 
-from itc.ir.ops import conv, norm, pointwise, pool, reduce, resize, shape
+from itc.ir.ops import (
+    activation,
+    cast,
+    conv,
+    conv_transpose,
+    matmul,
+    norm,
+    part,
+    pointwise,
+    pool,
+    position,
+    rearrange,
+    reduce,
+    region,
+    resize,
+    shape,
+    table,
+    unpool,
+)  # fmt: skip
 
-__all__ = ["conv", "norm", "pointwise", "pool", "reduce", "resize", "shape"]
+__all__ = [
+    "activation", "cast", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool", "position",
+    "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
+]  # fmt: skip

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, layer, operation
 from itc.ir.ops.conv import window_size
+from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 
 
@@ -34,6 +35,12 @@ class Pool(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         (x,) = operands
         needs(3, x, self.name)
+        needs_float(self.name, x)
+        at_least(1, self.kernel, "kernel")
+        at_least(1, self.stride, "stride")
+        at_least(0, self.pad, "pad")
+        if any(2 * p > k for p, k in zip(self.pad, self.kernel, strict=True)):
+            raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
         sizes = tuple(
             pool_size(size, k, s, p, self.ceil)
             for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
@@ -44,18 +51,18 @@ class Pool(Op):
         return (x.with_shape((*x.shape[:-2], *sizes)),)
 
     def windows(self, x: Array, fill: float) -> Array:
-        """The windows of `x` as [batch, channels, rows, columns, ky, kx], `fill` where a window leaves the map."""
-        margins = [(0, 0), (0, 0)]
+        """The windows of `x` as [..., channels, rows, columns, ky, kx], `fill` where a window leaves the map."""
+        margins = [(0, 0)] * (x.ndim - 2)
         for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True):
             last = (pool_size(size, k, s, p, self.ceil) - 1) * s + k
             margins.append((p, max(0, last - size - p)))
         padded = np.pad(x, margins, constant_values=fill)
-        view = sliding_window_view(padded, self.kernel, axis=(-2, -1))[:, :, :: self.stride[0], :: self.stride[1]]
+        view = sliding_window_view(padded, self.kernel, axis=(-2, -1))[..., :: self.stride[0], :: self.stride[1], :, :]
         rows, columns = (
             pool_size(size, k, s, p, self.ceil)
             for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
         )
-        return view[:, :, :rows, :columns]
+        return view[..., :rows, :columns, :, :]
 
 
 @operation
@@ -87,6 +94,35 @@ class AvgPool(Pool):
         return (self.windows(x, 0).sum((-2, -1)) / count,)
 
 
+def adaptive_edges(size: int, parts: int) -> tuple[Array, Array]:
+    """First place and the one behind the last of each of `parts` windows over `size` places, by PyTorch's rule."""
+    part = np.arange(parts)
+    return part * size // parts, -(-(part + 1) * size // parts)
+
+
+@operation
+@dataclass(frozen=True)
+class AdaptivePool(Op):
+    """Means over windows that cover the map evenly, so many that the result has height and width `size`."""
+
+    name = "adaptive_pool"
+    size: Pair = (1, 1)
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        (x,) = operands
+        needs(3, x, "adaptive_pool")
+        needs_float("adaptive_pool", x)
+        at_least(1, self.size, "size")
+        return (x.with_shape((*x.shape[:-2], *self.size)),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        for axis, parts in zip((-2, -1), self.size, strict=True):
+            windows = zip(*adaptive_edges(x.shape[axis], parts), strict=True)
+            x = np.concatenate([x.take(range(*w), axis).mean(axis, keepdims=True) for w in windows], axis)
+        return (x,)
+
+
 @operation
 @dataclass(frozen=True)
 class GlobalPool(Op):
@@ -96,6 +132,7 @@ class GlobalPool(Op):
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         needs(3, operands[0], "global_pool")
+        needs_float("global_pool", operands[0])
         return (operands[0].with_shape(operands[0].shape[:-2]),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -104,8 +141,6 @@ class GlobalPool(Op):
 
 def _window(op: Callable[..., Op], x: TensorType, kernel: Pair, stride: Pair | None, pad: Pair, ceil: bool) -> Layer:
     needs(3, x, "a pool")
-    if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
-        raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
     fields: dict[str, Any] = {"kernel": kernel, "stride": stride or kernel, "pad": pad, "ceil": ceil}
     return Layer(op(**fields))
 
@@ -130,3 +165,9 @@ def avg_pool(
 def global_pool(x: TensorType) -> Layer:
     """Mean over height and width: a vector of channels."""
     return Layer(GlobalPool())
+
+
+@layer
+def adaptive_pool(x: TensorType, size: Pair) -> Layer:
+    """Mean over windows of even size, so many that the result has height and width `size`."""
+    return Layer(AdaptivePool(size))

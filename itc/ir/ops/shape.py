@@ -1,4 +1,4 @@
-"""Operations that move elements and make none: concatenation, slices and fills."""
+"""Operations that put tensors together or make them of one number: concatenation, stacks and fills."""
 
 from __future__ import annotations
 
@@ -6,34 +6,61 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, needs, operation
+from itc.ir.op import MANY, Array, Layer, Op, RuleError, layer, operation
+from itc.ir.rules import array_axis, at_least, axis_of, channels_or, needs
 from itc.ir.types import TensorType
 
 
 @operation
 @dataclass(frozen=True)
 class Concat(Op):
-    """Its operands behind each other along the channel axis (-3 for maps, -1 for vectors and tokens)."""
+    """Its operands behind each other along an axis: `axis` counts from the end, 0 is that of the channels."""
 
     name = "concat"
+    arity = (1, MANY)
+    axis: int = 0
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         first = operands[0]
-        axis = first.channel_axis
+        needs(1, first, "concat")
+        axis = axis_of(first, self.axis)
+        only = "the size of that axis" if self.axis else "the channels"
         for position, other in enumerate(operands[1:], start=1):
             if _without(axis, first) != _without(axis, other) or first.dtype != other.dtype:
-                raise RuleError(f"`concat` of {first} and {other}: only the channels may differ", position, 0)
+                raise RuleError(f"`concat` of {first} and {other}: only {only} may differ", position, 0)
         shape = list(first.shape)
         shape[axis] = sum(x.shape[axis] for x in operands)
         return (first.with_shape(tuple(shape)),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
-        return (np.concatenate(operands, -3 if operands[0].ndim >= 4 else -1),)
+        return (np.concatenate(operands, array_axis(operands[0], self.axis)),)
 
 
 def _without(axis: int, type: TensorType) -> tuple[int, ...]:
-    at = len(type.shape) + axis
-    return (*type.shape[:at], -1, *type.shape[at + 1 :])
+    return (*type.shape[:axis], -1, *type.shape[axis + 1 :])
+
+
+@operation
+@dataclass(frozen=True)
+class Stack(Op):
+    """Its operands, all of one type, along a new axis: `axis` is its place in the result, counted from the end."""
+
+    name = "stack"
+    arity = (1, MANY)
+    axis: int = -1
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        first = operands[0]
+        for position, other in enumerate(operands[1:], start=1):
+            if other != first:
+                raise RuleError(f"`stack` of {first} and {other}", position, 0)
+        if not 1 <= -self.axis <= len(first.shape) + 1:
+            raise RuleError(f"a stack of {first} has no axis {self.axis}", attribute="axis")
+        at = len(first.shape) + 1 + self.axis
+        return (first.with_shape((*first.shape[:at], len(operands), *first.shape[at:])),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.stack(operands, self.axis),)
 
 
 @operation
@@ -48,6 +75,8 @@ class Fill(Op):
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         (like,) = operands
+        needs(1, like, "fill")
+        at_least(1, self.channels, "channels")
         shape = list(like.shape)
         shape[like.channel_axis] = self.channels
         return (like.with_shape(tuple(shape)),)
@@ -60,28 +89,29 @@ class Fill(Op):
 
 
 @layer
-def concat_(*xs: TensorType) -> Layer:
-    """Tensors (or a list of them) behind each other along the channels."""
+def concat_(*xs: TensorType, axis: int | None = None) -> Layer:
+    """Tensors (or a list of them) behind each other along the channels, or another axis."""
     if not xs:
         raise RuleError("`concat` of nothing")
     needs(1, xs[0], "concat")
-    return Layer(Concat())
+    return Layer(Concat(channels_or(xs[0], axis)))
+
+
+@layer
+def stack(*xs: TensorType, axis: int = 0) -> Layer:
+    """Tensors (or a list of them) along a new axis, which is at `axis` of the result."""
+    if not xs:
+        raise RuleError("`stack` of nothing")
+    return Layer(Stack(axis if axis < 0 else axis - len(xs[0].shape) - 1))
 
 
 @layer
 def zeros(channels: int, *, like: TensorType) -> Layer:
     """Zeros: `channels` of them, with the sizes of `like`."""
-    return _fill(channels, like, 0.0)
+    return Layer(Fill(channels, 0.0))
 
 
 @layer
 def ones(channels: int, *, like: TensorType) -> Layer:
     """Ones: `channels` of them, with the sizes of `like`."""
-    return _fill(channels, like, 1.0)
-
-
-def _fill(channels: int, like: TensorType, value: float) -> Layer:
-    needs(1, like, "zeros")
-    if channels < 1:
-        raise RuleError(f"{channels} channels are not positive", attribute="channels")
-    return Layer(Fill(channels, value))
+    return Layer(Fill(channels, 1.0))

@@ -1,0 +1,152 @@
+"""Further functions of single elements: activations, exponentials and roots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erf, sqrt
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
+from itc.ir.ops.norm import along_channels
+from itc.ir.ops.pointwise import Sigmoid, Unary
+from itc.ir.rules import needs, needs_float
+from itc.ir.types import TensorType
+
+_ERF = np.frompyfunc(erf, 1, 1)
+
+
+@operation
+@dataclass(frozen=True)
+class Gelu(Unary):
+    """`x * (1 + erf(x / sqrt(2))) / 2`: exact, not the approximation by tanh."""
+
+    name = "gelu"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        probability = (1 + _ERF(x.astype(np.float64) / sqrt(2)).astype(np.float64)) / 2
+        return ((x * probability).astype(x.dtype),)
+
+
+@operation
+@dataclass(frozen=True)
+class Silu(Unary):
+    """`x * sigmoid(x)`."""
+
+    name = "silu"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0] * Sigmoid().evaluate(operands[0])[0],)
+
+
+@operation
+@dataclass(frozen=True)
+class Exp(Unary):
+    """e to the power of x."""
+
+    name = "exp"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        with np.errstate(over="ignore"):
+            return (np.exp(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Log(Unary):
+    """Natural logarithm; -inf at 0 and nan below."""
+
+    name = "log"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (np.log(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Sqrt(Unary):
+    """Square root; nan below 0."""
+
+    name = "sqrt"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        with np.errstate(invalid="ignore"):
+            return (np.sqrt(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Abs(Unary):
+    """Absolute value."""
+
+    name = "abs"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.abs(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Prelu(Op):
+    """`x` above 0 and `slope * x` below; the slope is one number, or one for each channel."""
+
+    name = "prelu"
+    arity = (2, 2)
+    pointwise = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x, slope = operands
+        needs(1, x, "prelu")
+        needs_float("prelu", x, slope)
+        if slope.shape not in ((1,), (x.channels,)):
+            raise RuleError(f"`prelu` has one slope or {x.channels}, not {list(slope.shape)}", 0, 1)
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, slope = operands
+        return (np.where(x > 0, x, x * along_channels(x, slope)),)
+
+
+@layer
+def gelu(x: TensorType) -> Layer:
+    """x times the probability that a standard normal number is below it, exactly."""
+    return Layer(Gelu())
+
+
+@layer
+def silu(x: TensorType) -> Layer:
+    """x times sigmoid(x), also called swish."""
+    return Layer(Silu())
+
+
+@layer
+def exp(x: TensorType) -> Layer:
+    """e to the power of x."""
+    return Layer(Exp())
+
+
+@layer
+def log(x: TensorType) -> Layer:
+    """Natural logarithm."""
+    return Layer(Log())
+
+
+@layer
+def sqrt_(x: TensorType) -> Layer:
+    """Square root."""
+    return Layer(Sqrt())
+
+
+@layer
+def abs_(x: TensorType) -> Layer:
+    """Absolute value."""
+    return Layer(Abs())
+
+
+@layer
+def prelu(x: TensorType, *, channels: bool = False, slope: float = 0.25) -> Layer:
+    """x above 0 and a trained slope times x below; with `channels` each channel has a slope of its own."""
+    needs(1, x, "prelu")
+    return Layer(Prelu(), (ParamSpec("weight", (x.channels if channels else 1,), "slope", repr(float(slope))),))

@@ -1,0 +1,115 @@
+"""Products of two tensors: of matrices, and the attention of tokens to tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.ops.reduce import Softmax
+from itc.ir.rules import at_least, needs, needs_float
+from itc.ir.types import TensorType
+
+
+@operation
+@dataclass(frozen=True)
+class MatMul(Op):
+    """Product of the matrices in the last two axes, each transposed first if told; the axes in front are alike."""
+
+    name = "matmul"
+    counted = True
+    arity = (2, 2)
+    transpose_a: bool = False
+    transpose_b: bool = False
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        left, right = operands
+        for position, operand in enumerate(operands):
+            needs(2, operand, "matmul", position)
+        needs_float("matmul", left, right)
+        (rows, inner), (same, columns) = self.sizes(left.shape, right.shape)
+        if inner != same or left.shape[:-2] != right.shape[:-2]:
+            raise RuleError(f"`matmul` of {rows} x {inner} and {same} x {columns}: {left} and {right}", 1, 0)
+        return (left.with_shape((*left.shape[:-2], rows, columns)),)
+
+    def sizes(self, left: tuple[int, ...], right: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Rows and columns of both factors as they are multiplied."""
+        return (
+            left[-2:][:: -1 if self.transpose_a else 1],
+            right[-2:][:: -1 if self.transpose_b else 1],
+        )
+
+    def macs(self, *operands: TensorType) -> int:
+        """Each element of the result is a sum over the inner size."""
+        (result,) = self.result_types(*operands)
+        return result.size * self.sizes(operands[0].shape, operands[1].shape)[0][1]
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        left, right = operands
+        left = left.swapaxes(-1, -2) if self.transpose_a else left
+        right = right.swapaxes(-1, -2) if self.transpose_b else right
+        return (np.matmul(left, right),)
+
+
+@operation
+@dataclass(frozen=True)
+class Attend(Op):
+    """Scaled dot-product attention: for each token of q a mean of the tokens of v, weighted by softmax(q k / sqrt(d)).
+
+    q is [..., tokens, heads * d], k [..., others, heads * d], v [..., others, heads * e]; the result [..., tokens, heads * e].
+    With `causal` a token sees itself and those before it.
+    """
+
+    name = "attend"
+    counted = True
+    arity = (3, 3)
+    heads: int = 1
+    causal: bool = False
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        q, k, v = operands
+        at_least(1, self.heads, "heads")
+        needs_float("attend", *operands)
+        for position, operand in enumerate(operands):
+            needs(2, operand, "attend", position)
+            if operand.shape[-1] % self.heads:
+                message = f"{operand.shape[-1]} channels do not divide into {self.heads} heads"
+                raise RuleError(message, position, attribute="heads")
+        if q.shape[-1] != k.shape[-1]:
+            raise RuleError(f"queries of {q.shape[-1]} channels, keys of {k.shape[-1]}", 1, 0)
+        if q.shape[:-2] != k.shape[:-2] or k.shape[:-1] != v.shape[:-1]:
+            raise RuleError(f"`attend` of {q} to {k} with values {v}", 2, 1)
+        if self.causal and q.shape[-2] != k.shape[-2]:
+            raise RuleError(f"causal attention of {q.shape[-2]} tokens to {k.shape[-2]}", 1, 0, attribute="causal")
+        return (q.with_shape((*q.shape[:-1], v.shape[-1])),)
+
+    def macs(self, *operands: TensorType) -> int:
+        """Of both products, of q with k and of the weights with v; what `causal` leaves out is counted, as profilers do."""
+        q, k, v = operands
+        return q.size * k.shape[-2] + v.size * q.shape[-2]
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        q, k, v = (self._by_head(x) for x in operands)
+        scores = np.matmul(q, k.swapaxes(-1, -2)) / np.asarray(sqrt(q.shape[-1]), q.dtype)
+        if self.causal:
+            scores = np.where(np.tri(scores.shape[-1], dtype=bool), scores, np.asarray(-np.inf, scores.dtype))
+        (weights,) = Softmax(-1).evaluate(scores)
+        out = np.matmul(weights, v).swapaxes(-2, -3)
+        return (out.reshape(*operands[0].shape[:-1], -1),)
+
+    def _by_head(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:-1], self.heads, -1).swapaxes(-2, -3)
+
+
+@layer
+def matmul(a: TensorType, b: TensorType, *, transpose_a: bool = False, transpose_b: bool = False) -> Layer:
+    """Product of the matrices in the last two axes of `a` and `b`, each transposed first if told."""
+    return Layer(MatMul(transpose_a, transpose_b))
+
+
+@layer
+def attend(q: TensorType, k: TensorType, v: TensorType, heads: int = 1, *, causal: bool = False) -> Layer:
+    """Attention of tokens q to tokens k with values v, in `heads` parts of the channels."""
+    return Layer(Attend(heads, causal))

@@ -1,0 +1,93 @@
+"""Where a token stands: tables of sines, and rotary embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.rules import at_least, needs, needs_float
+from itc.ir.types import TensorType
+
+
+def angles(positions: int, pairs: int, base: float) -> Array:
+    """`position / base ** (pair / pairs)` as [positions, pairs], in float64: small angles of late positions matter."""
+    return np.asarray(np.arange(positions)[:, None] / base ** (np.arange(pairs) / pairs))
+
+
+def sinusoids(positions: int, channels: int, base: float = 10000.0) -> Array:
+    """The table [positions, channels] of `Sinusoid`, in float64; an odd number of channels ends in a sine."""
+    at = angles(positions, -(-channels // 2), base)
+    return np.stack([np.sin(at), np.cos(at)], -1).reshape(positions, -1)[:, :channels]
+
+
+@operation
+@dataclass(frozen=True)
+class Sinusoid(Op):
+    """The table of Vaswani et al. 2017: sines of the position in even channels, cosines in odd ones, 0 being the first.
+
+    It has the type of its operand, tokens of an even number of channels, of which only the shape is read.
+    """
+
+    name = "sinusoid"
+    shape_only = frozenset({0})
+    base: float = 10000.0
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        needs(2, x, "sinusoid")
+        needs_float("sinusoid", x)
+        at_least(1, self.base, "base")
+        if x.shape[-1] % 2:
+            raise RuleError(f"`sinusoid` needs an even number of channels, not {x.shape[-1]}", 0)
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        table = sinusoids(x.shape[-2], x.shape[-1], self.base)
+        return (np.broadcast_to(table.astype(x.dtype), x.shape).copy(),)
+
+
+@operation
+@dataclass(frozen=True)
+class Rope(Op):
+    """Rotary embedding (Su et al. 2021): turns each head's channels i and i + d/2, a pair, by the angle of its position.
+
+    Of tokens [..., tokens, heads * d]; positions count from 0, angles are position / base ** (2 i / d).
+    """
+
+    name = "rope"
+    heads: int = 1
+    base: float = 10000.0
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        needs(2, x, "rope")
+        needs_float("rope", x)
+        at_least(1, self.heads, "heads")
+        at_least(1, self.base, "base")
+        if x.shape[-1] % (2 * self.heads):
+            message = f"{x.shape[-1]} channels do not divide into {self.heads} heads of pairs"
+            raise RuleError(message, 0, attribute="heads")
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        at = angles(x.shape[-2], x.shape[-1] // (2 * self.heads), self.base)[:, None]
+        cosine, sine = np.cos(at).astype(x.dtype), np.sin(at).astype(x.dtype)
+        first, second = np.split(x.reshape(*x.shape[:-1], self.heads, -1), 2, -1)
+        turned = np.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
+        return (turned.reshape(x.shape),)
+
+
+@layer
+def sinusoid(x: TensorType, *, base: float = 10000.0) -> Layer:
+    """A table of sines and cosines that tells positions apart, of the size of the tokens `x`."""
+    return Layer(Sinusoid(base))
+
+
+@layer
+def rope(x: TensorType, heads: int = 1, *, base: float = 10000.0) -> Layer:
+    """Rotary position embedding of queries or keys in `heads` heads."""
+    return Layer(Rope(heads, base))

@@ -1,0 +1,137 @@
+"""Operations that give the same elements another shape or order: reshape, transpose, broadcast, channel shuffle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.rules import at_least, needs
+from itc.ir.types import TensorType
+
+
+@operation
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The elements of each sample in the same order as a tensor of another shape; one size may be -1, for what is left."""
+
+    name = "reshape"
+    shape: tuple[int, ...] = ()
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        known = prod(size for size in self.shape if size != -1)
+        free = self.shape.count(-1)
+        if free > 1 or any(size < 1 and size != -1 for size in self.shape):
+            raise RuleError(f"{list(self.shape)} is no shape", attribute="shape", help="sizes, of which one may be -1")
+        if (x.size % known if free else x.size != known):
+            raise RuleError(f"the {x.size} elements of {x} do not make {list(self.shape)}", 0, attribute="shape")
+        return (x.with_shape(tuple(x.size // known if size == -1 else size for size in self.shape)),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0].reshape(len(operands[0]), *self.shape),)
+
+
+@operation
+@dataclass(frozen=True)
+class Transpose(Op):
+    """The axes of each sample in another order: axis i of the result is axis `axes[i]` of the operand."""
+
+    name = "transpose"
+    axes: tuple[int, ...] = (1, 0)
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        if sorted(self.axes) != list(range(len(x.shape))):
+            help = f"each of 0 to {len(x.shape) - 1}, in the order that the result has them"
+            raise RuleError(f"{list(self.axes)} is no order of the axes of {x}", 0, attribute="axes", help=help)
+        return (x.with_shape(tuple(x.shape[axis] for axis in self.axes)),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (operands[0].transpose(0, *(1 + axis for axis in self.axes)),)
+
+
+def broadcast_shape(x: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of `x` with axes of 1 for those that `like` has more: behind the channels, else in front."""
+    if len(x) == 1 and len(like) >= 3:
+        return (*(1,) * (len(like) - 3), *x, 1, 1)
+    return (*(1,) * (len(like) - len(x)), *x)
+
+
+@operation
+@dataclass(frozen=True)
+class Broadcast(Op):
+    """`x` repeated to the shape of the second operand, of which only the shape is read.
+
+    The channels of a vector become those of a map, the same at all its places. Else axes are matched from the last one,
+    as NumPy does; those that `x` has not, or has with size 1, are repeated.
+    """
+
+    name = "broadcast"
+    arity = (2, 2)
+    shape_only = frozenset({1})
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x, like = operands
+        stretched = broadcast_shape(x.shape, like.shape)
+        if len(stretched) != len(like.shape) or any(
+            size not in (1, target) for size, target in zip(stretched, like.shape, strict=True)
+        ):
+            raise RuleError(f"{x} cannot be repeated to the shape of {like}", 0, 1)
+        return (x.with_shape(like.shape),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, like = operands
+        stretched = x.reshape(len(x), *broadcast_shape(x.shape[1:], like.shape[1:]))
+        return (np.broadcast_to(stretched, (len(x), *like.shape[1:])).copy(),)
+
+
+@operation
+@dataclass(frozen=True)
+class ChannelShuffle(Op):
+    """The channels of a map dealt out: those of each of `groups` groups are `groups` apart in the result."""
+
+    name = "channel_shuffle"
+    groups: int = 1
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        needs(3, x, "channel_shuffle")
+        at_least(1, self.groups, "groups")
+        if x.channels % self.groups:
+            raise RuleError(f"{x.channels} channels do not divide into {self.groups} groups", 0, attribute="groups")
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        dealt = x.reshape(*x.shape[:-3], self.groups, -1, *x.shape[-2:]).swapaxes(-4, -3)
+        return (dealt.reshape(x.shape),)
+
+
+@layer
+def reshape(x: TensorType, shape: tuple[int, ...]) -> Layer:
+    """The same elements in another shape; one size may be -1, for what is left."""
+    return Layer(Reshape(shape))
+
+
+@layer
+def transpose(x: TensorType, axes: tuple[int, ...] | None = None) -> Layer:
+    """The axes in the order `axes`; the last two change places unless told."""
+    needs(2, x, "transpose")
+    rank = len(x.shape)
+    given = axes if axes is not None else (*range(rank - 2), rank - 1, rank - 2)
+    return Layer(Transpose(tuple(axis + rank if axis < 0 else axis for axis in given)))
+
+
+@layer
+def broadcast(x: TensorType, *, like: TensorType) -> Layer:
+    """`x` repeated to the shape of `like`; a vector's channels become a map's."""
+    return Layer(Broadcast())
+
+
+@layer
+def channel_shuffle(x: TensorType, groups: int) -> Layer:
+    """Mixes the channels of `groups` groups, as between grouped convolutions."""
+    return Layer(ChannelShuffle(groups))

@@ -1,0 +1,189 @@
+"""Regions of a map, as in Faster R-CNN: boxes are proposed where objects seem to be, and cut out of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.rules import at_least, needs, needs_float
+from itc.ir.types import TensorType
+
+#: The most by which a box may grow, as the logarithm: 1000 / 16, as in all implementations.
+MAX_GROWTH = log(1000 / 16)
+
+
+@operation
+@dataclass(frozen=True)
+class RoiAlign(Op):
+    """Of each box the features on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
+
+    Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, in pixels of which the features have `scale` to one.
+    The result is [n, c, *size]. As torchvision's `roi_align` with `aligned=False`: boxes are at least one place wide, and
+    samples more than one place outside of the map are zero.
+    """
+
+    name = "roi_align"
+    arity = (2, 2)
+    size: Pair = (7, 7)
+    scale: float = 1.0
+    sampling: int = 2
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x, boxes = operands
+        needs_float("roi_align", x, boxes)
+        at_least(1, self.size, "size")
+        at_least(1, self.sampling, "sampling")
+        at_least(0, self.scale, "scale")
+        if len(x.shape) != 3:
+            raise RuleError(f"`roi_align` needs a map (channels, height, width), not {x}", 0)
+        if len(boxes.shape) != 2 or boxes.shape[1] != 4:
+            raise RuleError(f"`roi_align` needs boxes [count, 4], not {boxes}", 1)
+        return (x.with_shape((boxes.shape[0], x.shape[0], *self.size)),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, boxes = operands
+        corners = boxes * np.asarray(self.scale, boxes.dtype)
+        rows, columns = (
+            self._weights(corners[..., axis], corners[..., axis + 2], self.size[1 - axis], x.shape[3 - axis])
+            for axis in (1, 0)
+        )
+        return (np.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns, optimize=True),)
+
+    def _weights(self, first: Array, last: Array, parts: int, places: int) -> Array:
+        """For each box and part the share [batch, n, parts, places] that each place of one axis has in it."""
+        step = np.maximum(last - first, 1) / parts
+        offsets = (np.arange(parts * self.sampling, dtype=first.dtype) + np.asarray(0.5, first.dtype)) / self.sampling
+        at = first[..., None] + offsets * step[..., None]
+        inside = (at >= -1) & (at <= places)
+        at = np.clip(at, 0, places - 1)
+        low = np.floor(at).astype(np.int64)
+        upper = (at - low).astype(first.dtype)
+        place = np.arange(places)
+        share = np.where(place == low[..., None], 1 - upper[..., None], 0)
+        share = share + np.where(place == low[..., None] + 1, upper[..., None], 0)
+        share = share * inside[..., None]
+        grouped = share.reshape(*first.shape, parts, self.sampling, places)
+        return np.asarray(grouped.mean(-2), first.dtype)
+
+
+@operation
+@dataclass(frozen=True)
+class Proposals(Op):
+    """The `count` boxes [count, 4] that are likeliest objects, by score, as far as they overlap by at most `overlap`.
+
+    Operands: scores [a, h, w] (any monotone in the likelihood), deltas [4 a, h, w] and the image, of which only the shape
+    is read. There are anchors of a = ratios x sizes, in that order, at every `stride`-th pixel: sizes are roots of areas,
+    ratios heights over widths. Deltas shift a centre by parts of the anchor and scale it by exponentials. Boxes are clipped
+    to the image; those less than `least` wide or high do not count; the `candidates` best others are looked at, of equal
+    scores the earlier by row, column, anchor. Where too few are left the last boxes are zeros.
+    """
+
+    name = "proposals"
+    arity = (3, 3)
+    shape_only = frozenset({2})
+    count: int = 300
+    candidates: int = 6000
+    overlap: float = 0.7
+    stride: int = 16
+    sizes: tuple[float, ...] = (128.0, 256.0, 512.0)
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    least: float = 16.0
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        scores, deltas, image = operands
+        needs_float("proposals", scores, deltas)
+        for position, operand in enumerate(operands):
+            needs(3, operand, "proposals", position)
+        for name in ("count", "candidates", "stride"):
+            at_least(1, getattr(self, name), name)
+        for name in ("sizes", "ratios"):
+            at_least(1e-3, getattr(self, name), name)
+        at_least(0, (self.overlap, self.least), "overlap")
+        anchors = len(self.sizes) * len(self.ratios)
+        height, width = scores.shape[-2:]
+        if scores.shape != (anchors, height, width):
+            raise RuleError(f"{anchors} anchors at a place, but scores of {scores}", 0, attribute="sizes")
+        if deltas.shape != (4 * anchors, height, width):
+            raise RuleError(f"{anchors} anchors need deltas of {4 * anchors} channels, not {deltas}", 1, 0)
+        return (scores.with_shape((self.count, 4)),)
+
+    def anchors(self, height: int, width: int) -> Array:
+        """All anchors as [height * width * a, 4], in float32, by row, column, ratio and size."""
+        roots = np.sqrt(np.asarray(self.ratios, np.float32))[:, None]
+        sizes = np.asarray(self.sizes, np.float32)
+        half_height, half_width = ((roots * sizes).reshape(-1) / 2, (1 / roots * sizes).reshape(-1) / 2)
+        shapes = np.round(np.stack([-half_width, -half_height, half_width, half_height], -1))
+        down, across = np.meshgrid(np.arange(height) * self.stride, np.arange(width) * self.stride, indexing="ij")
+        shifts = np.stack([across, down, across, down], -1).astype(np.float32)
+        return np.asarray((shifts[:, :, None] + shapes).reshape(-1, 4))
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        scores, deltas, image = operands
+        height, width = scores.shape[-2:]
+        flat = np.moveaxis(scores, 1, -1).reshape(len(scores), -1)
+        by_anchor = np.moveaxis(deltas.reshape(len(deltas), -1, 4, height, width), (1, 2), (-2, -1))
+        boxes = decoded(self.anchors(height, width).astype(deltas.dtype), by_anchor.reshape(len(deltas), -1, 4))
+        boxes = np.clip(boxes, 0, np.array([image.shape[-1], image.shape[-2]] * 2, boxes.dtype))
+        large = (boxes[..., 2:] - boxes[..., :2] >= self.least).all(-1)
+        order = np.argsort(-np.where(large, flat, -np.inf), axis=-1, kind="stable")[:, : self.candidates]
+        best = np.take_along_axis(boxes, order[..., None], 1)
+        return (np.stack([self._distinct(b, a) for b, a in zip(best, np.take_along_axis(large, order, 1), strict=True)]),)
+
+    def _distinct(self, boxes: Array, alive: Array) -> Array:
+        """The first `count` boxes, each of which overlaps none before it by more than `overlap`."""
+        out = np.zeros((self.count, 4), boxes.dtype)
+        alive = alive.copy()
+        for position in range(self.count):
+            if not alive.any():
+                break
+            chosen = int(alive.argmax())
+            out[position] = boxes[chosen]
+            alive &= ~(overlaps(boxes[chosen], boxes) > self.overlap)
+            alive[chosen] = False
+        return out
+
+
+def decoded(anchors: Array, deltas: Array) -> Array:
+    """Boxes [..., 4] of anchors that are shifted and scaled."""
+    size = anchors[:, 2:] - anchors[:, :2]
+    centre = anchors[:, :2] + size / 2 + deltas[..., :2] * size
+    half = np.exp(np.minimum(deltas[..., 2:], np.asarray(MAX_GROWTH, deltas.dtype))) * size / 2
+    return np.concatenate([centre - half, centre + half], -1)
+
+
+def overlaps(box: Array, boxes: Array) -> Array:
+    """Intersection over union of a box with each of `boxes` [n, 4]."""
+    shared = np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0).prod(-1)
+    own, others = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(shared / (own + others - shared))
+
+
+@layer
+def roi_align(
+    x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2
+) -> Layer:
+    """The features of each box on a grid of `size`; the map has `scale` places to a pixel of the boxes."""
+    return Layer(RoiAlign(size, float(scale), sampling))
+
+
+@layer
+def proposals(
+    scores: TensorType,
+    deltas: TensorType,
+    *,
+    like: TensorType,
+    count: int = 300,
+    candidates: int = 6000,
+    overlap: float = 0.7,
+    stride: int = 16,
+    sizes: tuple[float, ...] = (128.0, 256.0, 512.0),
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
+    least: float = 16.0,
+) -> Layer:
+    """The `count` likeliest boxes in the image `like`, by the scores and deltas of anchors, less what overlaps."""
+    numbers = (tuple(map(float, sizes)), tuple(map(float, ratios)))
+    return Layer(Proposals(count, candidates, float(overlap), stride, *numbers, float(least)))

@@ -1,0 +1,82 @@
+"""Parameters as values: rows of a table picked by number, and tensors that are free of any layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
+from itc.ir.ops.conv import weight_init
+from itc.ir.rules import at_least, needs_float, needs_integer
+from itc.ir.types import TensorType
+
+
+@operation
+@dataclass(frozen=True)
+class Embed(Op):
+    """Row `ids[...]` of `weight` [count, channels] for each element of the ids, which are integers from 0."""
+
+    name = "embed"
+    arity = (2, 2)
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        ids, weight = operands
+        needs_integer("embed", ids, 0)
+        if len(weight.shape) != 2:
+            raise RuleError(f"the weight of `embed` has two axes, not {weight}", 1)
+        return (weight.with_shape((*ids.shape, weight.shape[1])),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        ids, weight = operands
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < len(weight):
+            raise IndexError(f"ids from {ids.min()} to {ids.max()} for a table of {len(weight)}")
+        return (weight[ids],)
+
+
+@operation
+@dataclass(frozen=True)
+class Parameter(Op):
+    """A parameter as a value, the same for every sample; of the first operand, any input, only the batch is read."""
+
+    name = "parameter"
+    arity = (2, 2)
+    shape_only = frozenset({0})
+    reads_batch = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        needs_float("parameter", operands[1])
+        return (operands[1],)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        batch, weight = operands
+        return (np.broadcast_to(weight, (len(batch), *weight.shape)).copy(),)
+
+
+@layer
+def embed(
+    ids: TensorType,
+    count: int,
+    channels: int,
+    *,
+    init: Literal["normal", "kaiming", "uniform", "lecun", "xavier", "zeros"] = "normal",
+    std: float | None = None,
+) -> Layer:
+    """A trained vector of `channels` for each of `count` ids. `normal` is of standard deviation 1, or `std`."""
+    at_least(1, (count, channels), "count")
+    return Layer(Embed(), (ParamSpec("weight", (count, channels), "weight", weight_init(init, std)),))
+
+
+@layer
+def param(
+    shape: tuple[int, ...],
+    *,
+    init: Literal["zeros", "ones", "normal", "kaiming", "uniform", "lecun", "xavier", "sinusoid"] = "zeros",
+    std: float | None = None,
+    train: bool = True,
+) -> Layer:
+    """A free tensor, trained or a constant; `sinusoid` is a table of positions, one row for each set or row."""
+    at_least(1, shape, "shape")
+    spec = ParamSpec("weight", shape, "weight" if train else "constant", weight_init(init, std))
+    return Layer(Parameter(), (spec,))

@@ -1,0 +1,83 @@
+"""Where a max pool found its elements, and the way back: two operations, since each has one result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.ops.pool import Pool
+from itc.ir.rules import needs, needs_integer
+from itc.ir.types import TensorType
+
+
+@operation
+@dataclass(frozen=True)
+class PoolIndices(Pool):
+    """For each window of a max pool the place of its largest element: row * width + column, the first of equals.
+
+    It stands beside a `max_pool` of the same attributes; PyTorch's `return_indices` gives the same numbers.
+    """
+
+    name = "pool_indices"
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        (pooled,) = super().result_types(*operands)
+        return (TensorType("i64", pooled.shape),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x = operands[0]
+        height, width = x.shape[-2:]
+        # Padding must lose even against -inf.
+        windows = self.windows(np.maximum(x, np.finfo(x.dtype).min), -np.inf)
+        places = self.windows(np.arange(height * width).reshape(1, 1, height, width), 0)
+        flat = windows.reshape(*windows.shape[:-2], -1)
+        chosen = flat.argmax(-1)[..., None]
+        places = np.broadcast_to(places.reshape(*places.shape[:-2], -1), flat.shape)
+        return (np.take_along_axis(places, chosen, -1)[..., 0].astype(np.int64),)
+
+
+@operation
+@dataclass(frozen=True)
+class MaxUnpool(Op):
+    """Zeros, but for the elements of `x` at the places that `indices` gives, in a map of the size of the last operand.
+
+    Of two elements for one place, as overlapping windows make, the later one in rows and columns is kept by the
+    reference; torch keeps either.
+    """
+
+    name = "max_unpool"
+    arity = (3, 3)
+    shape_only = frozenset({2})
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x, indices, like = operands
+        needs(3, x, "max_unpool")
+        needs(3, like, "max_unpool", 2)
+        needs_integer("max_unpool", indices, 1)
+        if indices.shape != x.shape:
+            raise RuleError(f"`max_unpool` of {x} with indices of shape {list(indices.shape)}", 1, 0)
+        return (x.with_shape((*x.shape[:-2], *like.shape[-2:])),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, indices, like = operands
+        height, width = like.shape[-2:]
+        flat = x.reshape(-1, x.shape[-2] * x.shape[-1])
+        out = np.zeros((len(flat), height * width), x.dtype)
+        np.put_along_axis(out, indices.reshape(flat.shape), flat, -1)
+        return (out.reshape(*x.shape[:-2], height, width),)
+
+
+@layer
+def pool_indices(
+    x: TensorType, kernel: Pair = (2, 2), *, stride: Pair | None = None, pad: Pair = (0, 0), ceil: bool = False
+) -> Layer:
+    """The places of the elements that a `max_pool` of the same arguments takes; for `max_unpool`."""
+    return Layer(PoolIndices(kernel, stride or kernel, pad, ceil))
+
+
+@layer
+def max_unpool(x: TensorType, indices: TensorType, *, like: TensorType) -> Layer:
+    """Puts the elements of `x` back to where `pool_indices` found them, in a map of the size of `like`."""
+    return Layer(MaxUnpool())
