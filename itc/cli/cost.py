@@ -40,7 +40,7 @@ def totals(figures: Cost, published: Iterable[Published]) -> Table:
         "params": ("parameters", figures.params, "", ""),
         "macs": ("MACs", figures.macs, "", f"{figures.macs / 1e9:.2f} G"),
         "graph": ("graph size", figures.graph_bytes, " B", mib(figures.graph_bytes)),
-        "latency": ("latency", figures.latency, "", "counted layers"),
+        "latency": ("latency", figures.latency, "", "convolutions"),
         "state": ("state", figures.state_bytes, " B", mib(figures.state_bytes)),
         "peak": ("peak activations", figures.peak_bytes, " B", mib(figures.peak_bytes)),
     }

@@ -8,8 +8,9 @@ parameters it needs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Role = Literal["weight", "bias", "scale", "shift", "mean", "var"]
 
+INITS = ("zeros", "ones", "kaiming", "uniform")
 NORM_ROLES = frozenset({"scale", "shift", "mean", "var"})
 STATISTICS = frozenset({"mean", "var"})
 
@@ -53,6 +55,14 @@ class ParamSpec:
     init: str = "zeros"
 
 
+def known_init(init: str) -> bool:
+    """Whether `init` is one of the words or a finite number."""
+    try:
+        return init in INITS or isfinite(float(init))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Op(ABC):
     """One operation with its attributes. Operands are tensors first, then parameters, in a fixed order."""
@@ -60,7 +70,7 @@ class Op(ABC):
     name: ClassVar[str]
     #: Operands of which only the shape is read: they cost no memory and no exchange.
     shape_only: ClassVar[frozenset[int]] = frozenset()
-    #: Whether the paper's figures (MACs, graph size, latency) count it: convolutions and linear layers.
+    #: Whether it is a node of the paper's graph size and latency: the convolutions.
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False
@@ -74,7 +84,7 @@ class Op(ABC):
         """The results as arrays with a leading batch axis; parameters have none. The judge of every backend."""
 
     def macs(self, *operands: TensorType) -> int:
-        """Multiply-accumulates of one sample; none but for what the paper counts."""
+        """Multiply-accumulates of one sample: of convolutions, linear layers and products of matrices; else none."""
         return 0
 
     def attributes(self) -> dict[str, Any]:
@@ -113,10 +123,23 @@ def layer(function: F) -> F:
     return function
 
 
+def takes(operands: Sequence[TensorType], what: str, least: int, most: int | None = None) -> None:
+    """Raises RuleError unless there are `least` operands, or up to `most`: what only written IR can get wrong."""
+    if not least <= len(operands) <= (most or least):
+        count = f"{least}" if most in (None, least) else f"{least} to {most}"
+        raise RuleError(f"`{what}` takes {count} operands, not {len(operands)}")
+
+
 def needs(rank: int, type: TensorType, what: str, operand: int = 0) -> None:
-    """Raises RuleError unless `type` has at least `rank` axes."""
-    if len(type.shape) < rank:
+    """Raises RuleError unless `type` has at least `rank` axes; a map has three and no more."""
+    if len(type.shape) < rank or len(type.shape) > 3 == rank:
         raise RuleError(f"`{what}` needs {_rank_name(rank)}, not {type}", operand)
+
+
+def at_least(bound: int, attribute: str, values: Sequence[int]) -> None:
+    """Raises RuleError unless every number of an attribute is at least `bound`."""
+    if min(values) < bound:
+        raise RuleError(f"a {attribute} of {min(values)} is less than {bound}", attribute=attribute)
 
 
 def _rank_name(rank: int) -> str:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, at_least, layer, needs, operation, takes
 from itc.ir.types import TensorType
 
 
 def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:
     """Positions of a window along one axis, by PyTorch's floor rule."""
     return (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def fits(bias: Sequence[TensorType], weight: TensorType) -> None:
+    """Raises RuleError unless a bias, if there is one, has a number for each output of `weight`."""
+    if any(type.shape != weight.shape[:1] for type in bias):
+        raise RuleError(f"the bias is {bias[0]}, the weight has {weight.shape[0]} outputs", 2, 1)
 
 
 @operation
@@ -33,8 +40,10 @@ class Conv(Op):
     groups: int = 1
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
-        x, weight = operands[:2]
+        takes(operands, "conv", 2, 3)
+        x, weight, *bias = operands
         needs(3, x, "conv")
+        self._check(weight, *bias)
         out, per_group, *kernel = weight.shape
         if x.channels != per_group * self.groups:
             raise RuleError(f"the weight takes {per_group * self.groups} channels, its operand has {x.channels}", 0, 1)
@@ -49,6 +58,15 @@ class Conv(Op):
                 f"a {kernel[0]} x {kernel[1]} kernel does not fit into a map of {x.shape[-2]} x {x.shape[-1]}", 0
             )
         return (x.with_shape((out, *sizes)),)
+
+    def _check(self, weight: TensorType, *bias: TensorType) -> None:
+        at_least(1, "stride", self.stride)
+        at_least(0, "pad", self.pad)
+        at_least(1, "dilation", self.dilation)
+        at_least(1, "groups", (self.groups,))
+        if len(weight.shape) != 4:
+            raise RuleError(f"{weight} is not the weight of a convolution", 1)
+        fits(bias, weight)
 
     def macs(self, *operands: TensorType) -> int:
         (result,) = self.result_types(*operands)
@@ -89,10 +107,13 @@ class Linear(Op):
     """Product of the last axis with `weight` [out, in], and an optional `bias` [out]."""
 
     name = "linear"
-    counted = True
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
-        x, weight = operands[:2]
+        takes(operands, "linear", 2, 3)
+        x, weight, *bias = operands
+        if len(weight.shape) != 2:
+            raise RuleError(f"{weight} is not the weight of a linear layer", 1)
+        fits(bias, weight)
         if not x.shape or x.shape[-1] != weight.shape[1]:
             raise RuleError(f"the weight takes {weight.shape[1]} features, its operand is {x}", 0, 1)
         return (x.with_shape((*x.shape[:-1], weight.shape[0])),)
