@@ -10,6 +10,10 @@ from typing import Any
 from itc.source import Span
 
 
+#: Columns of a line that are shown; of a longer one, those around its labels.
+MAX_WIDTH = 160
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A span and what is to be said about it."""
@@ -116,9 +120,9 @@ def _file_lines(labels: list[Label], primary: Label, gutter: int) -> list[str]:
         if before is not None and number > before + 1:
             out.append("...")
         members = list(group)
-        text = members[0].span.source.line(number)
-        out.append(f"{number:>{gutter}} | {_printable(text)}".rstrip())
-        out += [f"{' ' * gutter} | {line}".rstrip() for line in _marks(members, primary, text)]
+        line = _Line(members[0].span.source.line(number), members)
+        out.append(f"{number:>{gutter}} | {line.shown}".rstrip())
+        out += [f"{' ' * gutter} | {marks}".rstrip() for marks in _marks(members, primary, line)]
         before = number
     return out
 
@@ -130,19 +134,39 @@ def _printable(text: str) -> str:
     )
 
 
-def _marks(labels: list[Label], primary: Label, text: str) -> list[str]:
+class _Line:
+    """A line as it is shown: whole, or of a long one the part where its labels start."""
+
+    def __init__(self, text: str, labels: list[Label]) -> None:
+        self.shift, self.end = 0, len(text)
+        if len(text) > MAX_WIDTH:
+            first = min(label.span.location.column for label in labels) - 1
+            self.shift = max(0, first - MAX_WIDTH // 4)
+            self.end = min(len(text), self.shift + MAX_WIDTH)
+        cut = _printable(text[self.shift : self.end])
+        cut = "..." + cut[3:] if self.shift else cut
+        self.shown = cut[:-3] + "..." if self.end < len(text) else cut
+
+    def columns(self, label: Label) -> tuple[int, int]:
+        """First and last-plus-one column (from 0) of a label on its first line; at least one wide."""
+        start = min(label.span.location.column - 1, self.end)
+        end = min(start + label.span.end - label.span.start, self.end)
+        return start - self.shift, max(end, start + 1) - self.shift
+
+
+def _marks(labels: list[Label], primary: Label, line: _Line) -> list[str]:
     """The underline of a line and the texts hung from it: the rightmost beside it, the others below."""
-    width = max(_columns(label, text)[1] for label in labels)
+    width = max(line.columns(label)[1] for label in labels)
     underline = [" "] * width
     for label in sorted(labels, key=lambda label: label is primary):
-        start, end = _columns(label, text)
+        start, end = line.columns(label)
         underline[start:end] = ("^" if label is primary else "-") * (end - start)
-    texts = sorted({(_columns(label, text)[0], label.text) for label in labels if label.text}, reverse=True)
+    texts = sorted({(line.columns(label)[0], label.text) for label in labels if label.text}, reverse=True)
     first = "".join(underline)
     if not texts:
         return [first]
-    rightmost = max(labels, key=lambda label: _columns(label, text))
-    beside = (_columns(rightmost, text)[0], rightmost.text)
+    rightmost = max(labels, key=lambda label: line.columns(label))
+    beside = (line.columns(rightmost)[0], rightmost.text)
     if beside not in texts:
         return [first, *_hang(texts)]
     return [f"{first} {beside[1]}", *_hang([entry for entry in texts if entry != beside])]
@@ -163,13 +187,6 @@ def _bars(columns: list[int]) -> str:
     for column in columns:
         line[column] = "|"
     return "".join(line)
-
-
-def _columns(label: Label, text: str) -> tuple[int, int]:
-    """First and last-plus-one column (from 0) of a label on its first line; at least one wide."""
-    start = label.span.location.column - 1
-    end = min(start + label.span.end - label.span.start, len(text))
-    return start, max(end, start + 1)
 
 
 def _label_json(label: Label) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -12,30 +12,12 @@ import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend
-from itc.diagnostics import fail
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.ir.printer import print_net
-from itc.source import Source
 
-MAX_SPEC_BYTES = 4 * 2**20
 Arrays = Mapping[str, Array]
-
-
-def read_source(path: Path) -> Source:
-    """The spec at `path`. Raises CompileError where it cannot be read (E0601) or is no text (E0602)."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SPEC_BYTES + 1)
-    except OSError as error:
-        raise fail("E0601", f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_SPEC_BYTES:
-        raise fail("E0602", f"{path} is longer than {MAX_SPEC_BYTES} bytes")
-    try:
-        return Source(str(path), data.decode("utf-8-sig").replace("\r\n", "\n"))
-    except UnicodeDecodeError as error:
-        raise fail("E0602", f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -49,9 +31,30 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
     CompileError with every diagnostic of the phase that failed.
     """
-    source = read_source(Path(path))
-    loaded = itc_dsl.load(source, network=network, settings=settings, folder=Path(path).parent)
-    return Network(loaded.net, loaded.published)
+    loaded = itc_dsl.load(itc_dsl.read_source(Path(path)), network, settings, Path(path).parent)
+    return Network(loaded.net, tuple(Published(f.name, f.text, f.value) for f in loaded.published))
+
+
+def names(path: str | Path) -> tuple[str, ...]:
+    """The networks of a spec, the default one first. Raises CompileError as `load` does."""
+    program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
+    return tuple(network.name.text for network in program.main.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A figure that a paper gives, as text and number; `name` is `params`, `macs`, `graph`, `latency` or `state`."""
+
+    name: str
+    text: str
+    value: float
+
+    def off(self, found: float) -> float:
+        """How far `found` is from it, as a fraction of it."""
+        return found / self.value - 1
+
+    def json(self) -> dict[str, Any]:
+        return {"text": self.text, "value": self.value}
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Network:
     """A network for one input size, and all that itc makes of it."""
 
     ir: Net
-    published: dict[str, str] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     def text(self) -> str:
         """The looped IR as text."""
@@ -123,7 +126,7 @@ def training_backend(name: str = "torch") -> TrainingBackend:
 def stage_text(path: Path, stage: str, network: str | None, settings: Iterable[str], **options: Any) -> str:
     """One stage of the pipeline as text: `ast`, `ir`, or a backend's."""
     if stage == "ast":
-        return itc_dsl.print_ast(itc_dsl.parse(read_source(path)))
+        return itc_dsl.print_ast(itc_dsl.parse(itc_dsl.read_source(path)))
     net = load(path, network, **parse_settings(settings))
     if stage == "ir":
         return net.text()

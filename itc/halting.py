@@ -32,9 +32,8 @@ class Halting:
         self.iterations = self.iterations + was_running.astype(score.dtype)
         if self.halt.kind == "act":
             weight = self._weigh(score, was_running, iteration)
-            self.sums = [
-                _add(total, weight, carry) for total, carry in zip(self.sums or [0] * len(after), after, strict=True)
-            ]
+            added = [spread(weight, carry) * carry for carry in after]
+            self.sums = [a + b for a, b in zip(self.sums, added, strict=True)] if self.sums else added
         else:
             passed = score > self.halt.limit if self.halt.kind == "above" else score < self.halt.limit
             self.running = was_running & ~passed
@@ -65,7 +64,3 @@ class Halting:
 def spread(score: Array, carry: Array) -> Array:
     """`score` with axes behind it, so that it broadcasts over `carry`: axes are aligned from the first."""
     return score.reshape(score.shape + (1,) * (carry.ndim - score.ndim))
-
-
-def _add(total: Array | int, weight: Array, carry: Array) -> Array:
-    return np.asarray(total + spread(weight, carry) * carry)

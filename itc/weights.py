@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.files import replacing
 from itc.ir.net import Net, Param
-from itc.ir.op import Array
+from itc.ir.op import Array, split_init
 from itc.ir.ops.position import sinusoids
 
 
@@ -38,7 +38,8 @@ def initial(net: Net, seed: int = 0) -> dict[str, Array]:
 
 
 def _initial(param: Param, rng: np.random.Generator) -> Array:
-    name, numbers = parsed_init(param.init)
+    name, texts = split_init(param.init)
+    numbers = tuple(map(float, texts))
     fan_in = prod(param.type.shape[1:]) or 1
     fan_out = prod(param.type.shape[:1] + param.type.shape[2:])
     match name:
@@ -56,12 +57,6 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
         case _:
             value = np.full(param.shape, constants(param.init))
     return value.astype(np.float32)
-
-
-def parsed_init(init: str) -> tuple[str, tuple[float, ...]]:
-    """The word of an init, and the numbers in parentheses behind it."""
-    word, _, rest = init.partition("(")
-    return word, tuple(float(number) for number in rest.rstrip(")").split(",") if number.strip())
 
 
 def constants(init: str) -> float:

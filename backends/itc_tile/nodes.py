@@ -96,6 +96,14 @@ class Node:
             for index in self.refs[position].index
         )
 
+    def slot(self, position: int, kept: tuple[Numbers, ...], iteration: Mapping[str, int]) -> int:
+        """Which of the sets `kept` by a copy (as `sets` gives them, the last axis fastest) these iterations read."""
+        at = 0
+        for axis, index in zip(kept, self.refs[position].index, strict=True):
+            number = index if isinstance(index, int) else index.at(iteration[index.var])
+            at = at * len(axis) + int(np.searchsorted(axis, number))
+        return at
+
     def resident_sets(self, position: int) -> int:
         """How many sets of parameter `position` a copy keeps, at most."""
         return max(prod(len(axis) for axis in self.sets(position, copy)) for copy in range(self.copies))

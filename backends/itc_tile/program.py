@@ -88,6 +88,7 @@ class Exit:
 
     output: str
     value: str
+    shape: tuple[int, ...]
     producer: str
     copies: Copies
 
@@ -124,9 +125,22 @@ class Program:
         return {label: regions(node, self.placements[label].split) for label, node in self.nodes.items()}
 
     @cached_property
+    def made(self) -> dict[str, Boxes]:
+        """By the label of a kernel or the name of an input: what each shard makes of it, or the host holds."""
+        return made(self.net, self.nodes, self.regions)
+
+    @cached_property
     def readers(self) -> dict[str, list[Reader]]:
         """For each value, by name, the operands that it is copied to when it becomes available."""
         return readers(self.net)
+
+    @cached_property
+    def leaving(self) -> dict[str, list[Exit]]:
+        """For each value, by name, the exits that it takes."""
+        found: dict[str, list[Exit]] = {}
+        for leaving in self.exits:
+            found.setdefault(leaving.value, []).append(leaving)
+        return found
 
     @cached_property
     def edge(self) -> dict[tuple[str, int, str], Edge]:
@@ -138,6 +152,12 @@ def regions(node: Node, split: Split) -> dict[str, Boxes]:
     """Which box of every value inside a kernel each shard holds, when its result is split."""
     kernel = node.kernel
     return needed(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
+
+
+def made(net: Net, found: Mapping[str, Node], held: Mapping[str, Mapping[str, Boxes]]) -> dict[str, Boxes]:
+    """What each shard makes of every kernel's result, and the host, as one shard, holds of every input."""
+    inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
+    return inputs | {label: held[label][node.kernel.result.name] for label, node in found.items()}
 
 
 def build_program(net: Net, machine: Machine, placements: Iterable[Placement]) -> Program:
@@ -167,21 +187,15 @@ class _Tables:
         self.net = net
         self.nodes = found
         self.held = held
-        self.inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
+        self.made = made(net, found, held)
         self.bindings = Bindings(net)
-
-    def made(self, producer: str) -> Boxes:
-        """What each shard of a kernel makes, or the host holds of an input."""
-        if producer in self.inputs:
-            return self.inputs[producer]
-        return self.held[producer][self.nodes[producer].kernel.result.name]
 
     def edges(self) -> Iterator[Edge]:
         for value, group in readers(self.net).items():
             for node, operand in ((reader.node, reader.operand) for reader in group):
                 formal = node.kernel.inputs[operand]
                 for producer in self.bindings.producers(value, node.reach):
-                    copies = crossing(self.made(producer), self.held[node.label][formal.name], formal.tensor)
+                    copies = crossing(self.made[producer], self.held[node.label][formal.name], formal.tensor)
                     if len(copies):
                         yield Edge(node.label, operand, value, producer, copies)
 
@@ -190,7 +204,8 @@ class _Tables:
             value = leaving(self.net, output)
             for producer in self.bindings.producers(value.name, {}):
                 boxes = whole(value.tensor.shape, (1,))
-                yield Exit(output.name, value.name, producer, crossing(self.made(producer), boxes, value.tensor))
+                copies = crossing(self.made[producer], boxes, value.tensor)
+                yield Exit(output.name, value.name, value.tensor.shape, producer, copies)
 
     def loads(self) -> Iterator[Load]:
         for node in self.nodes.values():

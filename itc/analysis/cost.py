@@ -1,12 +1,12 @@
 """What a net costs by the definitions of the ItNet paper (section II-C): in total, and up to each of its outputs.
 
-Counted are convolutions and linear layers, batch 1, in the element size of the net's values:
+Graph size and latency are over convolutions alone, as in the paper; MACs are of whatever multiplies matrices. Batch 1:
 
 - parameters: elements of all sets of all trained parameters, norms included;
 - MACs: multiply-accumulates of everything that runs up to and including an output;
 - graph size: over the unique nodes, bytes of (parameters + input map + output map). A node in a loop counts once, and
   once for each set of its weights where they are not shared: then each set is a node of its own;
-- latency: counted layers on the longest path from the input to the output;
+- latency: convolutions on the longest path from the input to the output;
 - state: bytes of the carries of the largest loop, the outer loops' with it;
 - peak activation memory: see `itc.analysis.liveness`.
 """
@@ -17,10 +17,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
-from itc.analysis.reach import Reached, reached
-from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, children
+from itc.analysis.reach import Reached, numbers, reached
+from itc.ir.net import Apply, Emit, Loop, Net, Output, Param, ParamRef, Statement, children
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,33 @@ def _until(net: Net, output: Output, at: int | None) -> Iterable[Reached]:
 
 
 def _macs(net: Net, runs: Iterable[Reached]) -> int:
-    return sum(run.times * run.apply.op.macs(*net.operand_types(run.apply)) for run in runs if run.apply.op.counted)
+    return sum(run.times * run.apply.op.macs(*net.operand_types(run.apply)) for run in runs)
 
 
 def _params(net: Net, runs: Iterable[Reached]) -> int:
-    """Elements of the sets that these runs read: for each parameter the most sets that any reader takes."""
-    sets: dict[str, int] = {}
+    """Elements of the sets that these runs read, each once however many read it."""
+    readers: dict[str, list[tuple[Reached, ParamRef]]] = {}
     for run in runs:
         for ref in run.apply.refs:
-            sets[ref.key] = max(sets.get(ref.key, 0), run.sets(ref))
-    return sum(count * net.param[key].type.size for key, count in sets.items() if net.param[key].trained)
+            readers.setdefault(ref.key, []).append((run, ref))
+    params = ((net.param[key], found) for key, found in readers.items())
+    return sum(_sets_read(param, found) * param.type.size for param, found in params if param.trained)
+
+
+def _sets_read(param: Param, readers: list[tuple[Reached, ParamRef]]) -> int:
+    """How many sets of a parameter are read by at least one of `readers`.
+
+    Each reads a box of sets. Numbers of an axis that the same readers read are one class, and the classes are few.
+    """
+    covered, sizes = np.ones(len(readers), bool), np.ones((), np.int64)
+    for axis, count in enumerate(param.sets):
+        read = np.zeros((len(readers), count), bool)
+        for row, (run, ref) in zip(read, readers, strict=True):
+            row[numbers(ref.index[axis], run.reach)] = True
+        classes, counts = np.unique(read, axis=1, return_counts=True)
+        covered = covered[..., None] & classes[(slice(None), *[None] * axis)]
+        sizes = np.multiply.outer(sizes, counts)
+    return int(sizes[covered.any(0)].sum())
 
 
 def _graph_bytes(net: Net, runs: Iterable[Reached]) -> int:

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.driver import names
 
 
 def check(
@@ -14,13 +15,14 @@ def check(
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
-    """Check a spec and say what is in it."""
+    """Check every network of a spec, or the one that is named or set, and say what is in it."""
     with reporting(as_json):
-        net = options.network(spec, network, set_).ir
+        chosen = [network] if network or set_ else names(spec)
+        nets = [options.network(spec, name, set_).ir for name in chosen or [None]]
     if as_json:
-        options.print_json({"network": net.name, "errors": []})
+        options.print_json({"networks": [net.name for net in nets], "errors": []})
         return
-    outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
-    Console(highlight=False).print(
-        f"{spec}: network [bold]{net.name}[/], {len(net.params)} parameter tensors, outputs {outputs}"
-    )
+    console = Console(highlight=False, soft_wrap=True)
+    for net in nets:
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
+        console.print(f"{spec}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}")

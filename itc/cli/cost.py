@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console, Group
 from rich.table import Table
 
 from itc.analysis.cost import Cost
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.driver import Published
 
 MIB = 2**20
 
@@ -23,29 +26,33 @@ def cost(
         loaded = options.network(spec, network, set_)
         figures = loaded.cost()
     if as_json:
-        options.print_json({**figures.json(), "published": loaded.published})
+        options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}})
         return
     Console().print(Group(totals(figures, loaded.published), outputs(figures)))
 
 
-def totals(figures: Cost, published: dict[str, str]) -> Table:
+def totals(figures: Cost, published: Iterable[Published]) -> Table:
     """The totals, with the published figure beside each where the spec has one."""
     table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
-    table.add_column("figure")
-    table.add_column("itc", justify="right")
-    table.add_column("")
-    table.add_column("published", justify="right")
-    rows = {
-        "params": ("parameters", f"{figures.params:,}", ""),
-        "macs": ("MACs", f"{figures.macs:,}", f"{figures.macs / 1e9:.2f} G"),
-        "graph": ("graph size", f"{figures.graph_bytes:,} B", f"{figures.graph_bytes / MIB:.2f} MiB"),
-        "latency": ("latency", f"{figures.latency:,}", "counted layers"),
-        "state": ("state", f"{figures.state_bytes:,} B", f"{figures.state_bytes / MIB:.2f} MiB"),
-        "peak": ("peak activations", f"{figures.peak_bytes:,} B", f"{figures.peak_bytes / MIB:.2f} MiB"),
+    for column in ("figure", "itc", "", "published", "off by"):
+        table.add_column(column, justify="left" if column in ("figure", "") else "right")
+    rows: dict[str, tuple[str, int, str, str]] = {
+        "params": ("parameters", figures.params, "", ""),
+        "macs": ("MACs", figures.macs, "", f"{figures.macs / 1e9:.2f} G"),
+        "graph": ("graph size", figures.graph_bytes, " B", mib(figures.graph_bytes)),
+        "latency": ("latency", figures.latency, "", "convolutions"),
+        "state": ("state", figures.state_bytes, " B", mib(figures.state_bytes)),
+        "peak": ("peak activations", figures.peak_bytes, " B", mib(figures.peak_bytes)),
     }
-    for key, (name, exact, short) in rows.items():
-        table.add_row(name, exact, short, published.get(key, ""))
+    known = {p.name: p for p in published}
+    for key, (name, value, unit, short) in rows.items():
+        beside = (known[key].text, f"{known[key].off(value):+.1%}") if key in known else ("", "")
+        table.add_row(name, f"{value:,}{unit}", short, *beside)
     return table
+
+
+def mib(size: int) -> str:
+    return f"{size / MIB:.2f} MiB"
 
 
 def outputs(figures: Cost) -> Table:
@@ -54,6 +61,6 @@ def outputs(figures: Cost) -> Table:
     for column in ("output", "MACs", "parameters", "graph size", "latency"):
         table.add_column(column, justify="left" if column == "output" else "right")
     for output in figures.outputs:
-        size = f"{output.graph_bytes / MIB:.2f} MiB"
-        table.add_row(output.label, f"{output.macs:,}", f"{output.params:,}", size, str(output.latency))
+        row = (f"{output.macs:,}", f"{output.params:,}", mib(output.graph_bytes), str(output.latency))
+        table.add_row(output.label, *row)
     return table

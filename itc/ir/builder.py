@@ -20,6 +20,7 @@ class Builder:
         self.inputs: list[Value] = []
         self.params: dict[str, Param] = {}
         self._names: dict[str, int] = {}
+        self._taken: set[str] = set()
         self._stack: list[list[Statement]] = [[]]
 
     def fresh(self, hint: str = "") -> str:
@@ -27,7 +28,10 @@ class Builder:
         count = self._names.get(hint, -1 if not hint else 0) + 1
         self._names[hint] = count
         name = str(count) if not hint else hint if count == 1 else f"{hint}_{count}"
-        return name if not hint or count == 1 or name not in self._names else self.fresh(hint)
+        if name in self._taken:
+            return self.fresh(hint)
+        self._taken.add(name)
+        return name
 
     def value(self, type: Type, hint: str = "") -> Value:
         return Value(self.fresh(hint), type)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 Role = Literal["weight", "bias", "slope", "scale", "shift", "mean", "var", "constant"]
 
+INITS = ("zeros", "ones", "kaiming", "uniform", "xavier", "lecun", "normal", "sinusoid")
 NORM_ROLES = frozenset({"scale", "shift", "mean", "var"})
 STATISTICS = frozenset({"mean", "var"})
 #: As many operands as one likes.
@@ -55,6 +57,27 @@ class ParamSpec:
     init: str = "zeros"
 
 
+def known_init(init: str) -> bool:
+    """Whether `init` is one of the words, a finite number, or `normal(...)` or `values(...)` of such."""
+    word, numbers = split_init(init)
+    if numbers and (word == "values" or (word == "normal" and len(numbers) == 1)):
+        return all(map(_is_number, numbers))
+    return init in INITS or _is_number(init)
+
+
+def split_init(init: str) -> tuple[str, tuple[str, ...]]:
+    """The word of an init, and what stands in parentheses behind it."""
+    word, opened, rest = init.partition("(")
+    return (word, tuple(rest[:-1].split(","))) if opened and rest.endswith(")") else (init, ())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Op(ABC):
     """One operation with its attributes. Operands are tensors first, then parameters, in a fixed order."""
@@ -64,7 +87,11 @@ class Op(ABC):
     arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Operands of which only the shape is read: they cost no memory and no exchange.
     shape_only: ClassVar[frozenset[int]] = frozenset()
+<<<<<<< HEAD
     #: Whether figures (MACs, graph size, latency) count it: convolutions, linear layers and products of tensors.
+=======
+    #: Whether it is a node of the paper's graph size and latency: the convolutions.
+>>>>>>> main
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False
@@ -80,7 +107,7 @@ class Op(ABC):
         """The results as arrays with a leading batch axis; parameters have none. The judge of every backend."""
 
     def macs(self, *operands: TensorType) -> int:
-        """Multiply-accumulates of one sample; none but for what the paper counts."""
+        """Multiply-accumulates of one sample: of convolutions, linear layers and products of matrices; else none."""
         return 0
 
     def attributes(self) -> dict[str, Any]:
@@ -119,5 +146,7 @@ def layer(function: F) -> F:
     return function
 
 
+<<<<<<< HEAD
+=======
 def as_float(array: Array) -> Array:
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

@@ -51,11 +51,11 @@ def needs_param(what: str, operands: Sequence[TensorType], position: int, shape:
         raise RuleError(f"`{what}` of {operands[0]} has a parameter {list(shape)}, not {found}", 0, position)
 
 
-def at_least(least: float, value: float | tuple[float, ...], attribute: str) -> None:
-    """Raises RuleError unless an attribute, or each of its numbers, is at least so much."""
-    for number in value if isinstance(value, tuple) else (value,):
-        if not number >= least:
-            raise RuleError(f"`{attribute}` is {number}, it is at least {least}", attribute=attribute)
+def at_least(bound: float, attribute: str, value: float | Sequence[float]) -> None:
+    """Raises RuleError unless an attribute, or each of its numbers, is at least `bound`."""
+    for number in value if isinstance(value, Sequence) else (value,):
+        if not number >= bound:
+            raise RuleError(f"a {attribute} of {number} is less than {bound}", attribute=attribute)
 
 
 def axis_of(type: TensorType, axis: int, attribute: str = "axis") -> int:

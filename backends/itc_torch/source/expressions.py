@@ -6,16 +6,17 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from operator import add, floordiv, getitem, indexOf, mul, sub
+from operator import add, floordiv, getitem, indexOf, mul, sub, truediv
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
+from itc_torch import functions
 from itc_torch.expressions import Call, Expr, Flag, Name
 from itc_torch.source.layout import Bracket, Code
 
-INFIX = {add: ("+", 1), sub: ("-", 1), mul: ("*", 2), floordiv: ("//", 2)}
+INFIX = {add: ("+", 1), sub: ("-", 1), mul: ("*", 2), truediv: ("/", 2), floordiv: ("//", 2)}
 ATOM = 3
 
 
@@ -87,14 +88,19 @@ def atom(expr: Expr) -> str:
 
 
 def _subscript(expr: Expr) -> str:
+    if isinstance(expr, tuple):
+        return ", ".join(map(_subscript, expr))
     if isinstance(expr, slice):
-        return f"{'' if expr.start is None else expr.start}:{'' if expr.stop is None else expr.stop}"
-    return ", ".join(str(code(part)) for part in expr) if isinstance(expr, tuple) else str(code(expr))
+        bounds = ":".join("" if bound is None else str(bound) for bound in (expr.start, expr.stop))
+        return bounds if expr.step is None else f"{bounds}:{expr.step}"
+    return "..." if expr is Ellipsis else str(code(expr))
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """How a module that imports `torch` and `torch.nn.functional as F` calls a torch function."""
+    """How a module that imports `torch` and `torch.nn.functional as F` calls a function of torch, or one of ours."""
     name = function.__name__
+    if getattr(functions, name, None) is function:
+        return name
     if getattr(F, name, None) is function:
         return f"F.{name}"
     assert getattr(torch, name) is function, name

@@ -34,8 +34,8 @@ class Convolution(Op):
     def check(self, *operands: TensorType) -> None:
         """Raises RuleError for attributes and operands that no size of map could make right."""
         for name in ("stride", "dilation", "groups"):
-            at_least(1, getattr(self, name), name)
-        at_least(0, self.pad, "pad")
+            at_least(1, name, getattr(self, name))
+        at_least(0, "pad", self.pad)
         needs(3, operands[0], self.name)
         needs_float(self.name, *operands)
         if len(operands[1].shape) != 4:
@@ -111,7 +111,6 @@ class Linear(Op):
     """Product of the last axis with `weight` [out, in], and an optional `bias` [out]."""
 
     name = "linear"
-    counted = True
     arity = (2, 3)
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
@@ -143,7 +142,7 @@ def weight_init(init: str, std: float | None) -> str:
     """The `init` of a weight: a normal distribution of standard deviation `std` where that is given."""
     if std is None:
         return init
-    at_least(0, std, "std")
+    at_least(0, "std", std)
     return f"normal({float(std)!r})"
 
 
@@ -169,8 +168,8 @@ def conv_(
 ) -> Layer:
     """Convolution to `out` channels; `pad=same` keeps the size at stride 1. `std` makes the weight normal instead."""
     needs(3, x, "conv")
-    at_least(1, out, "out")
-    at_least(1, kernel, "kernel")
+    at_least(1, "out", out)
+    at_least(1, "kernel", kernel)
     if groups < 1 or x.channels % groups or out % groups:
         raise RuleError(
             f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"
@@ -211,7 +210,7 @@ def linear(
 ) -> Layer:
     """Linear layer of the last axis to `out` features. `std` makes the weight normal instead."""
     needs(1, x, "linear")
-    at_least(1, out, "out")
+    at_least(1, "out", out)
     weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std))
     return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
 

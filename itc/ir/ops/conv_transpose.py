@@ -33,7 +33,7 @@ class ConvTranspose(Convolution):
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         self.check(*operands)
-        at_least(0, self.output_pad, "output_pad")
+        at_least(0, "output_pad", self.output_pad)
         x, weight = operands[:2]
         into, per_group, *kernel = weight.shape
         if x.channels != into:
@@ -113,9 +113,9 @@ def conv_transpose(
 ) -> Layer:
     """Transposed convolution to `out` channels; with `pad=same` the result is `stride` times as large as the operand."""
     needs(3, x, "conv_transpose")
-    at_least(1, out, "out")
+    at_least(1, "out", out)
     for attribute, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
-        at_least(1, value, attribute)
+        at_least(1, attribute, value)
     if groups < 1 or x.channels % groups or out % groups:
         raise RuleError(
             f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"

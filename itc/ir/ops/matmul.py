@@ -19,7 +19,6 @@ class MatMul(Op):
     """Product of the matrices in the last two axes, each transposed first if told; the axes in front are alike."""
 
     name = "matmul"
-    counted = True
     arity = (2, 2)
     transpose_a: bool = False
     transpose_b: bool = False
@@ -63,14 +62,13 @@ class Attend(Op):
     """
 
     name = "attend"
-    counted = True
     arity = (3, 3)
     heads: int = 1
     causal: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         q, k, v = operands
-        at_least(1, self.heads, "heads")
+        at_least(1, "heads", self.heads)
         needs_float("attend", *operands)
         for position, operand in enumerate(operands):
             needs(2, operand, "attend", position)

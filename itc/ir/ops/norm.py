@@ -22,7 +22,7 @@ class Norm(Op):
         x = operands[0]
         needs(1, x, self.name)
         needs_float(self.name, *operands)
-        at_least(0, self.eps, "eps")
+        at_least(0, "eps", self.eps)
         for position, param in enumerate(operands[1:], start=1):
             if len(param.shape) == 1 and param.shape != (x.channels,):
                 raise RuleError(f"the norm is for {param.shape[0]} channels, its operand has {x.channels}", 0, position)
@@ -83,7 +83,7 @@ class GroupNorm(Norm):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         self.check(*operands)
         x = operands[0]
-        at_least(1, self.groups, "groups")
+        at_least(1, "groups", self.groups)
         if len(x.shape) == 2:
             raise RuleError(f"`group_norm` is for maps and vectors, not for {x}", 0, help="for tokens: layer_norm(x)")
         if x.channels % self.groups:

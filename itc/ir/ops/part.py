@@ -28,7 +28,7 @@ class Slice(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
         needs(1, x, "slice")
-        at_least(1, self.step, "step")
+        at_least(1, "step", self.step)
         at = axis_of(x, self.axis)
         places = self.places(x.shape[at])
         if not places or not -x.shape[at] <= self.start or not -x.shape[at] <= self.stop <= x.shape[at]:
@@ -82,7 +82,7 @@ class Pad(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
         needs(1, x, "pad")
-        at_least(0, (self.before, self.after), "before")
+        at_least(0, "before", (self.before, self.after))
         at = axis_of(x, self.axis)
         return (x.with_shape((*x.shape[:at], self.before + x.shape[at] + self.after, *x.shape[at + 1 :])),)
 

@@ -36,9 +36,9 @@ class Pool(Op):
         (x,) = operands
         needs(3, x, self.name)
         needs_float(self.name, x)
-        at_least(1, self.kernel, "kernel")
-        at_least(1, self.stride, "stride")
-        at_least(0, self.pad, "pad")
+        at_least(1, "kernel", self.kernel)
+        at_least(1, "stride", self.stride)
+        at_least(0, "pad", self.pad)
         if any(2 * p > k for p, k in zip(self.pad, self.kernel, strict=True)):
             raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
         sizes = tuple(
@@ -112,7 +112,7 @@ class AdaptivePool(Op):
         (x,) = operands
         needs(3, x, "adaptive_pool")
         needs_float("adaptive_pool", x)
-        at_least(1, self.size, "size")
+        at_least(1, "size", self.size)
         return (x.with_shape((*x.shape[:-2], *self.size)),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:

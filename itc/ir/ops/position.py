@@ -38,7 +38,7 @@ class Sinusoid(Op):
         x = operands[0]
         needs(2, x, "sinusoid")
         needs_float("sinusoid", x)
-        at_least(1, self.base, "base")
+        at_least(1, "base", self.base)
         if x.shape[-1] % 2:
             raise RuleError(f"`sinusoid` needs an even number of channels, not {x.shape[-1]}", 0)
         return (x,)
@@ -65,8 +65,8 @@ class Rope(Op):
         x = operands[0]
         needs(2, x, "rope")
         needs_float("rope", x)
-        at_least(1, self.heads, "heads")
-        at_least(1, self.base, "base")
+        at_least(1, "heads", self.heads)
+        at_least(1, "base", self.base)
         if x.shape[-1] % (2 * self.heads):
             message = f"{x.shape[-1]} channels do not divide into {self.heads} heads of pairs"
             raise RuleError(message, 0, attribute="heads")

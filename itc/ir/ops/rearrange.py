@@ -99,7 +99,7 @@ class ChannelShuffle(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
         needs(3, x, "channel_shuffle")
-        at_least(1, self.groups, "groups")
+        at_least(1, "groups", self.groups)
         if x.channels % self.groups:
             raise RuleError(f"{x.channels} channels do not divide into {self.groups} groups", 0, attribute="groups")
         return (x,)

@@ -126,7 +126,7 @@ class Change(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         left, right = operands
         needs_float("change", left, right)
-        at_least(0, self.eps, "eps")
+        at_least(0, "eps", self.eps)
         if left.shape != right.shape:
             raise RuleError(f"`change` of {left} and {right}", 1, 0)
         return (left.with_shape((1,)),)

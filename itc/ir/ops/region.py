@@ -34,9 +34,9 @@ class RoiAlign(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x, boxes = operands
         needs_float("roi_align", x, boxes)
-        at_least(1, self.size, "size")
-        at_least(1, self.sampling, "sampling")
-        at_least(0, self.scale, "scale")
+        at_least(1, "size", self.size)
+        at_least(1, "sampling", self.sampling)
+        at_least(0, "scale", self.scale)
         if len(x.shape) != 3:
             raise RuleError(f"`roi_align` needs a map (channels, height, width), not {x}", 0)
         if len(boxes.shape) != 2 or boxes.shape[1] != 4:
@@ -98,10 +98,10 @@ class Proposals(Op):
         for position, operand in enumerate(operands):
             needs(3, operand, "proposals", position)
         for name in ("count", "candidates", "stride"):
-            at_least(1, getattr(self, name), name)
+            at_least(1, name, getattr(self, name))
         for name in ("sizes", "ratios"):
-            at_least(1e-3, getattr(self, name), name)
-        at_least(0, (self.overlap, self.least), "overlap")
+            at_least(1e-3, name, getattr(self, name))
+        at_least(0, "overlap", (self.overlap, self.least))
         anchors = len(self.sizes) * len(self.ratios)
         height, width = scores.shape[-2:]
         if scores.shape != (anchors, height, width):

@@ -76,7 +76,7 @@ class Fill(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         (like,) = operands
         needs(1, like, "fill")
-        at_least(1, self.channels, "channels")
+        at_least(1, "channels", self.channels)
         shape = list(like.shape)
         shape[like.channel_axis] = self.channels
         return (like.with_shape(tuple(shape)),)

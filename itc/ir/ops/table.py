@@ -64,7 +64,7 @@ def embed(
     std: float | None = None,
 ) -> Layer:
     """A trained vector of `channels` for each of `count` ids. `normal` is of standard deviation 1, or `std`."""
-    at_least(1, (count, channels), "count")
+    at_least(1, "count", (count, channels))
     return Layer(Embed(), (ParamSpec("weight", (count, channels), "weight", weight_init(init, std)),))
 
 
@@ -77,6 +77,6 @@ def param(
     train: bool = True,
 ) -> Layer:
     """A free tensor, trained or a constant; `sinusoid` is a table of positions, one row for each set or row."""
-    at_least(1, shape, "shape")
+    at_least(1, "shape", shape)
     spec = ParamSpec("weight", shape, "weight" if train else "constant", weight_init(init, std))
     return Layer(Parameter(), (spec,))

@@ -1,0 +1,147 @@
+"""Operations that torch has no function for, in plain torch: called by graphs, and copied as they are into emitted modules.
+
+Each stands by itself but for others of this file: it may use `math`, `torch`, `F` and `Tensor`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
+    """Norm of a - b over that of b, one number for each sample."""
+    a, b = a.flatten(1), b.flatten(1)
+    apart, size = (a - b).norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    return apart / size.clamp(min=eps)
+
+
+def put_back(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
+    """Zeros of the height and width of `like`, but for `x` at the flat `indices`."""
+    height, width = like.shape[-2:]
+    places = x.new_zeros((*x.shape[:-2], height * width))
+    filled = places.scatter(-1, indices.flatten(-2).long(), x.flatten(-2))
+    return filled.unflatten(-1, (height, width))
+
+
+def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
+    """Sines of the position in even channels, cosines in odd ones, as large as x."""
+    tokens, channels = x.shape[-2:]
+    position = torch.arange(tokens, dtype=torch.float64, device=x.device)
+    pair = torch.arange(channels // 2, dtype=torch.float64, device=x.device)
+    angle = position[:, None] / base ** (pair / len(pair))
+    table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)
+    return table.to(x.dtype).expand_as(x)
+
+
+def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
+    """Turns the pairs of channels (i, i + d / 2) of each head by the position's angle."""
+    pairs = x.shape[-1] // (2 * heads)
+    position = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)
+    pair = torch.arange(pairs, dtype=torch.float64, device=x.device)
+    angle = (position[:, None] / base ** (pair / pairs))[:, None]
+    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    first, second = x.unflatten(-1, (heads, 2 * pairs)).chunk(2, dim=-1)
+    turned = (first * cosine - second * sine, second * cosine + first * sine)
+    return torch.cat(turned, dim=-1).flatten(-2)
+
+
+def align_regions(
+    x: Tensor,
+    boxes: Tensor,
+    size: tuple[int, int] = (7, 7),
+    scale: float = 1.0,
+    sampling: int = 2,
+) -> Tensor:
+    """Features [b, n, c, *size] of boxes [b, n, 4] by bilinear samples, as roi_align."""
+    left, top, right, bottom = (boxes * scale).unbind(-1)
+    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling)
+    columns = axis_shares(left, right, size[1], x.shape[-1], sampling)
+    return torch.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns)
+
+
+def axis_shares(
+    first: Tensor, last: Tensor, parts: int, places: int, sampling: int
+) -> Tensor:
+    """The share of each place of an axis in each part of a box: [b, n, parts, places]."""
+    step = (last - first).clamp(min=1) / parts
+    samples = torch.arange(parts * sampling, dtype=first.dtype, device=first.device)
+    at = first[..., None] + (samples + 0.5) / sampling * step[..., None]
+    inside = (at >= -1) & (at <= places)
+    at = at.clamp(0, places - 1)
+    low = at.floor()
+    upper = at - low
+    place = torch.arange(places, device=first.device)
+    share = torch.where(place == low[..., None], 1 - upper[..., None], 0)
+    share = share + torch.where(place == low[..., None] + 1, upper[..., None], 0)
+    share = share * inside[..., None]
+    return share.unflatten(-2, (parts, sampling)).mean(-2)
+
+
+def propose_regions(
+    scores: Tensor,
+    deltas: Tensor,
+    image: Tensor,
+    count: int = 300,
+    candidates: int = 6000,
+    overlap: float = 0.7,
+    stride: int = 16,
+    sizes: tuple[float, ...] = (128.0, 256.0, 512.0),
+    ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
+    least: float = 16.0,
+) -> Tensor:
+    """The likeliest boxes [b, count, 4] that overlap by at most `overlap`, or zeros."""
+    scores, deltas = scores.detach(), deltas.detach()
+    height, width = scores.shape[-2:]
+    anchors = anchor_boxes(height, width, stride, sizes, ratios).to(deltas)
+    by_anchor = deltas.unflatten(1, (-1, 4)).movedim((1, 2), (-2, -1)).flatten(1, 3)
+    edges = deltas.new_tensor([image.shape[-1], image.shape[-2]] * 2)
+    boxes = decoded(anchors, by_anchor).clamp(min=0).minimum(edges)
+    large = (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
+    ranked = scores.movedim(1, -1).flatten(1).masked_fill(~large, -math.inf)
+    order = ranked.argsort(dim=1, descending=True, stable=True)[:, :candidates]
+    boxes, alive = boxes.gather(1, order[..., None].expand(-1, -1, 4)), large.gather(1, order)
+    chosen = []
+    for _ in range(count):
+        first = alive.long().argmax(1, keepdim=True)
+        box = boxes.gather(1, first[..., None].expand(-1, -1, 4))
+        chosen.append(torch.where(alive.any(1)[:, None, None], box, 0))
+        alive = (alive & ~(overlaps(box, boxes) > overlap)).scatter(1, first, False)
+    return torch.cat(chosen, dim=1)
+
+
+def anchor_boxes(
+    height: int,
+    width: int,
+    stride: int,
+    sizes: tuple[float, ...],
+    ratios: tuple[float, ...],
+) -> Tensor:
+    """Anchors [height * width * a, 4] by row, column, ratio and size."""
+    roots = torch.tensor(ratios).sqrt()[:, None]
+    half_height = (roots * torch.tensor(sizes)).flatten() / 2
+    half_width = (1 / roots * torch.tensor(sizes)).flatten() / 2
+    shapes = torch.stack((-half_width, -half_height, half_width, half_height), -1).round()
+    down, across = torch.meshgrid(
+        torch.arange(height) * stride, torch.arange(width) * stride, indexing="ij"
+    )
+    shifts = torch.stack((across, down, across, down), -1)
+    return (shifts[:, :, None] + shapes).reshape(-1, 4)
+
+
+def decoded(anchors: Tensor, deltas: Tensor) -> Tensor:
+    """Boxes of anchors that are shifted by parts of their size, and scaled."""
+    size = anchors[:, 2:] - anchors[:, :2]
+    centre = anchors[:, :2] + size / 2 + deltas[..., :2] * size
+    half = deltas[..., 2:].clamp(max=math.log(1000 / 16)).exp() * size / 2
+    return torch.cat((centre - half, centre + half), dim=-1)
+
+
+def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """Intersection over union of one box with all others of its sample."""
+    low = torch.maximum(box[..., :2], boxes[..., :2])
+    shared = (torch.minimum(box[..., 2:], boxes[..., 2:]) - low).clamp(min=0).prod(-1)
+    own = (box[..., 2:] - box[..., :2]).prod(-1)
+    return shared / (own + (boxes[..., 2:] - boxes[..., :2]).prod(-1) - shared)
