@@ -7,7 +7,7 @@ An init is one of these, where fan in is the product of all sizes but the first 
   layers; `xavier`: uniform in +-sqrt(6 / (fan in + fan out)); `lecun`: normal, std = 1 / sqrt(fan in), cut off at two
   standard deviations;
 - `normal`, or `normal(std)`: normal, std 1 unless given;
-- `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, positions along all axes (those of the sets too) but the last;
+- `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, positions along all axes but the last, sets among them;
 - `values(a, b, ...)`: these numbers in order, as many as there are elements in all sets.
 """
 

@@ -5,14 +5,13 @@ Sizes are those at run time, never the net's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from operator import getitem
 from typing import Any, TypeVar
 
 from itc.ir import TensorType
-
 
 T = TypeVar("T")
 
@@ -58,6 +57,19 @@ def call(function: Callable[..., Any] | str, *args: Expr, **kwargs: Expr) -> Cal
     return Call(function, args, {name: value for name, value in kwargs.items() if value is not None})
 
 
+def called(expr: Expr) -> Iterator[Callable[..., Any]]:
+    """Every function that an expression calls."""
+    match expr:
+        case Call(function, args, kwargs):
+            if not isinstance(function, str):
+                yield function
+            yield from called(args)
+            yield from called(tuple(kwargs.values()))
+        case tuple():
+            for part in expr:
+                yield from called(part)
+
+
 def unless(value: T, default: T) -> T | None:
     """`value`, or None where it is torch's default anyway."""
     return None if value == default else value
@@ -79,7 +91,7 @@ def axis_from_end(x: Ref, axis: int) -> int:
 
 
 def on_maps(x: Ref, lowering: Callable[[Expr], Expr]) -> Expr:
-    """`lowering` of `x` as [batch, channels, height, width]: axes in between, as of regions, join the batch meanwhile."""
+    """`lowering` of `x` as [batch, channels, height, width]: axes in between, as of regions, join the batch."""
     extra = len(x.type.shape) - 3
     if extra < 1:
         return lowering(x)

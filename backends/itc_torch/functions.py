@@ -1,6 +1,6 @@
-"""Operations that torch has no function for, in plain torch: called by graphs, and copied as they are into emitted modules.
+"""Operations that torch has no function for, in plain torch: graphs call them, emitted modules get a copy of them.
 
-Each stands by itself but for others of this file: it may use `math`, `torch`, `F` and `Tensor`, and nothing else.
+Each may use `math`, `torch`, `Tensor` and the other functions of this file, nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
     """Norm of a - b over that of b, one number for each sample."""
     a, b = a.flatten(1), b.flatten(1)
     apart, size = (a - b).norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
-    return apart / size.clamp(min=eps)
+    return torch.div(apart, size.clamp(min=eps))
 
 
 def put_back(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def put_back(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
     height, width = like.shape[-2:]
     places = x.new_zeros((*x.shape[:-2], height * width))
     filled = places.scatter(-1, indices.flatten(-2).long(), x.flatten(-2))
-    return filled.unflatten(-1, (height, width))
+    return torch.reshape(filled, (*x.shape[:-2], height, width))
 
 
 def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
@@ -37,13 +37,13 @@ def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
 
 
 def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
-    """Turns the pairs of channels (i, i + d / 2) of each head by the position's angle."""
+    """Turns the pairs of channels (i, i + d / 2) of each head by an angle."""
     pairs = x.shape[-1] // (2 * heads)
     position = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)
     pair = torch.arange(pairs, dtype=torch.float64, device=x.device)
     angle = (position[:, None] / base ** (pair / pairs))[:, None]
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x.unflatten(-1, (heads, 2 * pairs)).chunk(2, dim=-1)
+    first, second = x.reshape(*x.shape[:-1], heads, -1).chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)
     return torch.cat(turned, dim=-1).flatten(-2)
 
@@ -55,7 +55,7 @@ def align_regions(
     scale: float = 1.0,
     sampling: int = 2,
 ) -> Tensor:
-    """Features [b, n, c, *size] of boxes [b, n, 4] by bilinear samples, as roi_align."""
+    """Features [b, n, c, *size] of boxes [b, n, 4], by bilinear samples."""
     left, top, right, bottom = (boxes * scale).unbind(-1)
     rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling)
     columns = axis_shares(left, right, size[1], x.shape[-1], sampling)
@@ -63,9 +63,13 @@ def align_regions(
 
 
 def axis_shares(
-    first: Tensor, last: Tensor, parts: int, places: int, sampling: int
+    first: Tensor,
+    last: Tensor,
+    parts: int,
+    places: int,
+    sampling: int,
 ) -> Tensor:
-    """The share of each place of an axis in each part of a box: [b, n, parts, places]."""
+    """The share of each place in each part of a box: [b, n, parts, places]."""
     step = (last - first).clamp(min=1) / parts
     samples = torch.arange(parts * sampling, dtype=first.dtype, device=first.device)
     at = first[..., None] + (samples + 0.5) / sampling * step[..., None]
@@ -77,7 +81,7 @@ def axis_shares(
     share = torch.where(place == low[..., None], 1 - upper[..., None], 0)
     share = share + torch.where(place == low[..., None] + 1, upper[..., None], 0)
     share = share * inside[..., None]
-    return share.unflatten(-2, (parts, sampling)).mean(-2)
+    return share.reshape(*first.shape, parts, sampling, places).mean(-2)
 
 
 def propose_regions(
@@ -96,13 +100,15 @@ def propose_regions(
     scores, deltas = scores.detach(), deltas.detach()
     height, width = scores.shape[-2:]
     anchors = anchor_boxes(height, width, stride, sizes, ratios).to(deltas)
-    by_anchor = deltas.unflatten(1, (-1, 4)).movedim((1, 2), (-2, -1)).flatten(1, 3)
+    by_anchor = deltas.reshape(len(deltas), -1, 4, height, width)
+    by_anchor = by_anchor.movedim((1, 2), (-2, -1)).flatten(1, 3)
     edges = deltas.new_tensor([image.shape[-1], image.shape[-2]] * 2)
     boxes = decoded(anchors, by_anchor).clamp(min=0).minimum(edges)
     large = (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
     ranked = scores.movedim(1, -1).flatten(1).masked_fill(~large, -math.inf)
     order = ranked.argsort(dim=1, descending=True, stable=True)[:, :candidates]
-    boxes, alive = boxes.gather(1, order[..., None].expand(-1, -1, 4)), large.gather(1, order)
+    boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
+    alive = large.gather(1, order)
     chosen = []
     for _ in range(count):
         first = alive.long().argmax(1, keepdim=True)
@@ -123,10 +129,10 @@ def anchor_boxes(
     roots = torch.tensor(ratios).sqrt()[:, None]
     half_height = (roots * torch.tensor(sizes)).flatten() / 2
     half_width = (1 / roots * torch.tensor(sizes)).flatten() / 2
-    shapes = torch.stack((-half_width, -half_height, half_width, half_height), -1).round()
-    down, across = torch.meshgrid(
-        torch.arange(height) * stride, torch.arange(width) * stride, indexing="ij"
-    )
+    corners = (-half_width, -half_height, half_width, half_height)
+    shapes = torch.stack(corners, -1).round()
+    rows, columns = torch.arange(height) * stride, torch.arange(width) * stride
+    down, across = torch.meshgrid(rows, columns, indexing="ij")
     shifts = torch.stack((across, down, across, down), -1)
     return (shifts[:, :, None] + shapes).reshape(-1, 4)
 

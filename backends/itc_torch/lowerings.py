@@ -18,7 +18,19 @@ from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from itc.ir.ops.part import Pad, Select, Slice
 from itc.ir.ops.pointwise import (
-    Add, Affine, Detach, Div, Dropout, Maximum, Minimum, Mul, Relu, Relu6, Sigmoid, Sub, Tanh,
+    Add,
+    Affine,
+    Detach,
+    Div,
+    Dropout,
+    Maximum,
+    Minimum,
+    Mul,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Sub,
+    Tanh,
 )  # fmt: skip
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid

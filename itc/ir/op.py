@@ -87,11 +87,7 @@ class Op(ABC):
     arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Operands of which only the shape is read: they cost no memory and no exchange.
     shape_only: ClassVar[frozenset[int]] = frozenset()
-<<<<<<< HEAD
-    #: Whether figures (MACs, graph size, latency) count it: convolutions, linear layers and products of tensors.
-=======
     #: Whether it is a node of the paper's graph size and latency: the convolutions.
->>>>>>> main
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False
@@ -146,7 +142,5 @@ def layer(function: F) -> F:
     return function
 
 
-<<<<<<< HEAD
-=======
 def as_float(array: Array) -> Array:
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

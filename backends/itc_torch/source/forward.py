@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import indexOf
+from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
-from itc_torch.expressions import Call, Expr, Name, Ref
+from itc_torch.expressions import Call, Expr, Name, Ref, called
 from itc_torch.lowerings import lower_op
 from itc_torch.names import identifier
 from itc_torch.sets import one_set, set_number
@@ -21,12 +22,16 @@ Assignments = list[tuple[str, str]]
 
 
 class Forward:
-    """Writes the body of `forward`. `constants` are the tuples of iterations that it names, by their value."""
+    """Writes the body of `forward`.
+
+    `constants` are the tuples of iterations that it names, by their value; `functions` those that it calls.
+    """
 
     def __init__(self, net: Net, attribute: Callable[[str], str]) -> None:
         self.net = net
         self.attribute = attribute
         self.constants: dict[tuple[int, ...], str] = {}
+        self.functions: dict[Callable[..., Any], None] = {}
         self.out: list[str] = []
         self.indent = 2
         self.variables = Variables()
@@ -124,7 +129,9 @@ class Forward:
                         self.wanted[name] = self.variables.fresh(_hint(carry.inner, "state"))
 
     def apply(self, apply: Apply, frame: Frame, statements: Sequence[Statement]) -> None:
-        expression = code(lower_op(apply.op, tuple(map(self.operand, apply.operands))))
+        lowered = lower_op(apply.op, tuple(map(self.operand, apply.operands)))
+        self.functions |= dict.fromkeys(called(lowered))
+        expression = code(lowered)
         following = statements[frame.at + 1] if frame.at + 1 < len(statements) else None
         at_once = frame.last.get(apply.result.name) == frame.at + 1
         chained = at_once and (isinstance(following, Apply) or (following is None and frame.hands_out))

@@ -13,6 +13,7 @@ from itc_torch.names import class_name
 from itc_torch.source.conditions import members
 from itc_torch.source.expressions import quoted
 from itc_torch.source.forward import Forward, run_order
+from itc_torch.source.functions import function_texts
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, docstring, lines
 from itc_torch.source.parameters import attribute, declarations, definitions
 
@@ -22,7 +23,7 @@ def module_text(net: Net) -> str:
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
     written = "\n".join((*_class(net), "", *_forward(forward.arguments), *body))
-    parts = [*definitions(net), written]
+    parts = [*definitions(net), *function_texts(forward.functions), written]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
     return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from keyword import iskeyword
 
 from itc.ir import Net, Param
+from itc.ir.op import split_init
 from itc_torch.source.expressions import constant, prefixed, quoted
 from itc_torch.source.layout import Bracket, Code, lines
 
@@ -18,6 +20,30 @@ def kaiming(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Normal weights of variance 2 / fan-in; `sets` are leading axes."""
     std = math.sqrt(2 / (math.prod(shape[1:]) or 1))
     return nn.Parameter(torch.randn(*sets, *shape) * std)''',
+    "xavier": '''\
+def xavier(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
+    """Weights in +-sqrt(6 / (fan-in + fan-out)); `sets` are leading axes."""
+    fans = math.prod(shape[1:]) + math.prod(shape[:1] + shape[2:])
+    bound = math.sqrt(6 / fans)
+    return nn.Parameter(torch.empty(*sets, *shape).uniform_(-bound, bound))''',
+    "lecun": '''\
+def lecun(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
+    """Normal weights of variance 1 / fan-in, cut off at two standard deviations."""
+    std = 1 / math.sqrt(math.prod(shape[1:]) or 1)
+    weight = torch.empty(*sets, *shape)
+    return nn.Parameter(nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std))''',
+    "normal": '''\
+def normal(*shape: int, sets: tuple[int, ...] = (), std: float = 1.0) -> nn.Parameter:
+    """Normal weights; `sets` are leading axes."""
+    return nn.Parameter(torch.randn(*sets, *shape) * std)''',
+    "sinusoid": '''\
+def sinusoid(*shape: int, sets: tuple[int, ...] = ()) -> Tensor:
+    """A table of sines and cosines, one position for each row of all sets."""
+    pairs = -(-shape[-1] // 2)
+    position = torch.arange(math.prod((*sets, *shape[:-1])), dtype=torch.float64)
+    angle = position[:, None] / 10000 ** (torch.arange(pairs) / pairs)
+    table = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)
+    return table[:, : shape[-1]].reshape(*sets, *shape).float()''',
     "uniform": '''\
 def uniform(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Weights in +-1 / sqrt(fan-in); `sets` are leading axes."""
@@ -87,23 +113,41 @@ def _is_list(part: Tree) -> bool:
 
 def _made(param: Param) -> Code:
     """A trained parameter with fresh values."""
-    if param.init in DEFINITIONS:
-        sets = (f"sets={param.sets}",) if param.sets else ()
-        return Bracket(f"{param.init}(", (*map(str, param.type.shape), *sets))
+    word, numbers = split_init(param.init)
+    if word in DEFINITIONS and word != "sinusoid":
+        return _filled(word, param, numbers)
     return Bracket("nn.Parameter(", (_tensor(param),))
 
 
+def _filled(word: str, param: Param, numbers: tuple[str, ...]) -> Bracket:
+    """A call of one of the definitions."""
+    sets = (f"sets={param.sets}",) if param.sets else ()
+    std = (f"std={float(numbers[0])!r}",) if numbers else ()
+    return Bracket(f"{word}(", (*map(str, param.type.shape), *sets, *std))
+
+
 def _tensor(param: Param) -> Code:
-    """A tensor of one number."""
+    """A tensor that is not trained: of one number, of listed ones, a table of positions, or random."""
     sizes = tuple(map(str, param.shape))
-    if param.init in ("zeros", "ones"):
-        return Bracket(f"torch.{param.init}(", sizes)
-    return Bracket("torch.full(", (Bracket("(", sizes, ",)" if len(sizes) == 1 else ")"), constant(float(param.init))))
+    word, numbers = split_init(param.init)
+    shape = Bracket("(", sizes, ",)" if len(sizes) == 1 else ")")
+    if word in ("zeros", "ones"):
+        return Bracket(f"torch.{word}(", sizes or ("()",))
+    if word == "sinusoid":
+        return _filled(word, param, ())
+    if word in DEFINITIONS:
+        made = _filled(word, param, numbers)
+        return replace(made, tail=f"{made.tail}.data")
+    if word == "values":
+        listed = Bracket("[", tuple(constant(float(number)) for number in numbers), "]")
+        return Bracket("torch.tensor(", (listed,), f").reshape({shape})")
+    return Bracket("torch.full(", (shape, constant(float(word))))
 
 
 def definitions(net: Net) -> list[str]:
     """The functions and classes that the declarations call."""
-    used = [text for name, text in DEFINITIONS.items() if any(p.init == name for p in net.params)]
+    words = {split_init(param.init)[0] for param in net.params}
+    used = [text for name, text in DEFINITIONS.items() if name in words]
     nested = any("." in param.key for param in net.params)
     return used + ([GROUP] if nested else [])
 

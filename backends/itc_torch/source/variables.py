@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from itc.ir import Apply, Body, Emit, Loop, Statement, When
+from itc_torch.source.functions import OWN
 
-RESERVED = ("F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch")
+RESERVED = (
+    *OWN,
+    "F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch",
+)  # fmt: skip
 CONSTANTS = "ITERATIONS"
 
 

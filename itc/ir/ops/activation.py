@@ -25,7 +25,7 @@ class Gelu(Unary):
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
-        probability = (1 + _ERF(x.astype(np.float64) / sqrt(2)).astype(np.float64)) / 2
+        probability = (1 + np.asarray(_ERF(x.astype(np.float64) / sqrt(2)), np.float64)) / 2
         return ((x * probability).astype(x.dtype),)
 
 

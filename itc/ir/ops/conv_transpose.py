@@ -52,9 +52,7 @@ class ConvTranspose(Convolution):
         """Height and width of the result, from the operand's shape."""
         height, width = (
             transposed_size(*numbers)
-            for numbers in zip(
-                x[-2:], kernel, self.stride, self.pad, self.output_pad, self.dilation, strict=True
-            )
+            for numbers in zip(x[-2:], kernel, self.stride, self.pad, self.output_pad, self.dilation, strict=True)
         )
         return height, width
 
@@ -111,7 +109,7 @@ def conv_transpose(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Transposed convolution to `out` channels; with `pad=same` the result is `stride` times as large as the operand."""
+    """Transposed convolution to `out` channels; `pad=same` makes the result `stride` times as large as `x`."""
     needs(3, x, "conv_transpose")
     at_least(1, "out", out)
     for attribute, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):

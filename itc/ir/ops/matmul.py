@@ -57,8 +57,8 @@ class MatMul(Op):
 class Attend(Op):
     """Scaled dot-product attention: for each token of q a mean of the tokens of v, weighted by softmax(q k / sqrt(d)).
 
-    q is [..., tokens, heads * d], k [..., others, heads * d], v [..., others, heads * e]; the result [..., tokens, heads * e].
-    With `causal` a token sees itself and those before it.
+    q is [..., tokens, heads * d], k [..., others, heads * d], v [..., others, heads * e]; the result is
+    [..., tokens, heads * e]. With `causal` a token sees itself and those before it.
     """
 
     name = "attend"
@@ -84,7 +84,7 @@ class Attend(Op):
         return (q.with_shape((*q.shape[:-1], v.shape[-1])),)
 
     def macs(self, *operands: TensorType) -> int:
-        """Of both products, of q with k and of the weights with v; what `causal` leaves out is counted, as profilers do."""
+        """Of both products, q with k and the weights with v; what `causal` leaves out counts, as in profilers."""
         q, k, v = operands
         return q.size * k.shape[-2] + v.size * q.shape[-2]
 

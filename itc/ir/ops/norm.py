@@ -22,7 +22,8 @@ class Norm(Op):
         x = operands[0]
         needs(1, x, self.name)
         needs_float(self.name, *operands)
-        at_least(0, "eps", self.eps)
+        if not 0 <= self.eps <= 1:
+            raise RuleError(f"an eps of {self.eps} is not between 0 and 1", attribute="eps")
         for position, param in enumerate(operands[1:], start=1):
             if len(param.shape) == 1 and param.shape != (x.channels,):
                 raise RuleError(f"the norm is for {param.shape[0]} channels, its operand has {x.channels}", 0, position)
@@ -59,6 +60,8 @@ class BatchNorm(Norm):
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         self.check(*operands)
+        if not 0 <= self.momentum <= 1:
+            raise RuleError(f"a momentum of {self.momentum} is not between 0 and 1", attribute="momentum")
         return (operands[0],)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:

@@ -50,7 +50,7 @@ class Slice(Op):
 @operation
 @dataclass(frozen=True)
 class Select(Op):
-    """One place of an axis, which goes. `axis` counts from the end, 0 is that of the channels; so does a negative `at`."""
+    """One place of an axis, which goes. `axis` counts from the end, 0 is the channels; so does a negative `at`."""
 
     name = "index"
     axis: int = 0
@@ -71,7 +71,7 @@ class Select(Op):
 @operation
 @dataclass(frozen=True)
 class Pad(Op):
-    """`before` and `after` more places of `value` along an axis, which counts from the end; 0 is that of the channels."""
+    """`before` and `after` more places of `value` along an axis, which counts from the end; 0 is the channels."""
 
     name = "pad"
     axis: int = 0
@@ -112,9 +112,7 @@ def index(x: TensorType, at: int, *, axis: int = 0) -> Layer:
 
 
 @layer
-def pad(
-    x: TensorType, before: int, after: int | None = None, *, axis: int | None = None, value: float = 0.0
-) -> Layer:
+def pad(x: TensorType, before: int, after: int | None = None, *, axis: int | None = None, value: float = 0.0) -> Layer:
     """Places of `value` before and after the channels, or along another axis; as many after as before unless told."""
     needs(1, x, "pad")
     return Layer(Pad(channels_or(x, axis), before, before if after is None else after, value))

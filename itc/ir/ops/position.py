@@ -52,7 +52,7 @@ class Sinusoid(Op):
 @operation
 @dataclass(frozen=True)
 class Rope(Op):
-    """Rotary embedding (Su et al. 2021): turns each head's channels i and i + d/2, a pair, by the angle of its position.
+    """Rotary embedding (Su et al. 2021): turns the pairs of channels i, i + d/2 of each head by the position's angle.
 
     Of tokens [..., tokens, heads * d]; positions count from 0, angles are position / base ** (2 i / d).
     """

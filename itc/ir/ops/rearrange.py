@@ -15,7 +15,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Reshape(Op):
-    """The elements of each sample in the same order as a tensor of another shape; one size may be -1, for what is left."""
+    """The elements of each sample in the same order in another shape; one size may be -1, for what is left."""
 
     name = "reshape"
     shape: tuple[int, ...] = ()
@@ -26,7 +26,7 @@ class Reshape(Op):
         free = self.shape.count(-1)
         if free > 1 or any(size < 1 and size != -1 for size in self.shape):
             raise RuleError(f"{list(self.shape)} is no shape", attribute="shape", help="sizes, of which one may be -1")
-        if (x.size % known if free else x.size != known):
+        if x.size % known if free else x.size != known:
             raise RuleError(f"the {x.size} elements of {x} do not make {list(self.shape)}", 0, attribute="shape")
         return (x.with_shape(tuple(x.size // known if size == -1 else size for size in self.shape)),)
 

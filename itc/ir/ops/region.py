@@ -20,9 +20,9 @@ MAX_GROWTH = log(1000 / 16)
 class RoiAlign(Op):
     """Of each box the features on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
 
-    Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, in pixels of which the features have `scale` to one.
-    The result is [n, c, *size]. As torchvision's `roi_align` with `aligned=False`: boxes are at least one place wide, and
-    samples more than one place outside of the map are zero.
+    Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, in units of which the features have `scale` to
+    one. The result is [n, c, *size]. As torchvision's `roi_align` with `aligned=False`: boxes are at least one place
+    wide, and samples more than one place outside of the map are zero.
     """
 
     name = "roi_align"
@@ -74,11 +74,11 @@ class RoiAlign(Op):
 class Proposals(Op):
     """The `count` boxes [count, 4] that are likeliest objects, by score, as far as they overlap by at most `overlap`.
 
-    Operands: scores [a, h, w] (any monotone in the likelihood), deltas [4 a, h, w] and the image, of which only the shape
-    is read. There are anchors of a = ratios x sizes, in that order, at every `stride`-th pixel: sizes are roots of areas,
-    ratios heights over widths. Deltas shift a centre by parts of the anchor and scale it by exponentials. Boxes are clipped
-    to the image; those less than `least` wide or high do not count; the `candidates` best others are looked at, of equal
-    scores the earlier by row, column, anchor. Where too few are left the last boxes are zeros.
+    Operands: scores [a, h, w] (any monotone in the likelihood), deltas [4 a, h, w] and the image, of which only the
+    shape is read. There are anchors of a = ratios x sizes, in that order, at every `stride`-th pixel: sizes are roots
+    of areas, ratios heights over widths. Deltas shift a centre by parts of the anchor and scale it by exponentials.
+    Boxes are clipped to the image; those less than `least` wide or high do not count; the `candidates` best others are
+    looked at, of equal scores the earlier by row, column, anchor. Where too few are left the last boxes are zeros.
     """
 
     name = "proposals"
@@ -93,7 +93,7 @@ class Proposals(Op):
     least: float = 16.0
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
-        scores, deltas, image = operands
+        scores, deltas, _ = operands
         needs_float("proposals", scores, deltas)
         for position, operand in enumerate(operands):
             needs(3, operand, "proposals", position)
@@ -130,7 +130,9 @@ class Proposals(Op):
         large = (boxes[..., 2:] - boxes[..., :2] >= self.least).all(-1)
         order = np.argsort(-np.where(large, flat, -np.inf), axis=-1, kind="stable")[:, : self.candidates]
         best = np.take_along_axis(boxes, order[..., None], 1)
-        return (np.stack([self._distinct(b, a) for b, a in zip(best, np.take_along_axis(large, order, 1), strict=True)]),)
+        return (
+            np.stack([self._distinct(b, a) for b, a in zip(best, np.take_along_axis(large, order, 1), strict=True)]),
+        )
 
     def _distinct(self, boxes: Array, alive: Array) -> Array:
         """The first `count` boxes, each of which overlaps none before it by more than `overlap`."""
@@ -163,9 +165,7 @@ def overlaps(box: Array, boxes: Array) -> Array:
 
 
 @layer
-def roi_align(
-    x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2
-) -> Layer:
+def roi_align(x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2) -> Layer:
     """The features of each box on a grid of `size`; the map has `scale` places to a pixel of the boxes."""
     return Layer(RoiAlign(size, float(scale), sampling))
 

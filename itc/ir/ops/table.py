@@ -78,5 +78,7 @@ def param(
 ) -> Layer:
     """A free tensor, trained or a constant; `sinusoid` is a table of positions, one row for each set or row."""
     at_least(1, "shape", shape)
+    if init == "sinusoid" and not shape:
+        raise RuleError("a table of positions has an axis of channels at least", attribute="shape")
     spec = ParamSpec("weight", shape, "weight" if train else "constant", weight_init(init, std))
     return Layer(Parameter(), (spec,))
