@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, needs, operation, takes
 from itc.ir.types import TensorType
 
 
@@ -24,10 +24,16 @@ class BatchNorm(Op):
     momentum: float = 0.1
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
-        x = operands[0]
-        for position, param in enumerate(operands[1:], start=1):
+        takes(operands, "batch_norm", 5)
+        x, *params = operands
+        needs(1, x, "batch_norm")
+        for position, param in enumerate(params, start=1):
             if param.shape != (x.channels,):
-                raise RuleError(f"the norm is for {param.shape[0]} channels, its operand has {x.channels}", 0, position)
+                found = "x".join(map(str, param.shape))
+                raise RuleError(f"the norm is for {found} channels, its operand has {x.channels}", 0, position)
+        for attribute, value in (("eps", self.eps), ("momentum", self.momentum)):
+            if not 0 <= value <= 1:
+                raise RuleError(f"{attribute} is {value}, not between 0 and 1", attribute=attribute)
         return (x,)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:

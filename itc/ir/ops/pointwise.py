@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, RuleError, layer, operation, takes
 from itc.ir.types import TensorType
 
 
@@ -17,6 +17,7 @@ class Unary(Op):
     pointwise = True
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, self.name, 1)
         return (operands[0],)
 
 
@@ -76,6 +77,11 @@ class Dropout(Unary):
     name = "dropout"
     rate: float = 0.5
 
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        if not 0 <= self.rate < 1:
+            raise RuleError(f"a dropout rate of {self.rate} is not in 0 <= rate < 1", attribute="rate")
+        return super().result_types(*operands)
+
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         return (operands[0],)
 
@@ -101,6 +107,7 @@ class Binary(Op):
     pointwise = True
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, self.name, 2)
         left, right = operands
         if left.dtype != right.dtype:
             raise RuleError(f"`{self.name}` of {left.dtype} and {right.dtype}", 1, 0)
@@ -176,6 +183,4 @@ def tanh(x: TensorType) -> Layer:
 @layer
 def dropout(x: TensorType, rate: float = 0.5) -> Layer:
     """Zeroes elements with probability `rate` in training; a new mask in every iteration."""
-    if not 0 <= rate < 1:
-        raise RuleError(f"a dropout rate of {rate} is not in 0 <= rate < 1", attribute="rate")
     return Layer(Dropout(rate))

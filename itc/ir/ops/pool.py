@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, at_least, layer, needs, operation, takes
 from itc.ir.ops.conv import window_size
 from itc.ir.types import TensorType
 
@@ -32,8 +32,14 @@ class Pool(Op):
     ceil: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, self.name, 1)
         (x,) = operands
         needs(3, x, self.name)
+        at_least(1, "kernel", self.kernel)
+        at_least(1, "stride", self.stride)
+        at_least(0, "pad", self.pad)
+        if any(2 * p > k for p, k in zip(self.pad, self.kernel, strict=True)):
+            raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
         sizes = tuple(
             pool_size(size, k, s, p, self.ceil)
             for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
@@ -95,6 +101,7 @@ class GlobalPool(Op):
     name = "global_pool"
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, "global_pool", 1)
         needs(3, operands[0], "global_pool")
         return (operands[0].with_shape(operands[0].shape[:-2]),)
 
@@ -104,8 +111,6 @@ class GlobalPool(Op):
 
 def _window(op: Callable[..., Op], x: TensorType, kernel: Pair, stride: Pair | None, pad: Pair, ceil: bool) -> Layer:
     needs(3, x, "a pool")
-    if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
-        raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
     fields: dict[str, Any] = {"kernel": kernel, "stride": stride or kernel, "pad": pad, "ceil": ceil}
     return Layer(op(**fields))
 

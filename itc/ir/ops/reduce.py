@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, layer, needs, operation, takes
 from itc.ir.types import TensorType
 
 
@@ -18,6 +18,7 @@ class Softmax(Op):
     name = "softmax"
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, "softmax", 1)
         needs(1, operands[0], "softmax")
         return (operands[0],)
 

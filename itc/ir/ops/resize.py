@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, RuleError, at_least, layer, needs, operation, takes
 from itc.ir.types import TensorType
+
+MODES = ("nearest", "bilinear")
 
 
 def nearest_source(size: int, target: int) -> Array:
@@ -36,6 +38,10 @@ class Resize(Op):
     factor: int = 0
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, "resize", 1, 2)
+        if self.mode not in MODES:
+            raise RuleError(f"there is no mode {self.mode}; there are {', '.join(MODES)}", attribute="mode")
+        at_least(0, "factor", (self.factor,))
         for position, operand in enumerate(operands):
             needs(3, operand, "resize", position)
         x = operands[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, needs, operation
+from itc.ir.op import Array, Layer, Op, RuleError, at_least, layer, needs, operation, takes
 from itc.ir.types import TensorType
 
 
@@ -18,7 +18,9 @@ class Concat(Op):
     name = "concat"
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, "concat", 1, max(1, len(operands)))
         first = operands[0]
+        needs(1, first, "concat")
         axis = first.channel_axis
         for position, other in enumerate(operands[1:], start=1):
             if _without(axis, first) != _without(axis, other) or first.dtype != other.dtype:
@@ -47,7 +49,10 @@ class Fill(Op):
     value: float = 0.0
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        takes(operands, "fill", 1)
         (like,) = operands
+        needs(1, like, "fill")
+        at_least(1, "channels", (self.channels,))
         shape = list(like.shape)
         shape[like.channel_axis] = self.channels
         return (like.with_shape(tuple(shape)),)
@@ -81,7 +86,4 @@ def ones(channels: int, *, like: TensorType) -> Layer:
 
 
 def _fill(channels: int, like: TensorType, value: float) -> Layer:
-    needs(1, like, "zeros")
-    if channels < 1:
-        raise RuleError(f"{channels} channels are not positive", attribute="channels")
     return Layer(Fill(channels, value))
