@@ -435,7 +435,7 @@ class Generator:
     def net(self) -> Net:
         self.inputs()
         self.statements()
-        if self.chance():
+        if self.limits.depth and self.chance():
             self.loop()
             self.statements()
         made = [v for v in self.live_tensors() if v not in self.builder.inputs]

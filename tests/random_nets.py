@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from hypothesis import assume
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter, for_type_by_name
 
@@ -21,7 +21,22 @@ from itc.ir import Net, Param, print_net, verify
 from itc.ir.op import Array
 from tests.net_generator import SMALL, Generator, Limits
 
-__all__ = ["Case", "Limits", "cases", "difference", "nets", "random_inputs", "random_weights", "well_conditioned"]
+__all__ = [
+    "Case",
+    "Limits",
+    "cases",
+    "difference",
+    "nets",
+    "on_random_nets",
+    "random_inputs",
+    "random_weights",
+    "well_conditioned",
+]
+
+
+#: For every property of random nets: few examples that are much, on machines that are busy with other things.
+on_random_nets = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LONGEST_REPORT = 8000
 
 
 @st.composite
@@ -98,7 +113,7 @@ def difference(found: Array, expected: Array) -> float:
 def _show(value: Any, printer: RepresentationPrinter, _cycle: bool) -> None:
     """A failing net is reported as its text, not as its nested dataclasses."""
     net = value.net if isinstance(value, Case) else value
-    for line in f"{type(value).__name__}:\n{print_net(net)}".splitlines():
+    for line in f"{type(value).__name__}:\n{print_net(net)}"[:LONGEST_REPORT].splitlines():
         printer.text(line)
         printer.break_()
 

@@ -1,28 +1,33 @@
 """The longest path from the inputs to each output, through loops of any length.
 
 A body turns the depths of its carries into those of the next iteration by maxima of sums, which is a matrix product in
-the max-plus algebra; n iterations are a power of that matrix, so the time goes with the body's size and log n.
+the max-plus algebra; n iterations are a power of that matrix, so the time goes with the body's size and log n. Only a
+loop that walks a series takes its iterations one by one: each brings an element of a depth of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, walk
+from itc.ir.net import Apply, Body, Each, Emit, Loop, Net, Statement, Value, When, walk
 
 Form = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Cost = Callable[[Apply], float]
 NEVER = -np.inf
+FEW = 256
 
 
 def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
-    """For each output label the greatest sum of `cost` over the operations of a path from an input to it."""
+    """For each output label the greatest sum of `cost` over the operations of a path from an input to it.
+
+    Where a loop inside another walks a series of FEW or more elements from outside both, all count as the deepest.
+    """
     solver = _Depth(cost)
     solver.forms |= {value.name: np.zeros(1) for value in net.inputs}
     solver.statements(net.body)
@@ -34,7 +39,7 @@ def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
+class Segment:
     """Iterations `first` to `last`, all of which take the same branches."""
 
     first: int
@@ -88,37 +93,47 @@ class _Depth:
 
 
 class _LoopDepth:
-    """One loop: its body as matrices over the sources (carries first, then what it reads from outside)."""
+    """One loop: its body as matrices over the sources: elements of series, carries, and what it reads from outside."""
 
     def __init__(self, loop: Loop, outer: _Depth) -> None:
         self.loop = loop
         self.outer = outer
         self.read = sorted(_free(loop) & set(outer.forms))
-        self.sources = len(loop.carries) + len(self.read) + len(loop.each)
+        self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
         self.bodies: dict[int, tuple[Matrix, _Depth]] = {}
         self.state = np.stack(
-            [outer.forms[c.init.name] for c in loop.carries]
+            [self.element(e, 1) for e in loop.each]
+            + [outer.forms[c.init.name] for c in loop.carries]
             + [outer.forms[name] for name in self.read]
-            + [outer.forms[e.series.name] for e in loop.each]
+            + [form for name in self.series for form in outer.series[name]]
         )
+
+    def element(self, each: Each, iteration: int) -> Form:
+        """The depth of what a series holds for an iteration."""
+        known = self.outer.series.get(each.series.name)
+        return known[iteration - 1] if known else self.outer.forms[each.series.name]
 
     def run(self) -> tuple[list[Form], list[list[list[Form]]]]:
         """Depths of the carries after the loop, and for each emit those at each of its exits."""
         exits: list[list[list[Form]]] = [[] for _ in self.loop.emits]
-        for segment in _segments(self.loop):
+        for segment in segments(self.loop):
             at = segment.first
+            matrix, solver = self.representative(segment.first)
             for stop in self.stops(segment):
-                matrix, solver = self.representative(segment.first)
                 before = product(power(matrix, stop - at), self.state)
+                before[: len(self.loop.each)] = [self.element(e, stop) for e in self.loop.each] or before[:0]
                 for emit, depths in zip(self.loop.emits, exits, strict=True):
                     if stop in emit.iterations:
                         depths.append([self.forward(form, before) for form in solver.body(emit.body)])
                 self.state, at = product(matrix, before), stop + 1
-            self.state = product(power(self.representative(segment.first)[0], segment.last + 1 - at), self.state)
-        return list(self.state[: len(self.loop.carries)]), exits
+            self.state = product(power(matrix, segment.last + 1 - at), self.state)
+        first = len(self.loop.each)
+        return list(self.state[first : first + len(self.loop.carries)]), exits
 
-    def stops(self, segment: _Segment) -> list[int]:
-        """The exits inside a segment."""
+    def stops(self, segment: Segment) -> Iterable[int]:
+        """The exits inside a segment; every iteration if each brings another element of a series."""
+        if self.loop.each:
+            return range(segment.first, segment.last + 1)
         return sorted({t for emit in self.loop.emits for t in emit.iterations.clip(segment.first, segment.last)})
 
     def forward(self, form: Form, state: Matrix) -> Form:
@@ -129,15 +144,19 @@ class _LoopDepth:
         """The body of the iterations that branch as `iteration` does, as a matrix that keeps the outside as it is."""
         if iteration not in self.bodies:
             solver = _Depth(self.outer.cost, {**self.outer.iteration, self.loop.var: iteration})
-            units = unit(self.sources)
-            names = [c.inner.name for c in self.loop.carries] + self.read + [e.inner.name for e in self.loop.each]
-            solver.forms = dict(zip(names, units, strict=True))
+            units = iter(unit(len(self.state)))
+            names = [*(e.inner.name for e in self.loop.each), *(c.inner.name for c in self.loop.carries), *self.read]
+            solver.forms = {name: next(units) for name in names}
+            solver.series = {name: [next(units) for _ in self.outer.series[name]] for name in self.series}
+            solver.forms |= {name: np.max(forms, axis=0) for name, forms in solver.series.items()}
+            matrix, first = unit(len(self.state)), len(self.loop.each)
             rows = solver.body(self.loop.body)
-            self.bodies[iteration] = np.stack([*rows, *units[len(rows) :]]), solver
+            matrix[first : first + len(rows)] = rows or matrix[:0]
+            self.bodies[iteration] = matrix, solver
         return self.bodies[iteration]
 
 
-def _segments(loop: Loop) -> Iterator[_Segment]:
+def segments(loop: Loop) -> Iterator[Segment]:
     """Runs of iterations between which some condition on this loop's variable changes."""
     taken = np.zeros(loop.count, np.int64)
     conditions = [s.iterations for s in walk(loop.body.statements) if isinstance(s, When) and s.var == loop.var]
@@ -148,7 +167,7 @@ def _segments(loop: Loop) -> Iterator[_Segment]:
         taken = np.unique(taken * 2 + member, return_inverse=True)[1]
     starts = [0, *(np.flatnonzero(np.diff(taken)) + 1).tolist(), loop.count]
     for first, end in pairwise(starts):
-        yield _Segment(first + 1, end)
+        yield Segment(first + 1, end)
 
 
 def _free(loop: Loop) -> set[str]:

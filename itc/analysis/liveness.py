@@ -1,8 +1,8 @@
 """How many bytes of values are alive at once, at most, when operations run one after the other and buffers are reused.
 
-Every result is its own buffer beside its operands; a buffer is free after its last reader. Carries stay for the whole
-loop, as does what a loop reads from outside. A series that only leaves the net is handed over at each exit and takes no
-memory.
+Every result is its own buffer beside its operands; a buffer is free after its last reader: a carry after that of each
+iteration. What a loop reads from outside stays for the whole loop. A series that only leaves the net is handed over at
+each exit and takes no memory.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Emit, Index, Loop, ParamRef, Statement, When
 
@@ -37,6 +40,15 @@ def distinct(index: Index | int, reach: Reach) -> int:
     if index.every == 1:
         return len(iterations)
     return len({(t - 1) // index.every for t in iterations})
+
+
+def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
+    """Which sets, from 0, the iterations of `reach` read along one axis, in ascending order."""
+    if isinstance(index, int):
+        return np.array([index])
+    groups = ((np.array(iterations.numbers) - 1) // index.every for iterations in (index.over, reach[index.var]))
+    over, read = map(np.unique, groups)
+    return np.searchsorted(over, read)
 
 
 def reached(

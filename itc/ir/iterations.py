@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,17 +18,20 @@ class IterationSet:
     @classmethod
     def of(cls, numbers: Iterable[int]) -> IterationSet:
         """The set of `numbers` in canonical runs (greedy from the left; two numbers are no progression)."""
-        ordered = sorted(set(numbers))
-        runs: list[range] = []
-        at = 0
-        while at < len(ordered):
-            length = _progression(ordered, at)
-            step = ordered[at + 1] - ordered[at] if length > 1 else 1
-            if length == 2 and step != 1:
-                length, step = 1, 1
-            runs.append(range(ordered[at], ordered[at + length - 1] + 1, step))
-            at += length
-        return cls(tuple(runs))
+        return cls.joined(range(number, number + 1) for number in sorted(set(numbers)))
+
+    @classmethod
+    def joined(cls, runs: Iterable[range]) -> IterationSet:
+        """The set of ascending disjoint `runs` in canonical ones; takes time by the runs, not by their members."""
+        left = deque(run for run in runs if run)
+        out: list[range] = []
+        while left:
+            run = _grown(left.popleft(), left)
+            if len(run) == 2 and run.step != 1:
+                left.appendleft(run[1:])
+                run = run[:1]
+            out.append(range(run[0], run[-1] + 1, run.step if len(run) > 1 else 1))
+        return cls(tuple(out))
 
     @classmethod
     def span(cls, first: int, last: int) -> IterationSet:
@@ -65,9 +69,7 @@ class IterationSet:
 
     def clip(self, first: int, last: int) -> IterationSet:
         """The members from `first` to `last`."""
-        clipped = (run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)
-        runs = tuple(run for run in clipped if run)
-        return IterationSet(tuple(range(r[0], r[-1] + 1, r.step if len(r) > 1 else 1) for r in runs))
+        return IterationSet.joined(run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)
 
     @property
     def _contiguous(self) -> bool:
@@ -88,21 +90,24 @@ class IterationSet:
     def difference(self, other: IterationSet) -> IterationSet:
         if other._contiguous and self._contiguous:
             below = self.clip(1, other.runs[0][0] - 1)
-            return IterationSet(below.runs + self.clip(other.last + 1, self.last).runs)
+            return IterationSet.joined(below.runs + self.clip(other.last + 1, self.last).runs)
         return IterationSet.of(set(self) - set(other))
 
     def __str__(self) -> str:
         return "{" + ", ".join(_run_text(run) for run in self.runs) + "}"
 
 
-def _progression(ordered: list[int], at: int) -> int:
-    """How many numbers from position `at` on have the same distance."""
-    if at + 1 == len(ordered):
-        return 1
-    step, end = ordered[at + 1] - ordered[at], at + 2
-    while end < len(ordered) and ordered[end] - ordered[end - 1] == step:
-        end += 1
-    return end - at
+def _grown(run: range, following: deque[range]) -> range:
+    """`run` with all that continues it taken from the front of `following`; a number alone takes any step."""
+    step = run.step if len(run) > 1 else following[0][0] - run[0] if following else 1
+    last = run[-1]
+    while following and following[0][0] == last + step:
+        behind = following.popleft()
+        same = len(behind) == 1 or behind.step == step
+        last = behind[-1] if same else behind[0]
+        if not same:
+            following.appendleft(behind[1:])
+    return range(run[0], last + 1, step)
 
 
 def _run_text(run: range) -> str:

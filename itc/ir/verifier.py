@@ -5,7 +5,7 @@ from __future__ import annotations
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, walk
-from itc.ir.op import RuleError
+from itc.ir.op import RuleError, known_init
 from itc.ir.rules import check_arity
 from itc.ir.types import SeriesType, TensorType, Type
 from itc.source import Span
@@ -51,6 +51,8 @@ class _Verifier:
                 self.fault(f"no operation reads @{param.key}", self.net.span)
             if param.copies < 1:
                 self.fault(f"@{param.key} has no sets", self.net.span)
+            if not known_init(param.init):
+                self.fault(f"@{param.key} has an unknown init `{param.init}`", self.net.span)
 
     def output(self, output: Output) -> None:
         self.use(output.value, self.net.span)

@@ -8,8 +8,10 @@ from typing import Literal
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
-from itc.ir.rules import needs, needs_float
+from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
+
+MODES = ("nearest", "bilinear")
 
 
 def nearest_source(size: int, target: int) -> Array:
@@ -42,10 +44,9 @@ class Resize(Op):
             needs(3, operand, "resize", position)
         x = operands[0]
         needs_float("resize", x)
-        if self.mode not in ("nearest", "bilinear"):
-            raise RuleError(f"`resize` is nearest or bilinear, not {self.mode}", attribute="mode")
-        if self.factor < 0:
-            raise RuleError(f"a resize factor of {self.factor} is not positive", attribute="factor")
+        if self.mode not in MODES:
+            raise RuleError(f"there is no mode {self.mode}; there are {', '.join(MODES)}", attribute="mode")
+        at_least(0, "factor", self.factor)
         if (len(operands) == 2) == bool(self.factor):
             raise RuleError("`resize` takes a factor or a map to be like, one of the two", 0)
         return (x.with_shape((*x.shape[:-2], *self.sizes(*(o.shape for o in operands)))),)

@@ -1,0 +1,86 @@
+"""Costs of looped nets, which take time by the program's size, against the same counted iteration by iteration."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from itc.analysis.cost import cost
+from itc.ir import Emit, Loop, Net, Output, parse_net, verify
+from tests.ir import unrolled_costs as brute
+from tests.random_nets import nets, on_random_nets
+
+
+@on_random_nets
+@given(nets())
+def test_totals_are_those_of_all_iterations(net: Net) -> None:
+    found, walk = cost(net), brute.Walk(net).run()
+    assert found.macs == brute.macs(net, walk.events)
+    assert found.graph_bytes == brute.graph_bytes(net, walk.events)
+    assert found.params == brute.params(net, walk.events)
+
+
+@on_random_nets
+@given(nets())
+def test_latency_is_the_longest_path_through_all_iterations(net: Net) -> None:
+    depths = brute.Walk(net).run().depths
+    assert {output.label: output.latency for output in cost(net).outputs} == brute.latencies(net, depths)
+
+
+@on_random_nets
+@given(nets())
+def test_an_output_costs_what_runs_until_it_is_there(net: Net) -> None:
+    found = {output.label: output for output in cost(net).outputs}
+    for output in net.outputs:
+        for label, exit in zip(output.labels, output.at or (None,), strict=True):
+            events = _until(net, output, exit)
+            assert found[label].macs == brute.macs(net, events)
+            assert found[label].graph_bytes == brute.graph_bytes(net, events)
+            assert found[label].params == brute.params(net, events)
+
+
+def _until(net: Net, output: Output, exit: int | None) -> list[brute.Event]:
+    """What runs up to an output: the statements down to the one that gives it, of a loop the iterations to the exit."""
+    makers = (s for s in net.body if not isinstance(s, Emit) and output.value in s.results)
+    maker = next(makers, None)
+    if maker is None:
+        return []
+    before = Net(net.name, net.inputs, net.params, net.body[: net.body.index(maker) + 1], ())
+    stop = (maker, exit) if isinstance(maker, Loop) and exit is not None else None
+    return brute.Walk(before, stop).run().events
+
+
+def test_each_element_of_a_series_has_its_own_depth() -> None:
+    """y_t is t convolutions deep, and h_t = conv(h + y_t): the longest path is n + 1, not 2 n."""
+    net = parse_net(WALKED)
+    verify(net)
+    assert [output.latency for output in cost(net).outputs] == [7, 7]
+    assert brute.latencies(net, brute.Walk(net).run().depths) == {"flat": 7, "nested": 7}
+
+
+WALKED = """
+net @walked(%image: f32[2, 4, 4]) {
+  param @a: f32[2, 2, 1, 1] {role = weight, init = kaiming}
+  %last, %ys = loop %t in 1..6 carry (%s = %image) {
+    %y = conv(%s, @a): f32[2, 4, 4]
+    emit when %t in {1..6} {
+      yield %y
+    }
+    yield %y
+  }: f32[2, 4, 4], 6 x f32[2, 4, 4]
+  %flat = loop %u in 1..6 each (%e = %ys) carry (%h = %image) {
+    %1 = add(%h, %e): f32[2, 4, 4]
+    %2 = conv(%1, @a): f32[2, 4, 4]
+    yield %2
+  }: f32[2, 4, 4]
+  %nested = loop %v in 1..1 carry (%k = %image) {
+    %3 = loop %w in 1..6 each (%f = %ys) carry (%g = %k) {
+      %4 = add(%g, %f): f32[2, 4, 4]
+      %5 = conv(%4, @a): f32[2, 4, 4]
+      yield %5
+    }: f32[2, 4, 4]
+    yield %3
+  }: f32[2, 4, 4]
+  return %flat {name = flat}
+  return %nested {name = nested}
+}
+"""

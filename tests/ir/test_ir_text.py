@@ -1,0 +1,106 @@
+"""The text form of the IR: an exact round trip for every net, and diagnostics, no traceback, for any other text."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itc.analysis.cost import cost
+from itc.diagnostics import CompileError
+from itc.interpreter import interpret
+from itc.ir import Apply, Loop, Net, SeriesType, parse_net, print_net, verify, walk
+from tests.random_nets import nets, on_random_nets, random_inputs, random_weights
+
+TOKEN = re.compile(r"[%@]?[A-Za-z0-9_.]+|\s+|.", re.DOTALL)
+STRANGE = (
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "99999999999999999999999",
+    "nan",
+    "-inf",
+    "1.5",
+    "%0",
+    "@x",
+    "{",
+    "}",
+    "[",
+    "true",
+    '"',
+    "\0",
+    "é",
+)
+
+
+@on_random_nets
+@given(nets())
+def test_text_reads_back_as_the_same_net(net: Net) -> None:
+    text = print_net(net)
+    again = parse_net(text)
+    assert again == net
+    assert print_net(again) == text
+    verify(again)
+
+
+@st.composite
+def broken_texts(draw: Any) -> str:
+    """The text of a net with a few tokens dropped, repeated, moved or replaced."""
+    tokens = TOKEN.findall(print_net(draw(nets())))
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(tokens) - 1))
+        other = draw(st.one_of(st.sampled_from(STRANGE), st.sampled_from(tokens)))
+        tokens[at : at + draw(st.integers(0, 2))] = [other] * draw(st.integers(0, 2))
+        if not tokens:
+            break
+    return "".join(tokens)
+
+
+@on_random_nets
+@given(broken_texts())
+def test_broken_text_gives_diagnostics_only(text: str) -> None:
+    try:
+        net = verify(parse_net(text))
+    except CompileError as error:
+        assert all(re.fullmatch(r"E01\d\d", diagnostic.code) for diagnostic in error.diagnostics)
+        return
+    assert parse_net(print_net(net)) == net
+    cost(net)
+    if small(net):
+        outputs = interpret(net, random_inputs(net), random_weights(net))
+        assert {label: list(array.shape[1:]) for label, array in outputs.items()} == shapes(net)
+
+
+def small(net: Net) -> bool:
+    """Whether the interpreter gets through a mutated net quickly."""
+    made = [s.result for s in walk(net.body) if isinstance(s, Apply)] + list(net.inputs)
+    weights = sum(param.size for param in net.params)
+    runs = prod(s.count for s in walk(net.body) if isinstance(s, Loop))
+    return max((v.tensor.size for v in made), default=0) < 10**5 and weights < 10**5 and runs < 10**3
+
+
+def shapes(net: Net) -> dict[str, list[int]]:
+    types = ((output, output.value.type) for output in net.outputs)
+    elements = ((output, type.element if isinstance(type, SeriesType) else type) for output, type in types)
+    return {label: list(type.shape) for output, type in elements for label in output.labels}
+
+
+@given(st.text() | st.text(alphabet="net @x(%a: f32[1]) {}\n=,param return"))
+def test_any_text_gives_diagnostics_only(text: str) -> None:
+    with pytest.raises(CompileError):
+        parse_net(text)
+
+
+def test_deep_nesting_is_refused() -> None:
+    deep = "%a = loop %t in 1..2 carry () {" * 100
+    nested = "".join(f"loop %t{n} in 1..2 carry () {{\n" for n in range(1000))
+    with pytest.raises(CompileError):
+        parse_net("net @x() {" + deep)
+    with pytest.raises(CompileError):
+        parse_net("net @x() {\n" + nested + "yield\n}" * 1000 + "\n}")

@@ -1,0 +1,66 @@
+"""Iteration sets against Python's sets, and the sets of parameters that indices choose against counting."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itc.analysis.reach import distinct
+from itc.ir import Index, IterationSet
+
+numbers = st.sets(st.integers(1, 40))
+some = st.sets(st.integers(1, 40), min_size=1)
+arithmetic = st.builds(
+    lambda a, n, s: set(range(a, a + n * s, s)), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4)
+)
+members = numbers | arithmetic
+
+
+@given(members)
+def test_a_set_holds_its_numbers(chosen: set[int]) -> None:
+    found = IterationSet.of(chosen)
+    assert list(found) == sorted(chosen)
+    assert len(found) == len(chosen)
+    assert found.last == max(chosen, default=0)
+    assert all((t in found) == (t in chosen) for t in range(45))
+
+
+@given(members, members)
+def test_algebra_is_that_of_sets(left: set[int], right: set[int]) -> None:
+    a, b = IterationSet.of(left), IterationSet.of(right)
+    assert a.union(b) == IterationSet.of(left | right)
+    assert a.intersection(b) == IterationSet.of(left & right)
+    assert a.difference(b) == IterationSet.of(left - right)
+
+
+@given(members, st.integers(0, 45), st.integers(0, 45))
+def test_clip_keeps_what_lies_between(chosen: set[int], first: int, last: int) -> None:
+    assert IterationSet.of(chosen).clip(first, last) == IterationSet.of(t for t in chosen if first <= t <= last)
+
+
+@given(some, st.integers(0, 45))
+def test_ranks_and_counts(chosen: set[int], until: int) -> None:
+    found = IterationSet.of(chosen)
+    assert [found.rank(t) for t in sorted(chosen)] == list(range(len(chosen)))
+    assert found.count_until(until) == sum(t <= until for t in chosen)
+
+
+@given(members)
+def test_spans_are_sets(chosen: set[int]) -> None:
+    last = max(chosen, default=0)
+    assert IterationSet.span(1, last) == IterationSet.of(range(1, last + 1))
+
+
+@given(some, st.integers(1, 5))
+def test_an_index_numbers_the_groups_that_are_reached(over: set[int], every: int) -> None:
+    index = Index("t", IterationSet.of(over), every)
+    groups = sorted({(t - 1) // every for t in over})
+    assert index.count == len(groups)
+    assert {t: index.at(t) for t in over} == {t: groups.index((t - 1) // every) for t in over}
+
+
+@given(some, st.integers(1, 5), st.data())
+def test_distinct_counts_the_sets_that_some_iterations_read(over: set[int], every: int, data: st.DataObject) -> None:
+    index = Index("t", IterationSet.of(over), every)
+    reached = data.draw(st.sets(st.sampled_from(sorted(over)), min_size=1))
+    assert distinct(index, {"t": IterationSet.of(reached)}) == len({index.at(t) for t in reached})
