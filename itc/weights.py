@@ -56,7 +56,7 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
             value = np.array(numbers).reshape(param.shape)
         case _:
             value = np.full(param.shape, constants(param.init))
-    return value.astype(np.float32)
+    return np.asarray(value, np.float32)
 
 
 def constants(init: str) -> float:

@@ -19,23 +19,23 @@ DEFINITIONS = {
 def kaiming(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Normal weights of variance 2 / fan-in; `sets` are leading axes."""
     std = math.sqrt(2 / (math.prod(shape[1:]) or 1))
-    return nn.Parameter(torch.randn(*sets, *shape) * std)''',
+    return nn.Parameter(torch.randn((*sets, *shape)) * std)''',
     "xavier": '''\
 def xavier(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Weights in +-sqrt(6 / (fan-in + fan-out)); `sets` are leading axes."""
     fans = math.prod(shape[1:]) + math.prod(shape[:1] + shape[2:])
     bound = math.sqrt(6 / fans)
-    return nn.Parameter(torch.empty(*sets, *shape).uniform_(-bound, bound))''',
+    return nn.Parameter(torch.empty((*sets, *shape)).uniform_(-bound, bound))''',
     "lecun": '''\
 def lecun(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Normal weights of variance 1 / fan-in, cut off at two standard deviations."""
     std = 1 / math.sqrt(math.prod(shape[1:]) or 1)
-    weight = torch.empty(*sets, *shape)
+    weight = torch.empty((*sets, *shape))
     return nn.Parameter(nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std))''',
     "normal": '''\
 def normal(*shape: int, sets: tuple[int, ...] = (), std: float = 1.0) -> nn.Parameter:
     """Normal weights; `sets` are leading axes."""
-    return nn.Parameter(torch.randn(*sets, *shape) * std)''',
+    return nn.Parameter(torch.randn((*sets, *shape)) * std)''',
     "sinusoid": '''\
 def sinusoid(*shape: int, sets: tuple[int, ...] = ()) -> Tensor:
     """A table of sines and cosines, one position for each row of all sets."""
@@ -48,7 +48,7 @@ def sinusoid(*shape: int, sets: tuple[int, ...] = ()) -> Tensor:
 def uniform(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Weights in +-1 / sqrt(fan-in); `sets` are leading axes."""
     bound = 1 / math.sqrt(math.prod(shape[1:]) or 1)
-    return nn.Parameter(torch.empty(*sets, *shape).uniform_(-bound, bound))''',
+    return nn.Parameter(torch.empty((*sets, *shape)).uniform_(-bound, bound))''',
 }
 
 GROUP = '''\

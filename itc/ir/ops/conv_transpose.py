@@ -121,6 +121,11 @@ def conv_transpose(
     if pad == "same" and output_pad is not None:
         help = "give `pad` as a number, or leave `output_pad` out"
         raise RuleError("`pad=same` sets `output_pad` itself", attribute="output_pad", help=help)
+    if pad == "same" and any(
+        s == 1 and d == 1 and k % 2 == 0 for k, s, d in zip(kernel, stride, dilation, strict=True)
+    ):
+        help = "give the padding as a number: `pad=0`"
+        raise RuleError("`pad=same` at stride 1 needs an odd kernel", attribute="kernel", help=help)
     pads = _multiplying(kernel, stride, dilation) if pad == "same" else (pad, output_pad or (0, 0))
     weight = ParamSpec("weight", (x.channels, out // groups, *kernel), "weight", weight_init(init, std))
     op = ConvTranspose(stride, pads[0], dilation, groups, pads[1])

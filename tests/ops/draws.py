@@ -1,0 +1,416 @@
+"""For each operation a strategy that draws it with attributes, operands of fitting types and values for them.
+
+The language's layer functions make the operations wherever they can, so that what is tested is what a spec says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from itc.ir import LAYERS, Layer, Net, Op, Output, Param, TensorType, verify
+from itc.ir.builder import Builder
+from itc.ir.op import Array
+from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir.ops.shape import Fill
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+BATCH = 2
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An operation with its operands: tensors [batch, ...] first, then parameters without a batch."""
+
+    op: Op
+    types: tuple[TensorType, ...]
+    arrays: tuple[Array, ...]
+    tensors: int
+
+    @property
+    def results(self) -> tuple[TensorType, ...]:
+        return self.op.result_types(*self.types)
+
+    def evaluate(self) -> Array:
+        (result,) = self.op.evaluate(*self.arrays)
+        return result
+
+    def net(self) -> tuple[Net, dict[str, Array], dict[str, Array]]:
+        """The net of this one operation, its inputs and its weights."""
+        builder = Builder("one")
+        named = [f"x{i}" for i in range(len(self.types))]
+        operands: list[Any] = [builder.input(n, t) for n, t in zip(named[: self.tensors], self.types, strict=False)]
+        for name, type in zip(named[self.tensors :], self.types[self.tensors :], strict=True):
+            operands.append(builder.param(Param(f"layer.{name}", type, "weight", "normal")))
+        result = builder.apply(self.op, operands)
+        net = verify(builder.net([Output("y", result)]))
+        arrays = dict(zip(named, self.arrays, strict=True))
+        weights = {f"layer.{name}": arrays[name] for name in named[self.tensors :]}
+        return net, {name: arrays[name] for name in named[: self.tensors]}, weights
+
+
+class Values:
+    """Draws sizes, and values of a kind, from one seed."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+
+    def number(self, least: int, most: int) -> int:
+        return int(self.draw(st.integers(least, most)))
+
+    def pick(self, *choices: Any) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def chance(self) -> bool:
+        return bool(self.draw(st.booleans()))
+
+    def normal(self, shape: Sequence[int]) -> Array:
+        return self.rng.normal(size=shape).astype(np.float32)
+
+    def positive(self, shape: Sequence[int]) -> Array:
+        return self.rng.uniform(0.1, 3, size=shape).astype(np.float32)
+
+    def map(self, channels: int | None = None, least: int = 1) -> TensorType:
+        """A map, at times with an axis of regions in front."""
+        regions = (self.number(1, 3),) if self.number(0, 3) == 3 else ()
+        sizes = (self.number(least, 9), self.number(least, 9))
+        return TensorType("f32", (*regions, channels or self.number(1, 6), *sizes))
+
+    def tokens(self, channels: int | None = None) -> TensorType:
+        return TensorType("f32", (self.number(1, 6), channels or self.number(1, 6)))
+
+    def vector(self, channels: int | None = None) -> TensorType:
+        return TensorType("f32", (channels or self.number(1, 6),))
+
+    def any(self) -> TensorType:
+        return self.pick(self.map, self.tokens, self.vector)()
+
+    def pair(self, least: int, most: int) -> tuple[int, int]:
+        return self.number(least, most), self.number(least, most)
+
+
+def drawn(values: Values, layer: Layer, types: Sequence[TensorType], *arrays: Array, positive: bool = False) -> Drawn:
+    """An operation with random operands, but for those given first."""
+    make = values.positive if positive else values.normal
+    operands = list(arrays)
+    operands += [make((BATCH, *type.shape)) for type in types[len(arrays) :]]
+    params = [TensorType("f32", spec.shape) for spec in layer.params]
+    kinds = {"var": values.positive, "scale": values.positive}
+    operands += [kinds.get(spec.role, values.normal)(spec.shape) for spec in layer.params]
+    return Drawn(layer.op, (*types, *params), tuple(operands), len(types))
+
+
+def _conv(v: Values) -> Drawn:
+    groups = v.pick(1, 1, 2, 3)
+    x = v.map(groups * v.number(1, 2), least=3)
+    options = {"stride": v.pair(1, 3), "dilation": v.pair(1, 2), "bias": v.chance(), "groups": groups}
+    if v.chance():
+        kernel, options["pad"] = v.pick((1, 1), (3, 3), (1, 3), (5, 1)), "same"
+    else:
+        kernel, options["pad"] = v.pair(1, 2), v.pair(0, 2)
+    return drawn(v, LAYERS["conv"](x, groups * v.number(1, 3), kernel, **options), [x])
+
+
+def _conv_transpose(v: Values) -> Drawn:
+    groups = v.pick(1, 1, 2, 3)
+    x, kernel = v.map(groups * v.number(1, 2)), v.pair(1, 4)
+    stride, dilation = v.pair(1, 3), v.pair(1, 2)
+    options: dict[str, Any] = {"stride": stride, "dilation": dilation, "bias": v.chance(), "groups": groups}
+    even = any(s == d == 1 and k % 2 == 0 for k, s, d in zip(kernel, stride, dilation, strict=True))
+    if even or v.chance():
+        options["output_pad"] = tuple(v.number(0, max(s, d) - 1) for s, d in zip(stride, dilation, strict=True))
+        options["pad"] = tuple(
+            v.number(0, ((n - 1) * s + d * (k - 1) + o) // 2)
+            for n, s, d, k, o in zip(x.shape[-2:], stride, dilation, kernel, options["output_pad"], strict=True)
+        )
+    return drawn(v, LAYERS["conv_transpose"](x, groups * v.number(1, 3), kernel, **options), [x])
+
+
+def _linear(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
+
+
+def _unary(name: str, positive: bool = False) -> Callable[[Values], Drawn]:
+    def make(v: Values) -> Drawn:
+        x = v.any()
+        return drawn(v, LAYERS[name](x), [x], positive=positive)
+
+    return make
+
+
+def _affine(v: Values) -> Drawn:
+    return drawn(v, Layer(Affine(v.pick(1.0, -0.5, 2.0), v.pick(0.0, 1.5))), [v.any()])
+
+
+def _binary(op: Op, positive: bool = False) -> Callable[[Values], Drawn]:
+    return lambda v: drawn(v, Layer(op), [v.any()] * 2, positive=positive)
+
+
+def _dropout(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["dropout"](x, v.pick(0.0, 0.3)), [x])
+
+
+def _prelu(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["prelu"](x, channels=v.chance()), [x])
+
+
+def _batch_norm(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["batch_norm"](x, eps=v.pick(1e-5, 1e-3)), [x])
+
+
+def _group_norm(v: Values) -> Drawn:
+    groups = v.number(1, 3)
+    x = v.pick(v.map, v.vector)(groups * v.number(2, 3))
+    return drawn(v, LAYERS["group_norm"](x, groups, affine=v.chance(), eps=v.pick(1e-5, 1e-3)), [x])
+
+
+def _layer_norm(v: Values) -> Drawn:
+    x = v.pick(v.map, v.tokens, v.vector)(v.number(2, 6))
+    return drawn(v, LAYERS["layer_norm"](x, affine=v.chance(), bias=v.chance(), eps=v.pick(1e-5, 1e-3)), [x])
+
+
+def _rms_norm(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["rms_norm"](x, affine=v.chance()), [x])
+
+
+def _window(v: Values) -> tuple[TensorType, dict[str, Any]]:
+    x = v.map(least=2)
+    kernel = tuple(v.number(1, min(3, size)) for size in x.shape[-2:])
+    pad = tuple(v.number(0, k // 2) for k in kernel)
+    return x, {"kernel": kernel, "stride": v.pick(None, v.pair(1, 3)), "pad": pad, "ceil": v.chance()}
+
+
+def _pool(name: str) -> Callable[[Values], Drawn]:
+    def make(v: Values) -> Drawn:
+        x, options = _window(v)
+        return drawn(v, LAYERS[name](x, **options), [x])
+
+    return make
+
+
+def _max_unpool(v: Values) -> Drawn:
+    """Of windows that do not overlap, whose indices are all different."""
+    x, options = _window(v)
+    layer = LAYERS["pool_indices"](x, options["kernel"], pad=options["pad"], ceil=options["ceil"])
+    (indices,) = layer.op.evaluate(v.normal((BATCH, *x.shape)))
+    pooled = x.with_shape(indices.shape[1:])
+    like = x.with_shape((v.number(1, 3), *x.shape[-2:]))
+    types = [pooled, TensorType("i64", pooled.shape), like]
+    return drawn(v, LAYERS["max_unpool"](*types[:2], like=like), types, v.normal((BATCH, *pooled.shape)), indices)
+
+
+def _adaptive_pool(v: Values) -> Drawn:
+    x = v.map()
+    return drawn(v, LAYERS["adaptive_pool"](x, v.pair(1, 7)), [x])
+
+
+def _global_pool(v: Values) -> Drawn:
+    x = v.map()
+    return drawn(v, LAYERS["global_pool"](x), [x])
+
+
+def _resize(v: Values) -> Drawn:
+    x, mode = v.map(), v.pick("nearest", "bilinear")
+    if v.chance():
+        return drawn(v, LAYERS["resize"](x, v.number(1, 3), mode=mode), [x])
+    like = v.map()
+    return drawn(v, LAYERS["resize"](x, like=like, mode=mode), [x, like])
+
+
+def _axis(v: Values, x: TensorType) -> int | None:
+    return v.pick(None, *range(-len(x.shape), len(x.shape)))
+
+
+def _softmax(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["softmax"](x, axis=_axis(v, x)), [x])
+
+
+def _reduce(name: str) -> Callable[[Values], Drawn]:
+    def make(v: Values) -> Drawn:
+        x = v.any()
+        rank = len(x.shape)
+        some = v.draw(st.lists(st.integers(0, rank - 1), min_size=1, unique=True).map(tuple))
+        axes = v.pick(None, v.number(-rank, rank - 1), some)
+        return drawn(v, LAYERS[name](x, axes, keep=v.chance()), [x])
+
+    return make
+
+
+def _argmax(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["argmax"](x, axis=_axis(v, x)), [x])
+
+
+def _concat(v: Values) -> Drawn:
+    first = v.any()
+    at = v.number(0, len(first.shape) - 1) if v.chance() else len(first.shape) + first.channel_axis
+    sizes = [v.number(1, 4) for _ in range(v.number(1, 3))]
+    types = [first.with_shape((*first.shape[:at], size, *first.shape[at + 1 :])) for size in sizes]
+    return drawn(v, LAYERS["concat"](*types, axis=at), types)
+
+
+def _stack(v: Values) -> Drawn:
+    types = [v.any()] * v.number(1, 3)
+    rank = len(types[0].shape)
+    return drawn(v, LAYERS["stack"](*types, axis=v.number(-rank - 1, rank)), types)
+
+
+def _fill(v: Values) -> Drawn:
+    return drawn(v, Layer(Fill(v.number(1, 3), v.pick(0.0, 1.0, 0.5))), [v.any()])
+
+
+def _slice(v: Values) -> Drawn:
+    x = v.any()
+    axis = _axis(v, x)
+    size = x.channels if axis is None else x.shape[axis]
+    start = v.number(0, size - 1)
+    stop = v.pick(None, v.number(start + 1, size))
+    start = v.pick(start, start - size)
+    return drawn(v, LAYERS["slice"](x, start, stop, axis=axis, step=v.number(1, 3)), [x])
+
+
+def _index(v: Values) -> Drawn:
+    x = v.any()
+    axis = v.number(0, len(x.shape) - 1)
+    return drawn(v, LAYERS["index"](x, v.number(-x.shape[axis], x.shape[axis] - 1), axis=axis), [x])
+
+
+def _pad(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["pad"](x, *v.pair(0, 3), axis=_axis(v, x), value=v.pick(0.0, -1.5)), [x])
+
+
+def _reshape(v: Values) -> Drawn:
+    x = v.any()
+    shape = v.draw(st.permutations(x.shape))
+    if v.chance():
+        shape[v.number(0, len(shape) - 1)] = -1
+    return drawn(v, LAYERS["reshape"](x, tuple(shape)), [x])
+
+
+def _transpose(v: Values) -> Drawn:
+    x = v.pick(v.map, v.tokens)()
+    axes = v.pick(None, tuple(v.draw(st.permutations(range(len(x.shape))))))
+    return drawn(v, LAYERS["transpose"](x, axes), [x])
+
+
+def _broadcast(v: Values) -> Drawn:
+    like = v.any()
+    if len(like.shape) >= 3 and v.chance():
+        x = v.vector(like.channels)
+    else:
+        shape = tuple(v.pick(1, size) for size in like.shape)
+        x = like.with_shape(shape[v.number(0, len(shape) - 1) :])
+        x = like.with_shape(shape) if len(x.shape) == 1 and len(shape) >= 3 else x
+    return drawn(v, LAYERS["broadcast"](x, like=like), [x, like])
+
+
+def _channel_shuffle(v: Values) -> Drawn:
+    groups = v.number(1, 3)
+    x = v.map(groups * v.number(1, 3))
+    return drawn(v, LAYERS["channel_shuffle"](x, groups), [x])
+
+
+def _cast(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["cast"](x, v.pick("f32", "i64", "i32", "bool")), [x], 4 * v.normal((BATCH, *x.shape)))
+
+
+def _change(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["change"](x, x), [x, x])
+
+
+def _matmul(v: Values) -> Drawn:
+    leading, (rows, inner), columns = v.pick((), (2,), (2, 3)), v.pair(1, 5), v.number(1, 5)
+    a, b = v.chance(), v.chance()
+    left = TensorType("f32", (*leading, *((inner, rows) if a else (rows, inner))))
+    right = TensorType("f32", (*leading, *((columns, inner) if b else (inner, columns))))
+    return drawn(v, LAYERS["matmul"](left, right, transpose_a=a, transpose_b=b), [left, right])
+
+
+def _attend(v: Values) -> Drawn:
+    heads, causal, leading = v.number(1, 3), v.chance(), v.pick((), (2,))
+    width, value_width = heads * v.number(1, 3), heads * v.number(1, 3)
+    tokens, others = v.pair(1, 6)
+    others = tokens if causal else others
+    types = [
+        TensorType("f32", (*leading, *sizes)) for sizes in ((tokens, width), (others, width), (others, value_width))
+    ]
+    return drawn(v, LAYERS["attend"](*types, heads, causal=causal), types)
+
+
+def _sinusoid(v: Values) -> Drawn:
+    x = v.tokens(2 * v.number(1, 4))
+    return drawn(v, LAYERS["sinusoid"](x, base=v.pick(10000.0, 100.0)), [x])
+
+
+def _rope(v: Values) -> Drawn:
+    heads = v.number(1, 3)
+    x = v.tokens(2 * heads * v.number(1, 4))
+    return drawn(v, LAYERS["rope"](x, heads, base=v.pick(10000.0, 100.0)), [x])
+
+
+def _embed(v: Values) -> Drawn:
+    count = v.number(1, 9)
+    ids = TensorType(v.pick("i64", "i32"), v.pick((), (4,), (2, 3)))
+    values = v.rng.integers(0, count, (BATCH, *ids.shape)).astype("int64" if ids.dtype == "i64" else "int32")
+    return drawn(v, LAYERS["embed"](ids, count, v.number(1, 5)), [ids], values)
+
+
+def _parameter(v: Values) -> Drawn:
+    return drawn(v, LAYERS["param"](v.pick((), (3,), (2, 3))), [v.any()])
+
+
+def _roi_align(v: Values) -> Drawn:
+    x = TensorType("f32", (v.number(1, 3), v.number(2, 9), v.number(2, 9)))
+    boxes = TensorType("f32", (v.number(1, 4), 4))
+    corners = v.rng.uniform(-10, 90, (BATCH, boxes.shape[0], 2, 2)).astype(np.float32)
+    layer = LAYERS["roi_align"](x, boxes, v.pair(1, 4), scale=0.125, sampling=v.number(1, 3))
+    return drawn(v, layer, [x, boxes], v.normal((BATCH, *x.shape)), np.sort(corners, -2).reshape(BATCH, -1, 4))
+
+
+def _proposals(v: Values) -> Drawn:
+    """Scores of few different values, so that there are ties."""
+    sizes, ratios = v.pick((16,), (16, 32)), v.pick((1,), (0.5, 2))
+    anchors, (height, width) = len(sizes) * len(ratios), v.pair(1, 5)
+    scores, deltas = (TensorType("f32", (n * anchors, height, width)) for n in (1, 4))
+    image = TensorType("f32", (3, 8 * height, 8 * width))
+    options = {"count": v.number(1, 12), "candidates": v.pick(5, 1000), "overlap": v.pick(0.3, 0.7), "least": 4}
+    layer = LAYERS["proposals"](scores, deltas, like=image, stride=8, sizes=sizes, ratios=ratios, **options)
+    ranks = v.rng.integers(0, 6, (BATCH, *scores.shape)).astype(np.float32)
+    return drawn(v, layer, [scores, deltas, image], ranks, 0.3 * v.normal((BATCH, *deltas.shape)))
+
+
+DRAWS: dict[str, Callable[[Values], Drawn]] = {
+    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "exp", "abs", "detach")},
+    **{name: _unary(name, positive=True) for name in ("log", "sqrt")},
+    **{name: _reduce(name) for name in ("reduce_mean", "reduce_max", "reduce_sum")},
+    **{name: _pool(name) for name in ("max_pool", "avg_pool", "pool_indices")},
+    **{name: _binary(LAYERS[name](None, None).op, name == "div") for name in ("div", "minimum", "maximum")},
+    "add": _binary(Add()), "sub": _binary(Sub()), "mul": _binary(Mul()), "affine": _affine, "dropout": _dropout,
+    "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "prelu": _prelu, "embed": _embed,
+    "batch_norm": _batch_norm, "group_norm": _group_norm, "layer_norm": _layer_norm, "rms_norm": _rms_norm,
+    "max_unpool": _max_unpool, "adaptive_pool": _adaptive_pool, "global_pool": _global_pool, "resize": _resize,
+    "softmax": _softmax, "argmax": _argmax, "change": _change, "concat": _concat, "stack": _stack, "fill": _fill,
+    "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
+    "broadcast": _broadcast, "channel_shuffle": _channel_shuffle, "cast": _cast, "matmul": _matmul,
+    "attend": _attend, "sinusoid": _sinusoid, "rope": _rope, "parameter": _parameter, "roi_align": _roi_align,
+    "proposals": _proposals,
+}  # fmt: skip
+
+
+def operations(name: str) -> st.SearchStrategy[Drawn]:
+    """Random uses of the operation of that name."""
+    return st.composite(lambda draw: DRAWS[name](Values(draw)))()
