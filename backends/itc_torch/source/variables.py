@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itc.ir import Apply, Body, Emit, Loop, Statement, When
 
 RESERVED = ("F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch")
-CONSTANTS = "ITERATIONS"
+CONSTANTS = ("EXITS", "ITERATIONS")
 
 
 def uses(statement: Statement) -> frozenset[str]:
