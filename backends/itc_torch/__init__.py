@@ -6,7 +6,7 @@ except ImportError as error:
     raise ImportError("itc_torch needs PyTorch: pip install 'itc-compiler[torch]'") from error
 
 from itc_torch.anytime import anytime
-from itc_torch.backend import Backend, Form, backend, lower, text
+from itc_torch.backend import Form, TorchBackend, backend, lower, text
 from itc_torch.emit import emit_module
 from itc_torch.lowerings import LOWERINGS
 from itc_torch.network import Network
@@ -14,6 +14,6 @@ from itc_torch.parameters import init, load_weights
 from itc_torch.run import run
 
 __all__ = [
-    "LOWERINGS", "Backend", "Form", "Network", "anytime", "backend", "emit_module", "init", "load_weights", "lower",
-    "run", "text",
+    "LOWERINGS", "Form", "Network", "TorchBackend", "anytime", "backend", "emit_module", "init", "load_weights",
+    "lower", "run", "text",
 ]  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import fx
 
 from itc.ir import Net
+from itc.ir.op import Array
 from itc_torch.emit import emit_module
 from itc_torch.names import check_keys
 from itc_torch.network import Network
+from itc_torch.parameters import load_weights
 from itc_torch.rolled import rolled
+from itc_torch.run import run
 from itc_torch.unrolled import unrolled
 
 Form = Literal["rolled", "unrolled"]
@@ -22,11 +25,11 @@ Form = Literal["rolled", "unrolled"]
 def lower(net: Net, form: Form = "rolled") -> Network:
     """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
 
-    `rolled` keeps loops as loops (a body's graph, called once an iteration); `unrolled` is one flat graph. The state_dict
-    of both has the keys and shapes of `net.params`. Raises CompileError (E0290) for keys that torch cannot have.
+    `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
+    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have.
     """
     check_keys(net)
-    return rolled(net) if form == "rolled" else unrolled(net)
+    return {"rolled": rolled, "unrolled": unrolled}[form](net)
 
 
 def text(net: Net, form: Form = "rolled") -> str:
@@ -42,13 +45,28 @@ def _code(module: fx.GraphModule) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """A backend by its name, with what the driver asks of it."""
+class TorchBackend:
+    """The torch backend as the rest of itc sees it."""
 
-    name: str
-    lower: Callable[..., Network]
-    emit: Callable[[Net], str]
-    text: Callable[..., str]
+    name: str = "torch"
+
+    def text(self, net: Net, form: Form = "rolled") -> str:
+        """The code of the graphs of `net`."""
+        return text(net, form)
+
+    def lower(self, net: Net, form: Form = "rolled") -> Network:
+        """`net` as a torch.fx.GraphModule."""
+        return lower(net, form)
+
+    def emit(self, net: Net) -> str:
+        """The source of a standalone module."""
+        return emit_module(net)
+
+    def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by label for arrays [batch, ...], at inference."""
+        module = lower(net)
+        load_weights(module, weights)
+        return run(module, inputs)
 
 
-backend = Backend("torch", lower, emit_module, text)
+backend = TorchBackend()

@@ -8,6 +8,7 @@ from lark import Token
 from lark.lark import PostLex
 
 MAX_NESTING = 50
+MAX_TOKENS = 500_000
 TAB = 8
 
 OPENING = {"LPAR": ")", "LSQB": "]"}
@@ -15,7 +16,7 @@ CLOSING = frozenset({"RPAR", "RSQB"})
 
 
 class LayoutError(Exception):
-    """Indentation that fits no line above (`dedent`), or brackets or bodies nested too deep (`nesting`)."""
+    """Indentation that fits no line above (`dedent`), too deep a nesting (`nesting`), or too long a text (`length`)."""
 
     def __init__(self, kind: str, token: Token, levels: tuple[int, ...] = ()) -> None:
         super().__init__(kind)
@@ -32,7 +33,9 @@ class Layout(PostLex):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         levels, brackets = [0], 0
         token: Token | None = None
-        for token in stream:
+        for count, token in enumerate(stream):
+            if count > MAX_TOKENS:
+                raise LayoutError("length", token)
             if token.type == "_NEWLINE":
                 if not brackets:
                     yield from _newline(token, levels)

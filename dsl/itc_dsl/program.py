@@ -83,22 +83,26 @@ class Loader:
         """The unit of a parsed file, with everything it imports."""
         unit = self.units[key] = Unit(module)
         self.open.append(key)
+        self.duplicates(module)
         for definition in module.definitions:
-            self.define(unit, definition.name, Defined(definition, unit))
+            unit.names.setdefault(definition.name.text, Defined(definition, unit))
         for line in module.imports:
             self.import_(unit, line)
         self.open.pop()
         return unit
 
-    def define(self, unit: Unit, name: ast.Ident, defined: Defined) -> None:
-        known = unit.names.get(name.text)
-        if known is None:
-            unit.names[name.text] = defined
-            return
-        first = _place(unit, name.text)
-        labels = (Label(first, "first here"),) if first else ()
-        message = f"`{name.text}` is defined twice"
-        self.faults.append(Diagnostic("E0202", message, Label(name.span, "again here"), labels, "rename one of them"))
+    def duplicates(self, module: ast.Module) -> None:
+        """Reports each name that a file defines or imports a second time."""
+        first: dict[str, ast.Ident] = {}
+        imported = [name for line in module.imports for name in line.names]
+        defined = [definition.name for definition in module.definitions]
+        for name in sorted([*imported, *defined], key=lambda name: name.span.start):
+            known = first.setdefault(name.text, name)
+            if known is not name:
+                labels = Label(name.span, "again here"), (Label(known.span, "first here"),)
+                self.faults.append(
+                    Diagnostic("E0202", f"`{name.text}` is defined twice", *labels, "rename one of them")
+                )
 
     def import_(self, unit: Unit, line: ast.Import) -> None:
         if line.module.text == "std":
@@ -111,7 +115,7 @@ class Loader:
         own = {name: d for name, d in imported.own.items() if isinstance(d, ast.Block)}
         for name in line.names:
             if name.text in own:
-                self.define(unit, name, Defined(own[name.text], imported))
+                unit.names.setdefault(name.text, Defined(own[name.text], imported))
             else:
                 self.unknown(name, f"{line.module.text}.itn", own)
 
@@ -121,7 +125,7 @@ class Loader:
             return
         key = f"std/{name.text}"
         std = self.units.get(key) or self.unit(key, _std_module(name.text))
-        self.define(unit, name, Defined(std.own[name.text], std))
+        unit.names.setdefault(name.text, Defined(std.own[name.text], std))
 
     def unknown(self, name: ast.Ident, where: str, known: Iterable[str]) -> None:
         help, edit = suggest(name, known)
@@ -149,9 +153,3 @@ class Loader:
 
     def fault(self, code: str, message: str, span: Span, note: str) -> None:
         self.faults.append(Diagnostic(code, message, Label(span, note)))
-
-
-def _place(unit: Unit, name: str) -> Span | None:
-    """Where a file defines or imports a name first."""
-    idents = [n for line in unit.module.imports for n in line.names] + [d.name for d in unit.module.definitions]
-    return min((n.span for n in idents if n.text == name), key=lambda span: span.start, default=None)

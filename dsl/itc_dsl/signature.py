@@ -35,6 +35,10 @@ BUILTINS = {
     "identity": (1, 1),
 }
 
+#: Beyond these a misspelt name gets no suggestion: finding one takes time.
+MAX_SUGGESTED = 64
+MAX_CANDIDATES = 1000
+
 #: A keyword that every call of a block or an operation takes: the call's segment of the keys.
 NAME_KEYWORD = "name"
 
@@ -209,7 +213,9 @@ class _Binder:
 
 def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit | None]:
     """A help and an edit for a misspelt name, empty where nothing known is close."""
-    close = get_close_matches(name.text, sorted(known), 1)
+    candidates = sorted(known)
+    bounded = len(name.text) <= MAX_SUGGESTED and len(candidates) <= MAX_CANDIDATES
+    close = get_close_matches(name.text, candidates, 1) if bounded else []
     if not close:
         return "", None
     return f"did you mean `{close[0]}`?", Edit(name.span, close[0])

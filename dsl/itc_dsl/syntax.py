@@ -11,7 +11,7 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from itc.diagnostics import Diagnostic, Edit, Label
 from itc.source import Source, Span
-from itc_dsl.layout import CLOSING, MAX_NESTING, OPENING, TAB, LayoutError, indentation
+from itc_dsl.layout import CLOSING, MAX_NESTING, MAX_TOKENS, OPENING, TAB, LayoutError, indentation
 
 RESERVED = frozenset(
     [
@@ -53,6 +53,9 @@ def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E
         case LayoutError(kind="nesting", token=token):
             message = f"brackets or bodies are nested deeper than {MAX_NESTING}"
             return Diagnostic("E0107", message, Label(_span(source, token), "this deep"))
+        case LayoutError(kind="length", token=token):
+            message = f"the file has more than {MAX_TOKENS} words and signs"
+            return Diagnostic("E0108", message, Label(_span(source, token), "reached here"))
         case LayoutError():
             return _bad_dedent(source, error)
         case UnexpectedToken():
@@ -76,7 +79,7 @@ def _indentation_span(source: Source, newline: Token) -> Span:
 def _bad_dedent(source: Source, error: LayoutError) -> Diagnostic:
     span = _indentation_span(source, error.token)
     column = len(indentation(error.token).expandtabs(TAB))
-    nearest = min(error.levels, key=lambda level: abs(level - column))
+    nearest = min(error.levels, key=lambda level: (abs(level - column), -level))
     levels = " or ".join(str(level) for level in error.levels)
     return Diagnostic(
         "E0103",

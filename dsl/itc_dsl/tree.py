@@ -144,7 +144,7 @@ class TreeReader(Transformer_NonRecursive[Token, Any]):
         return ast.Yield(self.at(meta), parts[0])
 
     def halt(self, meta: Meta, parts: Children) -> ast.Halt:
-        return ast.Halt(self.at(meta), parts[0])
+        return ast.Halt(self.at(meta), parts[1])
 
     def input(self, meta: Meta, parts: Children) -> ast.Input:
         name, dtype, *shape = parts
@@ -202,22 +202,20 @@ class TreeReader(Transformer_NonRecursive[Token, Any]):
         name, value = parts
         return ast.Argument(self.at(meta), self.ident(name), value)
 
-    def ternary(self, meta: Meta, parts: Children) -> ast.Ternary:
+    def choice(self, meta: Meta, parts: Children) -> ast.Ternary:
         return ast.Ternary(self.at(meta), *parts)
 
     def binary(self, meta: Meta, parts: Children) -> ast.Binary:
         left, operator, right = parts
         return ast.Binary(self.at(meta), self.ident(operator), left, right)
 
-    or_ = and_ = sum = product = power = binary
-
-    def not_(self, meta: Meta, parts: Children) -> ast.Unary:
+    def negation(self, meta: Meta, parts: Children) -> ast.Unary:
         return ast.Unary(self.at(meta), "not", parts[1])
 
     def minus(self, meta: Meta, parts: Children) -> ast.Unary:
         return ast.Unary(self.at(meta), "-", parts[1])
 
-    def comparison(self, meta: Meta, parts: Children) -> ast.Compare:
+    def comparisons(self, meta: Meta, parts: Children) -> ast.Compare:
         return ast.Compare(self.at(meta), tuple(parts[1::2]), tuple(parts[::2]))
 
     def compare(self, meta: Meta, parts: Children) -> ast.Ident:

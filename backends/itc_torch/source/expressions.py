@@ -44,7 +44,7 @@ def _call(function: Callable[..., Any] | str, args: tuple[Expr, ...], kwargs: di
     if function in INFIX:
         return _infix(function, *args)
     if function is getitem:
-        return Bracket(f"{atom(args[0])}[", (_subscript(args[1]),), "]", subscript=True), ATOM
+        return Bracket(f"{atom(args[0])}[", (_subscript(args[1]),), "]", commas=False), ATOM
     if function is getattr:
         return f"{atom(args[0])}.{args[1]}", ATOM
     if function is indexOf:

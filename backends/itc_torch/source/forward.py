@@ -15,7 +15,8 @@ from itc_torch.sets import one_set, set_number
 from itc_torch.source.conditions import condition, members
 from itc_torch.source.expressions import code, label_text, quoted
 from itc_torch.source.layout import INDENT, Bracket, Code, lines
-from itc_torch.source.variables import CONSTANTS, Frame, Variables, body_uses
+from itc_torch.source.methods import Methods, sets_of
+from itc_torch.source.variables import Frame, Variables, body_uses
 
 CHAIN = "x"
 Assignments = list[tuple[str, str]]
@@ -43,6 +44,7 @@ class Forward:
         self.read: set[str] = set()
         self.series: dict[int, tuple[Value, ...]] = {}
         self.handed_out = _handed_out(net)
+        self.methods = Methods(net)
 
     def run(self) -> list[str]:
         """The lines of the whole body."""
@@ -95,8 +97,11 @@ class Forward:
 
     def constant(self, numbers: tuple[int, ...]) -> str:
         """The name of a long tuple of iterations."""
-        name = CONSTANTS if not self.constants else f"{CONSTANTS}_{len(self.constants) + 1}"
-        return self.constants.setdefault(numbers, name)
+        kind = (
+            "EXITS" if any(output.at and output.at.numbers == numbers for output in self.net.outputs) else "ITERATIONS"
+        )
+        same = sum(name.startswith(kind) for name in self.constants.values())
+        return self.constants.setdefault(numbers, f"{kind}_{same + 1}" if same else kind)
 
     def loop_variable(self, var: str) -> str:
         self.read.add(var)
@@ -129,15 +134,23 @@ class Forward:
                         self.wanted[name] = self.variables.fresh(_hint(carry.inner, "state"))
 
     def apply(self, apply: Apply, frame: Frame, statements: Sequence[Statement]) -> None:
-        lowered = lower_op(apply.op, tuple(map(self.operand, apply.operands)))
-        self.functions |= dict.fromkeys(called(lowered))
-        expression = code(lowered)
+        expression = self.expression(apply)
         following = statements[frame.at + 1] if frame.at + 1 < len(statements) else None
         at_once = frame.last.get(apply.result.name) == frame.at + 1
         chained = at_once and (isinstance(following, Apply) or (following is None and frame.hands_out))
         variable = self.place(apply.result, _hint(apply.result, _layer(apply)), chained)
         if str(expression) != variable:
             self.write(expression, f"{variable} = ")
+
+    def expression(self, apply: Apply) -> Code:
+        method = self.methods.name(apply)
+        if not method:
+            lowered = lower_op(apply.op, tuple(map(self.operand, apply.operands)))
+            self.functions |= dict.fromkeys(called(lowered))
+            return code(lowered)
+        values = (self.variables.of(value.name) for value in apply.values)
+        layer = self.attribute(apply.refs[0].key.rpartition(".")[0])
+        return Bracket(f"self.{method}(", (*values, layer, *(code(self.set_number(i)) for i in sets_of(apply))))
 
     def operand(self, operand: Operand) -> Ref:
         if isinstance(operand, Value):

@@ -17,16 +17,16 @@ COMMA = ","  # of a tuple of one: where its item has a line of its own, that lin
 class Bracket:
     """`head(item, item)tail`; where it does not fit, the items break, never head or tail.
 
-    Those of a `subscript` stay on one line: a trailing comma would make it another.
+    `commas` separate the items; a subscript or a comprehension has none, which would make it another.
     """
 
     head: str
     items: tuple[Code, ...]
     tail: str = ")"
-    subscript: bool = False
+    commas: bool = True
 
     def __str__(self) -> str:
-        return self.head + ", ".join(map(str, self.items)) + self.tail
+        return self.head + (", " if self.commas else " ").join(map(str, self.items)) + self.tail
 
 
 Code = str | Bracket
@@ -40,12 +40,17 @@ def lines(code: Code, indent: int = 0, before: str = "", after: str = "") -> Ite
         yield flat
         return
     yield f"{margin}{before}{code.head}"
-    if code.subscript:
-        yield margin + INDENT + ", ".join(map(str, code.items))
-    else:
-        for item in code.items:
-            yield from lines(item, indent + 1, after=COMMA)
+    yield from _inside(code, indent + 1)
     yield f"{margin}{code.tail.removeprefix(COMMA)}{after}"
+
+
+def _inside(code: Bracket, indent: int) -> Iterator[str]:
+    together = INDENT * indent + " ".join(map(str, code.items))
+    if not code.commas and len(together) <= WIDTH:
+        yield together
+        return
+    for item in code.items:
+        yield from lines(item, indent, after=COMMA if code.commas else "")
 
 
 def docstring(paragraphs: Sequence[str], indent: int = 0) -> Iterator[str]:

@@ -22,7 +22,7 @@ def module_text(net: Net) -> str:
     """Python source of `net`: a class of its name in camel case, and what it needs of its own."""
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
-    written = "\n".join((*_class(net), "", *_forward(forward.arguments), *body))
+    written = "\n".join((*_class(net), "", *_forward(forward.arguments), *body, *forward.methods.text()))
     parts = [*definitions(net), *function_texts(forward.functions), written]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
@@ -42,7 +42,7 @@ def _about(net: Net) -> list[str]:
 
 def _imports(text: str) -> str:
     """The imports of what `text` uses, in the order that linters want."""
-    standard = ["import math"] * ("math." in text) + ["from typing import Any"] * ("-> Any" in text)
+    standard = ["import math"] * ("math." in text) + ["from typing import Any"] * (bool(search(r"\bAny\b", text)))
     functions = ["import torch"] * bool(search(r"\btorch\.", text))
     functions += ["import torch.nn.functional as F"] * bool(search(r"\bF\.", text))
     groups = [["from __future__ import annotations"], standard, [*functions, "from torch import Tensor, nn"]]

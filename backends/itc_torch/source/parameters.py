@@ -94,10 +94,17 @@ def _part(part: Tree | Param) -> Code:
     if isinstance(part, Param):
         return _made(part) if part.trained else _tensor(part)
     if _is_list(part):
-        return Bracket("nn.ModuleList([", tuple(map(_part, part.values())), "])")
+        return _list(tuple(map(_part, part.values())))
     plain = tuple(prefixed(f"{name}=", _part(value)) for name, value in part.items() if _plain(name))
     odd = tuple(prefixed(f"{quoted(name)}: ", _part(value)) for name, value in part.items() if not _plain(name))
     return Bracket("Group(", (*plain, Bracket("**{", odd, "}")) if odd else plain)
+
+
+def _list(parts: tuple[Code, ...]) -> Code:
+    """A list of modules; of equal ones, a comprehension."""
+    if len(parts) > 1 and len(set(parts)) == 1:
+        return Bracket("nn.ModuleList(", (parts[0], f"for _ in range({len(parts)})"), commas=False)
+    return Bracket("nn.ModuleList(", (Bracket("[", parts, "]"),))
 
 
 def _plain(name: str) -> bool:

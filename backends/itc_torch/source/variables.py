@@ -13,7 +13,7 @@ RESERVED = (
     *OWN,
     "F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch",
 )  # fmt: skip
-CONSTANTS = "ITERATIONS"
+CONSTANTS = ("EXITS", "ITERATIONS")
 
 
 def uses(statement: Statement) -> frozenset[str]:

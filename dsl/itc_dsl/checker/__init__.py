@@ -19,6 +19,8 @@ from itc_dsl.sharing import LoopCount, Sharing, loop_of, sharing_of
 
 __all__ = ["Program", "check"]
 
+MAX_FAULTS = 100
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
@@ -75,7 +77,7 @@ def _readable(block: ast.Block) -> tuple[Sharing | None, LoopCount | None]:
 
 
 def in_order(faults: Iterable[Diagnostic], module: ast.Module) -> list[Diagnostic]:
-    """Each diagnostic once, those of the file itself first, in text order."""
+    """Each diagnostic once, those of the file itself first, in text order; no more than anyone reads."""
 
     def place(fault: Diagnostic) -> tuple[int, str, int]:
         if fault.primary is None:
@@ -84,4 +86,4 @@ def in_order(faults: Iterable[Diagnostic], module: ast.Module) -> list[Diagnosti
         return int(source is not module.source), source.name, fault.primary.span.start
 
     unique = {(fault.code, fault.message, place(fault)): fault for fault in faults}
-    return sorted(unique.values(), key=place)
+    return sorted(unique.values(), key=place)[:MAX_FAULTS]

@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterator
 
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc_dsl import ast
+from itc_dsl.checker.structure import PHRASES, PLACES
 from itc_dsl.published import published
 from itc_dsl.sharing import loop_of, sharing_of
 from itc_dsl.signature import listed, suggest
-
-#: Where each annotation has an effect.
-PLACES = {
-    "loop": ("iterative",),
-    "share": ("iterative", "output", "block"),
-    "halt": ("iterative",),
-    "loss": ("emit",),
-    "published": ("network",),
-}
 
 
 def check_annotations(definition: ast.Definition) -> Iterator[Diagnostic]:
@@ -62,12 +54,10 @@ def _annotations(written: tuple[ast.Annotation, ...], place: str) -> Iterator[Di
 
 def _unused(annotation: ast.Annotation, place: str) -> Diagnostic:
     name = annotation.name.text
-    places = {"output": "an `output` block", "iterative": "an `iterative` block"}
-    wanted = listed([places.get(p, f"an `{p}`" if p == "emit" else f"a `{p}`") for p in PLACES[name]], "or")
-    here = places.get(place, f"a `{place}`")
+    wanted = listed([PHRASES[p] for p in PLACES[name]], "or")
     return Diagnostic(
         "E0216",
-        f"`@{name}` has no effect on {here}",
+        f"`@{name}` has no effect on {PHRASES[place]}",
         Label(annotation.span, "without effect"),
         help=f"it stands above {wanted}",
     )
@@ -80,5 +70,5 @@ def _calls_on_blocks(block: ast.Block) -> Iterator[Diagnostic]:
         return
     if (block.kind == "block") != (sharing_of(block).mode == "calls"):
         help = "`calls` on a `block`; `all`, `none` or `every=k` on an `iterative` or `output` block"
-        message = f"a `{block.kind}` block is not shared like this"
+        message = f"{PHRASES[block.kind]} is not shared like this"
         yield Diagnostic("E0217", message, Label(annotation.span, "without effect"), help=help)

@@ -83,7 +83,7 @@ class Segments:
 
     def unknown(self, block: ast.Block, sharing: Sharing) -> Iterator[Diagnostic]:
         """A diagnostic (E0405) for each exception from sharing that names no kind and no segment inside."""
-        inside = self.inside(block)
+        inside = self.inside(block) if sharing.groups else set()
         for name in sharing.groups:
             if name.text not in KINDS and name.text not in inside:
                 yield _unknown_group(block, name, inside)

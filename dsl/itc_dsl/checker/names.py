@@ -13,6 +13,8 @@ from itc_dsl.sharing import LoopCount, Sharing
 from itc_dsl.signature import BUILTINS, NAME_KEYWORD, Signature, bind, of_block, of_builtin, of_operation, suggest
 
 ITERATION = "iteration"
+#: How many unknown names get a suggestion.
+MAX_SUGGESTIONS = 100
 #: Bodies in which `iteration` counts the loop around; a plain block gets it as an argument.
 COUNTING = ("iterative", "output")
 
@@ -141,7 +143,7 @@ class NameChecker:
             self.unknown(name, self.known | set(self.unit.names))
 
     def unknown(self, name: ast.Name | ast.Ident, known: Iterable[str]) -> None:
-        help, edit = suggest(name, known)
+        help, edit = suggest(name, known) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
         message = f"nothing is called `{name.text}` here"
         self.faults.append(Diagnostic("E0201", message, Label(name.span, "unknown"), help=help, edit=edit))
 

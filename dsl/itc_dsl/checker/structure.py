@@ -8,8 +8,16 @@ from itc.diagnostics import Diagnostic, Edit, Label
 from itc.ir.types import DTYPE_BYTES
 from itc_dsl import ast
 from itc_dsl.sharing import loop_of
-from itc_dsl.signature import NAME_KEYWORD, suggest
+from itc_dsl.signature import NAME_KEYWORD, listed, suggest
 
+#: Where each annotation has an effect.
+PLACES = {
+    "loop": ("iterative",),
+    "share": ("iterative", "output", "block"),
+    "halt": ("iterative",),
+    "loss": ("emit",),
+    "published": ("network",),
+}
 #: Where a statement that not every body may hold belongs.
 HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
     ast.Emit: ("emit", ("network",)),
@@ -17,6 +25,15 @@ HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
     ast.Yield: ("yield", ("iterative",)),
     ast.Halt: ("halt", ("iterative",)),
     ast.Return: ("return", ("block", "data", "output")),
+}
+#: The kinds of bodies, and emits, in words.
+PHRASES = {
+    "block": "a `block`",
+    "data": "a `data` block",
+    "iterative": "an `iterative` block",
+    "output": "an `output` block",
+    "network": "a `network`",
+    "emit": "an `emit`",
 }
 #: Those that stand directly in the body, not inside `if` or `for`.
 DIRECT = (ast.Input, ast.Yield, ast.Halt)
@@ -54,7 +71,7 @@ def _params(definition: ast.Block | ast.Network, kind: str) -> Iterator[Diagnost
             yield Diagnostic("E0202", message, Label(param.name.span, "it has a meaning of its own"))
         if param.role and kind != "iterative":
             message = f"only an `iterative` block has `{param.role}` parameters"
-            yield Diagnostic("E0410", message, Label(param.span, f"in a `{kind}`"))
+            yield Diagnostic("E0410", message, Label(param.span, f"in {PHRASES[kind]}"))
         if param.role and param.default:
             message = f"a `{param.role}` parameter has no default"
             yield Diagnostic("E0410", message, Label(param.default.span, "not possible"))
@@ -94,13 +111,15 @@ def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Di
 
 
 def _misplaced(statement: ast.Statement, word: str, homes: tuple[str, ...], kind: str) -> Diagnostic:
-    help = f"`{word}` belongs into `{'`, `'.join(homes)}`"
+    help = f"`{word}` belongs into {listed([PHRASES[home] for home in homes], 'or')}"
     if isinstance(statement, ast.Return):
         help = {
             "iterative": "an iterative block hands out its carries; `yield` collects a value of each iteration",
             "network": "a network hands out what it emits: `emit name = ...`",
         }[kind]
-    return Diagnostic("E0214", f"`{word}` has no place in a `{kind}`", Label(statement.span, "not here"), help=help)
+    return Diagnostic(
+        "E0214", f"`{word}` has no place in {PHRASES[kind]}", Label(statement.span, "not here"), help=help
+    )
 
 
 def _input(statement: ast.Input) -> Iterator[Diagnostic]:
@@ -163,7 +182,8 @@ def _loop(block: ast.Block) -> Iterator[Diagnostic]:
                 help=f"write `@loop({count.count.span.text})`",
                 edit=edit,
             )
-    if annotated is None and not any(param.role == "each" for param in block.params):
+    misspelt = any(annotation.name.text not in PLACES for annotation in block.annotations)
+    if annotated is None and not misspelt and not any(param.role == "each" for param in block.params):
         label = Label(block.name.span, "how many iterations?")
         help = "write `@loop(times)` above it, `times` being one of its parameters"
         yield Diagnostic("E0409", f"`{block.name.text}` does not say how often it runs", label, help=help)

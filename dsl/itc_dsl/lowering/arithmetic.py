@@ -27,6 +27,7 @@ from itc_dsl.lowering.values import (
     make_list,
     same_structure,
 )
+from itc_dsl.lowering.widths import mended, width_edit
 
 TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul}
 VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies"}
@@ -54,6 +55,7 @@ def binary(scope: Scope, expr: ast.Binary) -> object:
     if expr.operator.text in ("and", "or"):
         return logical(scope, expr)
     left, right = scope.value(expr.left), scope.value(expr.right)
+    scope.lowering.spend(expr.span, left, right)
     if is_tensor(left) or is_tensor(right):
         return tensors(scope, expr, left, right)
     if isinstance(left, Varying) or isinstance(right, Varying):
@@ -125,6 +127,7 @@ def logical(scope: Scope, expr: ast.Binary) -> object:
     right = as_truth(scope.value(expr.right), expr.right)
     if isinstance(left, bool):
         return right
+    scope.lowering.spend(expr.span, left)
     joined: Callable[[Any, Any], Any] = np.logical_or if decides else np.logical_and
     return table(expr, joined, left, right)
 
@@ -142,6 +145,7 @@ def as_truth(value: object, expr: ast.Expr) -> bool | Varying:
 def compare(scope: Scope, expr: ast.Compare) -> object:
     """A chain of comparisons, each between neighbours."""
     values = [scope.value(operand) for operand in expr.operands]
+    scope.lowering.spend(expr.span, *values)
     result: bool | Varying = True
     for symbol, left, right in zip(expr.operators, values, values[1:], strict=False):
         step = compared(expr, symbol, left, right)
@@ -275,14 +279,17 @@ def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
     by_channels = maps and left.tensor.channels != right.tensor.channels
     shown = [_shown(value.tensor, by_channels) for value in (left, right)]
     joint = "from" if symbol == "-" else "to" if symbol == "+" else "with"
-    first, second = shown if symbol != "+" else reversed(shown)
-    if symbol == "-":
-        first, second = second, first
-    message = f"`{symbol}` {VERBS[symbol]} {first} {joint} {second}"
+    first, second = shown if symbol == "*" else shown[::-1]
+    message = f"`{symbol}` {VERBS[symbol]} {first} {joint} {second.removesuffix(' channels')}"
     labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
     labels += origins(scope, ((expr.left, left), (expr.right, right)))
     help = "give both the same width" if by_channels else "bring both to the same shape: `resize(x, like=y)`"
-    raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help)])
+    edit = None
+    for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
+        edit = edit or (width_edit(side, own.tensor.channels, other.tensor.channels) if by_channels else None)
+        if edit and by_channels and help == "give both the same width":
+            help = f"{help}: `{mended(side, edit)}`"
+    raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help, edit)])
 
 
 def _shown(type: TensorType, by_channels: bool) -> str:

@@ -8,7 +8,7 @@ from itc_dsl.checker.names import data_in_loop, output_outside
 from itc_dsl.lowering.builtins import call_builtin
 from itc_dsl.lowering.expressions import global_value, variable
 from itc_dsl.lowering.loops import run_loop, sharing_axis
-from itc_dsl.lowering.operations import MISSING, call_operation
+from itc_dsl.lowering.operations import Piped, call_operation, given_value
 from itc_dsl.lowering.scope import Scope, evaluates, executes, exhausted
 from itc_dsl.lowering.values import BlockRef, Broken, BuiltinRef, Callee, OperationRef, Stop, describe
 from itc_dsl.program import Defined
@@ -19,21 +19,22 @@ MAX_CALLS = 64
 
 @evaluates(ast.Call)
 def call_expression(scope: Scope, call: ast.Call) -> object:
-    return call_with(scope, call, MISSING)
+    return call_with(scope, call, None)
 
 
 @evaluates(ast.Pipe)
 def pipe(scope: Scope, expr: ast.Pipe) -> object:
-    value = scope.value(expr.first)
+    value, span = scope.value(expr.first), expr.first.span
     for stage in expr.stages:
         scope.lowering.enter(stage.span)
-        value = call_with(scope, stage, value)
+        value = call_with(scope, stage, Piped(value, span))
         scope.lowering.depth -= 1
+        span = stage.span
     return value
 
 
-def call_with(scope: Scope, call: ast.Call, piped: object) -> object:
-    """The value of a call; `piped` is what flows in, MISSING if nothing does."""
+def call_with(scope: Scope, call: ast.Call, piped: Piped | None) -> object:
+    """The value of a call; `piped` is what flows in, if anything does."""
     segment = (scope.lowering.program.segments[call], *scope.places)
     match callee(scope, call.callee):
         case BlockRef(defined=defined):
@@ -58,16 +59,19 @@ def callee(scope: Scope, name: ast.Ident) -> Callee:
     raise fail("E0213", f"`{name.text}` cannot be called", name.span, f"this is {shown}")
 
 
-def builtin(scope: Scope, name: str, call: ast.Call, piped: object) -> object:
-    bound, faults = bind(of_builtin(name), call, piped is not MISSING)
+def builtin(scope: Scope, name: str, call: ast.Call, piped: Piped | None) -> object:
+    bound, faults = bind(of_builtin(name), call, piped is not None)
     if faults:
         raise CompileError(faults)
     exprs = [expr for given in bound.values() for expr in given]
-    values = [piped if expr is None else scope.value(expr) for expr in exprs]
-    return call_builtin(name, values, exprs, call.span)
+    values = [given_value(scope, expr, piped) for expr in exprs]
+    value = call_builtin(name, values, exprs, call.span)
+    if name != "identity":
+        scope.lowering.spend(call.span, *values, value)
+    return value
 
 
-def call_block(scope: Scope, defined: Defined, call: ast.Call, piped: object, segment: tuple[str, ...]) -> object:
+def call_block(scope: Scope, defined: Defined, call: ast.Call, piped: Piped | None, segment: tuple[str, ...]) -> object:
     """What a block returns, or a loop hands out. Raises Stop where its body has mistakes that the result depends on."""
     block = defined.definition
     assert isinstance(block, ast.Block)
@@ -117,14 +121,14 @@ def _shares_calls(block: ast.Block) -> bool:
     return any(annotation.name.text == "share" for annotation in block.annotations)
 
 
-def arguments(scope: Scope, inner: Scope, block: ast.Block, call: ast.Call, piped: object) -> None:
+def arguments(scope: Scope, inner: Scope, block: ast.Block, call: ast.Call, piped: Piped | None) -> None:
     """Gives the parameters of a block their values, defaults last, each in the scope it was written in."""
-    bound, faults = bind(of_block(block), call, piped is not MISSING)
+    bound, faults = bind(of_block(block), call, piped is not None)
     if faults:
         raise CompileError(faults)
     for name, (expr,) in bound.items():
-        inner.names[name] = piped if expr is None else scope.value(expr)
-        inner.arguments[name] = expr.span if expr else call.span
+        inner.names[name] = given_value(scope, expr, piped)
+        inner.arguments[name] = expr.span if expr else piped.span if piped else call.span
     for param in block.params:
         if param.name.text not in inner.names:
             assert param.default

@@ -14,7 +14,7 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
     """The iterations after which an emit hands out: ascending, none beyond the loop (E0403, E0404)."""
     if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
         return loop.loop.iterations
-    numbers = _numbers(scope.value(at), at)
+    numbers = _numbers(scope, scope.value(at), at)
     beyond = [n for n in numbers if not 1 <= n <= loop.loop.count]
     if beyond:
         raise CompileError([_beyond(scope, at, loop, numbers, beyond)])
@@ -28,13 +28,14 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
     return IterationSet.of(numbers)
 
 
-def _numbers(value: object, at: ast.Expr) -> list[int]:
+def _numbers(scope: Scope, value: object, at: ast.Expr) -> list[int]:
     items = value.items if isinstance(value, Items) else (value,)
-    for item in items:
+    literal = literal_list(scope, at)
+    for position, item in enumerate(items):
         if not isinstance(item, int) or isinstance(item, bool):
-            shown = describe(item) if isinstance(value, Items) else describe(value)
+            span = literal.items[position].span if literal else at.span
             help = "write `at 4`, `at [1, 2, 4]` or `at all`"
-            raise fail("E0404", "exits are a list of integers", at.span, f"here is {shown}", help)
+            raise fail("E0404", "exits are a list of integers", span, f"here is {describe(item)}", help)
     if not items:
         raise fail("E0404", "the list of exits is empty", at.span, "no exit", "write `at [1, 2, 4]` or `at all`")
     return [item for item in items if isinstance(item, int)]
@@ -58,12 +59,10 @@ def _beyond(scope: Scope, at: ast.Expr, loop: OpenLoop, numbers: list[int], beyo
 
 
 def literal_list(scope: Scope, expr: ast.Expr) -> ast.List | None:
-    """The list of numbers that an expression stands for, where the text has one: itself, or a parameter's value."""
+    """The list that an expression stands for, where the text has one: itself, or a parameter's value."""
     if isinstance(expr, ast.Name):
         override = scope.lowering.chosen.values.get(expr.text)
         params = {param.name.text: param.default for param in scope.definition.params}
         found = override.value if override else params.get(expr.text)
         expr = found or expr
-    if isinstance(expr, ast.List) and all(isinstance(item, ast.Number) for item in expr.items):
-        return expr
-    return None
+    return expr if isinstance(expr, ast.List) else None

@@ -76,7 +76,9 @@ def global_value(unit: Unit, text: str) -> BlockRef | BuiltinRef | OperationRef 
 def iteration(scope: Scope, expr: ast.Name) -> object:
     if scope.loop is None:
         raise fail("E0411", "`iteration` counts nothing here", expr.span, "no loop around")
-    return Varying(scope.loop, np.arange(1, scope.loop.count + 1))
+    table = Varying(scope.loop, np.arange(1, scope.loop.count + 1))
+    scope.lowering.spend(expr.span, table)
+    return table
 
 
 @evaluates(ast.List)
@@ -151,6 +153,7 @@ def index(scope: Scope, expr: ast.Index) -> object:
 def slice_(scope: Scope, expr: ast.Slice) -> object:
     items = indexable(scope, expr.base)
     start, stop = (scope.integer(bound, "an index") if bound else None for bound in (expr.start, expr.stop))
+    scope.lowering.spend(expr.span, items)
     return make_list(items.items[start:stop], expr.span)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Body, Carry, Each, Emit, IterationSet, Loop, SeriesType, Statement, Value, close
 from itc.source import Span
 from itc_dsl import ast
@@ -22,6 +22,7 @@ from itc_dsl.lowering.values import (
     same_structure,
     tensor_types,
 )
+from itc_dsl.lowering.widths import mended, width_edit
 from itc_dsl.sharing import loop_of, sharing_of
 
 MAX_ITERATIONS = 1_000_000
@@ -178,17 +179,23 @@ def _changed(scope: Scope, flow: _Flow, started: object, end: object) -> Diagnos
     if origin is not None:
         labels.append(Label(origin, "comes from here"))
     message = f"the carry `{name}` leaves an iteration with another shape than it enters with"
-    help = "a carry has one shape in all iterations; " + _remedy(started, end)
+    remedy, edit = _remedy(started, end, last)
     span = last.span if last else flow.param.span
-    return Diagnostic("E0401", message, Label(span, f"ends as {becomes}"), tuple(labels), help)
+    help = f"a carry has one shape in all iterations; {remedy}"
+    return Diagnostic("E0401", message, Label(span, f"ends as {becomes}"), tuple(labels), help, edit)
 
 
-def _remedy(started: object, end: object) -> str:
-    if isinstance(started, Value) and isinstance(end, Value) and is_tensor(end) and end.tensor.shape:
-        if started.tensor.shape and started.tensor.channels != end.tensor.channels:
-            return f"bring it back to {started.tensor.channels} channels"
-        return f"bring it back to {started.type}"
-    return "assign it tensors like those it starts with"
+def _remedy(started: object, end: object, last: ast.Assign | None) -> tuple[str, Edit | None]:
+    """What to do about a carry that changes, and the edit, where the text has a number that made its width."""
+    if not isinstance(started, Value) or not isinstance(end, Value) or not is_tensor(end):
+        return "assign it tensors like those it starts with", None
+    was, becomes = started.tensor, end.tensor
+    if not was.shape or not becomes.shape or was.channels == becomes.channels:
+        return f"bring it back to {was}", None
+    edit = width_edit(last.value, becomes.channels, was.channels) if last else None
+    if last and edit:
+        return f"bring it back: `{mended(last.value, edit)}`", edit
+    return f"bring it back to {was.channels} channels", None
 
 
 def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:

@@ -31,8 +31,9 @@ def lower(program: Program, chosen: Chosen) -> Net:
             scope.run(network.body)
         except Exhausted as error:
             lowering.faults.extend(error.diagnostics)
-    if lowering.faults:
-        raise CompileError(in_order(lowering.faults, program.main.module))
+    faults = lowering.faults or lowering.unused
+    if faults:
+        raise CompileError(in_order(faults, program.main.module))
     for statement in statements:
         lowering.builder.add(statement)
     if not lowering.outputs:

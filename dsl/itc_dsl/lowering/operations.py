@@ -14,7 +14,21 @@ from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
 
-MISSING = object()
+
+@dataclass(frozen=True, slots=True)
+class Piped:
+    """What flows into a call, and where it comes from."""
+
+    value: object
+    span: Span
+
+
+def given_value(scope: Scope, expr: ast.Expr | None, piped: Piped | None) -> object:
+    """The value of an argument, or what flows in where there is no expression for it."""
+    if expr is not None:
+        return scope.value(expr)
+    assert piped is not None
+    return piped.value
 
 
 @dataclass
@@ -32,10 +46,10 @@ class _Call:
         return LAYERS[self.name](*self.variadic, **self.values)
 
 
-def call_operation(scope: Scope, name: str, call: ast.Call, piped: object, segment: tuple[str, ...]) -> object:
+def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None, segment: tuple[str, ...]) -> object:
     """The result of an operation. Raises CompileError where arguments do not fit (E0208-E0210, E0301-E0305)."""
     signature = of_operation(name)
-    bound, faults = bind(signature, call, piped is not MISSING)
+    bound, faults = bind(signature, call, piped is not None)
     if faults:
         raise CompileError(faults)
     ready = _converted(scope, name, call, bound, piped)
@@ -48,25 +62,23 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: object, segme
         raise CompileError([_broken_rule(scope, error, ready)]) from None
 
 
-def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: object) -> _Call:
+def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: Piped | None) -> _Call:
     ready = _Call(name, call)
     given = {p: [(_argument(scope, e, p, name, piped), e) for e in bound[p]] for p in bound}
     for parameter in of_operation(name).parameters:
         for value, expr in given.get(parameter.name, ()):
-            span = expr.span if expr else call.span
+            span = expr.span if expr else piped.span if piped else call.span
             ready.spans.setdefault(parameter.name, span)
             _take(ready, parameter, value, expr, span)
     return ready
 
 
-def _argument(scope: Scope, expr: ast.Expr | None, parameter: str, name: str, piped: object) -> object:
+def _argument(scope: Scope, expr: ast.Expr | None, parameter: str, name: str, piped: Piped | None) -> object:
     """The value of an argument; a bare word that the parameter lists is itself, unless a variable has its name."""
-    if expr is None:
-        return piped
     words = next(p.accepts.words for p in of_operation(name).parameters if p.name == parameter)
     if isinstance(expr, ast.Name) and expr.text in words and expr.text not in scope.names:
         return expr.text
-    return scope.value(expr)
+    return given_value(scope, expr, piped)
 
 
 def _take(ready: _Call, parameter: Parameter, value: object, expr: ast.Expr | None, span: Span) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,8 @@ from itc_dsl.lowering.values import (
 )
 
 MISSING = object()
+#: How many times as long as other work on a table it takes to make a set of its iterations.
+SETS_COST = 10
 
 
 def chosen(values: NDArray[Any]) -> IterationSet:
@@ -41,8 +42,9 @@ def chosen(values: NDArray[Any]) -> IterationSet:
     return IterationSet.of(numbers.tolist())
 
 
-def decided(truth: Varying) -> bool | IterationSet:
+def decided(scope: Scope, truth: Varying, span: Span) -> bool | IterationSet:
     """The iterations that come here and for which a condition holds; true or false where that is all or none."""
+    scope.lowering.spend(span, *[truth] * SETS_COST)
     reach = truth.frame.reach
     taken = reach.intersection(chosen(truth.values))
     return taken if 0 < len(taken) < len(reach) else len(taken) > 0
@@ -58,6 +60,7 @@ class Region:
     statements: tuple[list[Statement], list[Statement]]
     yields: tuple[list[Value], list[Value]] = field(default_factory=lambda: ([], []))
     results: list[Value] = field(default_factory=list)
+    undecided: bool = False
 
 
 def branches(scope: Scope, truth: Varying, taken: IterationSet, span: Span, *runs: Callable[[], None]) -> Region:
@@ -72,14 +75,20 @@ def branches(scope: Scope, truth: Varying, taken: IterationSet, span: Span, *run
 
 
 def finish(scope: Scope, region: Region) -> None:
-    """Adds the `When`, if the branches do anything. Raises CompileError (E0309) if nothing of it is used."""
+    """Adds the `When`, if the branches do anything. Raises CompileError (E0309) if nothing of it can be used.
+
+    Where they leave a variable without one value, it is the reading of that variable that is wrong, if it is read.
+    """
     if region.results:
         first, second = (close(s, y) for s, y in zip(region.statements, region.yields, strict=True))
         when = When(region.truth.frame.var, region.iterations, first, second, tuple(region.results), region.span)
         scope.lowering.builder.add(when)
     elif any(region.statements):
         help = "use what it assigns behind it, or leave it out"
-        raise fail("E0309", "nothing that this `if` computes is used", region.span, "computes something", help)
+        unused = fail("E0309", "nothing that this `if` computes is used", region.span, "computes something", help)
+        if not region.undecided:
+            raise unused
+        scope.lowering.unused.extend(unused.diagnostics)
 
 
 # The statement
@@ -88,7 +97,7 @@ def finish(scope: Scope, region: Region) -> None:
 @executes(ast.If)
 def if_(scope: Scope, statement: ast.If) -> None:
     truth = as_truth(scope.value(statement.condition), statement.condition)
-    taken = decided(truth) if isinstance(truth, Varying) else truth
+    taken = decided(scope, truth, statement.condition.span) if isinstance(truth, Varying) else truth
     if isinstance(taken, bool):
         scope.run(statement.body if taken else statement.otherwise)
         return
@@ -123,13 +132,16 @@ def if_(scope: Scope, statement: ast.If) -> None:
             scope.names[name] = Undecided(span, "assigned under this condition")
         else:
             scope.names[name] = merged(scope, region, name, ends[0], ends[1], span)
+            region.undecided |= isinstance(scope.names[name], Undecided | Broken)
     finish(scope, region)
 
 
-@lru_cache(maxsize=1024)
-def _reads(definition: ast.Block | ast.Network) -> dict[str, tuple[int, int]]:
+def _reads(scope: Scope) -> dict[str, tuple[int, int]]:
     """For each name the first and the last offset at which a body reads it; a carry is read at the end."""
-    out: dict[str, tuple[int, int]] = {}
+    definition = scope.definition
+    if definition in scope.lowering.reads:
+        return scope.lowering.reads[definition]
+    out = scope.lowering.reads[definition] = {}
     for node in ast.walk(*definition.body):
         if isinstance(node, ast.Name | ast.Call):
             text = node.text if isinstance(node, ast.Name) else node.callee.text
@@ -144,7 +156,7 @@ def _reads(definition: ast.Block | ast.Network) -> dict[str, tuple[int, int]]:
 
 def read_outside(scope: Scope, name: str, statement: ast.If) -> bool:
     """Whether a body reads a name anywhere but inside a statement."""
-    first, last = _reads(scope.definition).get(name, (statement.span.start, statement.span.start))
+    first, last = _reads(scope).get(name, (statement.span.start, statement.span.start))
     return first < statement.span.start or last >= statement.span.end
 
 
@@ -221,7 +233,7 @@ def tabulated(truth: Varying, left: object, right: object) -> object:
 
 def choose(scope: Scope, truth: Varying, expr: ast.Ternary) -> object:
     """The value of a ternary whose condition depends on `iteration`."""
-    taken = decided(truth)
+    taken = decided(scope, truth, expr.condition.span)
     if isinstance(taken, bool):
         return scope.value(expr.then if taken else expr.otherwise)
     ends: list[object] = []

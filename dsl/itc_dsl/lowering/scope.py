@@ -17,12 +17,14 @@ from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.values import BROKEN, Frame, Stop, Varying, describe
+from itc_dsl.lowering.values import BROKEN, Frame, Items, Stop, Varying, describe
 from itc_dsl.program import Unit
 from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
 
 MAX_STEPS = 1_000_000
+#: How many entries of a table are a step.
+TABLE_STEP = 100
 MAX_STATEMENTS = 100_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
@@ -87,6 +89,8 @@ class Lowering:
     chosen: Chosen
     builder: Builder
     faults: list[Diagnostic] = field(default_factory=list)
+    #: What is wrong if nothing else is.
+    unused: list[Diagnostic] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     output_spans: dict[str, Span] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
@@ -97,6 +101,8 @@ class Lowering:
     #: Where each value comes from, in the order in which they were made.
     origins: dict[str, Span] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
+    #: For each body where it reads each name first and last.
+    reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
     steps: int = 0
     depth: int = 0
     made: int = 0
@@ -121,6 +127,16 @@ class Lowering:
             raise exhausted("E0391", f"elaborating this spec takes more than {MAX_STEPS} steps", span)
         if self.depth > MAX_DEPTH:
             raise exhausted("E0392", f"calls and expressions nest deeper than {MAX_DEPTH}", span)
+
+    def spend(self, span: Span, *values: object) -> None:
+        """Counts the steps of something that goes through whole lists or tables (E0391)."""
+        for value in values:
+            if isinstance(value, Items):
+                self.steps += value.size
+            elif isinstance(value, Varying):
+                self.steps += len(value.values) // TABLE_STEP
+        if self.steps > MAX_STEPS:
+            raise exhausted("E0391", f"elaborating this spec takes more than {MAX_STEPS} steps", span)
 
     def value(self, type: Type, hint: str, span: Span) -> Value:
         """A new value that comes from `span`."""

@@ -1,0 +1,31 @@
+"""Finds the number in a spec that gave a tensor its width, so that a mismatch can be mended there."""
+
+from __future__ import annotations
+
+from itc.diagnostics import Edit
+from itc.ir import LAYERS
+from itc_dsl import ast
+from itc_dsl.signature import bind, of_operation
+
+MAX_SHOWN = 60
+WIDTH = "out"
+
+
+def width_edit(expr: ast.Expr, channels: int, wanted: int) -> Edit | None:
+    """The edit that makes the last layer in `expr` of literal width `channels` have `wanted`, if there is one."""
+    stages = {stage for node in ast.walk(expr) if isinstance(node, ast.Pipe) for stage in node.stages}
+    calls = [node for node in ast.walk(expr) if isinstance(node, ast.Call) and node.callee.text in LAYERS]
+    for call in sorted(calls, key=lambda call: call.callee.span.start, reverse=True):
+        bound, _ = bind(of_operation(call.callee.text), call, call in stages)
+        for width in bound.get(WIDTH, ()):
+            if isinstance(width, ast.Number) and width.value == channels:
+                return Edit(width.span, str(wanted))
+    return None
+
+
+def mended(expr: ast.Expr, edit: Edit) -> str:
+    """How an expression reads after an edit, or just what the edit writes where that is long."""
+    start = expr.span.start
+    text = expr.span.text
+    text = text[: edit.span.start - start] + edit.replacement + text[edit.span.end - start :]
+    return text if len(text) <= MAX_SHOWN and "\n" not in text else edit.replacement
