@@ -135,6 +135,14 @@ class Program:
         return readers(self.net)
 
     @cached_property
+    def outgoing(self) -> dict[str, list[Edge]]:
+        """For each value, by name, the edges that take it to its readers."""
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.value, []).append(edge)
+        return found
+
+    @cached_property
     def leaving(self) -> dict[str, list[Exit]]:
         """For each value, by name, the exits that it takes."""
         found: dict[str, list[Exit]] = {}
