@@ -23,13 +23,13 @@ def mebibytes(found: Cost) -> float:
     return round(found.graph_bytes / 2**20, 2)
 
 
-def disagreement(file: str, network: str, **settings: Any) -> float:
+def disagreement(file: str, network: str, seed: int = 0, **settings: Any) -> float:
     """The most by which torch, rolled or unrolled, is off the interpreter in any output, relative to its maximum.
 
     Weights, norm statistics and inputs are random; no output may be constant.
     """
     net = load(EXAMPLES / f"{file}.itn", network, **settings)
-    weights, inputs = random_weights(net.ir), random_inputs(net.ir)
+    weights, inputs = random_weights(net.ir, seed), random_inputs(net.ir, seed=seed)
     expected = net.interpret(inputs, weights)
     assert all(float(value.std()) > 1e-3 * float(abs(value).max()) for value in expected.values())
     worst = 0.0
