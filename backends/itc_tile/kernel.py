@@ -12,9 +12,8 @@ from itc.ir.net import Apply, Value
 from itc.ir.op import MANY, Array, Op, RuleError
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
+from itc.ir.types import NUMPY_NAMES as NUMPY_TYPES
 from itc.ir.types import TensorType
-
-NUMPY_TYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "i8": "int8", "bool": "bool"}
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,11 @@ def is_copy_like(op: Op) -> bool:
 def is_soft(op: Op) -> bool:
     """Whether an operation can be part of a kernel that is anchored elsewhere."""
     return op.pointwise or is_copy_like(op)
+
+
+def is_parameter(formal: Value) -> bool:
+    """Whether a formal value of a kernel is one of its parameters."""
+    return formal.name.startswith("p")
 
 
 def data_values(apply: Apply) -> tuple[Value, ...]:

@@ -14,18 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.net import Apply
-from itc.ir.op import Array, Op, as_float
+from itc.ir.op import OPS, Array, Op, as_float
+from itc.ir.ops.activation import Prelu
+from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.norm import BatchNorm
-from itc.ir.ops.pointwise import Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh
 from itc.ir.ops.pool import AvgPool, GlobalPool, MaxPool, Pool
 from itc.ir.ops.reduce import Softmax
 from itc.ir.ops.resize import Resize, linear_source, nearest_source
 from itc.ir.ops.shape import Concat, Fill
+from itc.ir.rules import axis_of
 from itc.ir.types import TensorType
-from itc_tile.access import ACCESS, conv_window, pool_window
+from itc_tile.access import ACCESS, SINGLE, conv_window, pool_window
 from itc_tile.conv_values import Convolution
-from itc_tile.kernel import NUMPY_TYPES, Kernel
+from itc_tile.kernel import NUMPY_TYPES, Kernel, is_parameter
 from itc_tile.layout import Boxes, emptied, is_empty
 from itc_tile.moves import Moves, fitting, largest
 
@@ -179,7 +181,7 @@ def _global_pool(shards: Shards) -> Evaluation:
 
 
 def _softmax(shards: Shards) -> Evaluation:
-    axis = shards.types[0].channel_axis
+    axis = axis_of(shards.types[0], shards.op.axis) - len(shards.types[0].shape)
     moves = fitting(shards.read[0], shards.made)
 
     def run(stacks: Stacks) -> Array:
@@ -243,13 +245,13 @@ def _bilinear(shards: Shards, axis: int, target: int) -> Callable[[Array], Array
 
 
 def _concat(shards: Shards) -> Evaluation:
-    axis, before = shards.types[0].channel_axis, 0
+    axis, before = axis_of(shards.types[0], shards.op.axis), 0
     moves = []
     for box, type in zip(shards.read, shards.types, strict=True):
         behind = box.copy()
         behind[:, axis] += before
         moves.append(fitting(emptied(behind), shards.made))
-        before += type.channels
+        before += type.shape[axis]
 
     def run(stacks: Stacks) -> Array:
         batch = max(stack.shape[1] for stack in stacks)
@@ -275,16 +277,65 @@ def _nothing(shards: Shards) -> Evaluation:
     return Evaluation(lambda stacks: np.zeros(shape, stacks[0].dtype if stacks else np.float32), shards.read)
 
 
+def _prelu(shards: Shards) -> Evaluation:
+    axis = shards.types[0].channel_axis
+    return Evaluation(lambda s: np.where(s[0] > 0, s[0], s[0] * _along(axis, s[1], s[0].ndim)), shards.read)
+
+
+def _embedded(shards: Shards) -> Evaluation:
+    """Any operation: each shard puts what it holds into whole operands of zeros, computes all, and keeps its box.
+
+    Slow, but by the reference itself: for operations without a rule for stacks, and maps with axes of regions.
+    """
+    op, result = shards.op, shards.apply.result.tensor
+
+    def run(stacks: Stacks) -> Array:
+        given = dict(zip((i for i in range(len(shards.types)) if i not in op.shape_only), stacks, strict=True))
+        batch = max((stack.shape[1] for stack in stacks), default=1)
+        out = np.zeros((len(shards.made), batch, *largest(shards.made)), NUMPY_TYPES[result.dtype])
+        for shard, box in enumerate(shards.made):
+            if (box[:, 0] < box[:, 1]).all():
+                operands = [_operand(shards, given.get(i), i, shard, batch) for i in range(len(shards.types))]
+                made = op.evaluate(*operands)[0][(slice(None), *_part(box))]
+                out[(shard, slice(None), *(slice(size) for size in made.shape[1:]))] = made
+        return out
+
+    return Evaluation(run, shards.read)
+
+
+def _operand(shards: Shards, stack: Array | None, position: int, shard: int, batch: int) -> Array:
+    """A whole operand of one shard: zeros, but for what its stack holds, if any of it is read at all."""
+    value, type = shards.apply.values[position], shards.types[position]
+    whole = np.zeros((batch, *type.shape), NUMPY_TYPES[type.dtype] if stack is None else stack.dtype)
+    if stack is not None:
+        box = shards.read[position][shard]
+        held = stack[(shard, slice(None), *(slice(int(size)) for size in box[:, 1] - box[:, 0]))]
+        whole[(slice(None), *_part(box))] = held
+    return whole[0] if is_parameter(value) else whole
+
+
+def _part(box: NDArray[np.int64]) -> tuple[slice, ...]:
+    return tuple(slice(int(first), int(end)) for first, end in box)
+
+
+def _maps(rule: Callable[[Shards], Evaluation]) -> Callable[[Shards], Evaluation]:
+    """A rule for maps of three axes; those with more in front are computed whole."""
+    return lambda shards: rule(shards) if len(shards.types[0].shape) <= 3 else _embedded(shards)
+
+
+#: Operations that have a way of their own on stacks; all others are computed whole.
 EVALUATE: dict[type[Op], Callable[[Shards], Evaluation]] = {
-    **dict.fromkeys((Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh), _reference),
+    **dict.fromkeys(OPS.values(), _embedded),
+    **dict.fromkeys(set(SINGLE) - {Cast}, _reference),
     BatchNorm: _batch_norm,
-    Conv: _conv,
+    Prelu: _prelu,
+    Conv: _maps(_conv),
     Linear: _linear,
-    MaxPool: _max_pool,
-    AvgPool: _avg_pool,
+    MaxPool: _maps(_max_pool),
+    AvgPool: _maps(_avg_pool),
     GlobalPool: _global_pool,
     Softmax: _softmax,
-    Resize: _resize,
+    Resize: _maps(_resize),
     Concat: _concat,
     Fill: _fill,
 }
