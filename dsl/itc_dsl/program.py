@@ -99,10 +99,9 @@ class Loader:
         for name in sorted([*imported, *defined], key=lambda name: name.span.start):
             known = first.setdefault(name.text, name)
             if known is not name:
+                message = f"`{name.text}` is defined twice"
                 labels = Label(name.span, "again here"), (Label(known.span, "first here"),)
-                self.faults.append(
-                    Diagnostic("E0202", f"`{name.text}` is defined twice", *labels, "rename one of them")
-                )
+                self.faults.append(Diagnostic("E0202", message, *labels, "rename one of them"))
 
     def import_(self, unit: Unit, line: ast.Import) -> None:
         if line.module.text == "std":
