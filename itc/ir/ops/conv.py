@@ -149,6 +149,8 @@ def conv_(
 ) -> Layer:
     """Convolution to `out` channels; `pad=same` keeps the size at stride 1."""
     needs(3, x, "conv")
+    at_least(1, "out", (out,))
+    at_least(1, "kernel", kernel)
     if groups < 1 or x.channels % groups or out % groups:
         raise RuleError(
             f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"
@@ -189,6 +191,7 @@ def linear(
 ) -> Layer:
     """Linear layer of the last axis to `out` features."""
     needs(1, x, "linear")
+    at_least(1, "out", (out,))
     weight = ParamSpec("weight", (out, x.shape[-1]), "weight", init)
     return Layer(Linear(), (weight, ParamSpec("bias", (out,), "bias", number_init(bias_init))) if bias else (weight,))
 
