@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from itc.diagnostics import fail
 from itc.ir.net import Net
@@ -48,7 +48,7 @@ class MachineBackend(Backend, Protocol):
     def load_machine(self, name: str) -> Any:
         """A machine by its name or the path of its file."""
 
-    def compile(self, net: Net, machine: Any) -> Any:
+    def compile(self, net: Net, machine: Any, objective: str = "throughput") -> Any:
         """A program; raises CompileError where the net does not fit."""
 
     def report(self, program: Any) -> Any:
@@ -68,5 +68,5 @@ def backend(name: str) -> Backend:
         loaded = found[name].load()
     except ImportError as error:
         raise fail("E0521", f"the backend `{name}` cannot be loaded: {error}") from None
-    assert isinstance(loaded, Backend), name
-    return loaded
+    assert loaded.name == name, name
+    return cast(Backend, loaded)

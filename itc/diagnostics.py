@@ -9,7 +9,6 @@ from typing import Any
 
 from itc.source import Span
 
-
 #: Columns of a line that are shown; of a longer one, those around its labels.
 MAX_WIDTH = 160
 
@@ -165,7 +164,7 @@ def _marks(labels: list[Label], primary: Label, line: _Line) -> list[str]:
     first = "".join(underline)
     if not texts:
         return [first]
-    rightmost = max(labels, key=lambda label: line.columns(label))
+    rightmost = max(labels, key=line.columns)
     beside = (line.columns(rightmost)[0], rightmost.text)
     if beside not in texts:
         return [first, *_hang(texts)]

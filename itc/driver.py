@@ -88,11 +88,14 @@ class Network:
         """The source of a module that does not import itc."""
         return cast(TrainingBackend, backend(to)).emit(self.ir)
 
-    def compile(self, machine: Any = "gc200") -> Compiled:
-        """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit."""
+    def compile(self, machine: Any = "gc200", objective: str = "throughput") -> Compiled:
+        """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
+
+        `objective` is what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
+        """
         tile = machine_backend()
         target = tile.load_machine(machine) if isinstance(machine, str) else machine
-        return Compiled(self, target, tile.compile(self.ir, target))
+        return Compiled(self, target, tile.compile(self.ir, target, objective))
 
 
 @dataclass(frozen=True)

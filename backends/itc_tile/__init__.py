@@ -1,1 +1,31 @@
-"""The tile backend."""
+"""The tile backend: nets mapped onto machines of many tiles, as rolled programs with values, times and memory.
+
+The usual call:
+
+    machine = load_machine("gc200")
+    program = compile_net(net, machine)
+    outputs = simulate(program, inputs, weights)
+    cycles = report(program).stream.period_cycles
+"""
+
+from itc_tile.access import ACCESS
+from itc_tile.backend import Backend, backend
+from itc_tile.bound import Bound, lower_bound
+from itc_tile.compiler import compile_net
+from itc_tile.fusion import fuse
+from itc_tile.kernel import Kernel
+from itc_tile.layout import Split
+from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
+from itc_tile.planner import Objective
+from itc_tile.program import Placement, Program, build_program
+from itc_tile.report import Report, report
+from itc_tile.simulate import TileReadError, simulate
+from itc_tile.timing import Timing, time_program
+from itc_tile.work import INSTRUCTIONS, SPECIAL, WORK
+
+__all__ = [
+    "ACCESS", "INSTRUCTIONS", "SPECIAL", "WORK", "Backend", "Bound", "Kernel", "Machine", "Objective", "Placement",
+    "Program", "Report", "Split", "TileReadError", "Timing", "backend", "build_program", "compile_net", "fuse",
+    "load_machine", "lower_bound", "parse_machine", "preset_text", "presets", "report", "simulate",
+    "time_program",
+]  # fmt: skip

@@ -45,10 +45,11 @@ class _Last:
 
 
 @dataclass(frozen=True, slots=True)
-class _Same:
-    """Another name of a series."""
+class _Element:
+    """The element of a series that an iteration of a loop walks."""
 
-    value: Value
+    loop: Loop
+    series: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Origin:
 
     `reach` has, for the loops around the producer (and some that are not), the iterations in which it made the value.
     `steps` lead there from where the value is read: `first` out of loop `var`, as it begins; `before` to the iteration
-    before; `last` into the last iteration of a loop that has ended; `series` into any that emits.
+    before; `last` into the last iteration of a loop that has ended; `element` out of a loop that walks a series,
+    `series` into the loop that collected it.
     """
 
     producer: str
@@ -73,9 +75,9 @@ class Origin:
     steps: tuple[tuple[Step, str], ...] = ()
 
 
-Step = Literal["first", "before", "last", "series"]
+Step = Literal["first", "before", "last", "element", "series"]
 Steps: TypeAlias = tuple[tuple[Step, str], ...]
-_Definition: TypeAlias = str | _Branch | _Carried | _Last | _Same | _Collected
+_Definition: TypeAlias = str | _Branch | _Carried | _Last | _Element | _Collected
 
 
 class Bindings:
@@ -103,8 +105,9 @@ class Bindings:
             case str() as producer:
                 assert producer, f"%{name} is made where nothing runs"
                 yield Origin(producer, reach, steps)
-            case _Same(value):
-                yield from self.origins(value.name, reach, steps)
+            case _Element(loop, series):
+                outside = _without(reach, loop.var)
+                yield from self.origins(series.name, outside, (*steps, ("element", loop.var)))
             case _Collected(emit, value):
                 collected = {**reach, emit.var: emit.iterations}
                 yield from self.origins(value.name, collected, (*steps, ("series", emit.var)))
@@ -140,7 +143,7 @@ def _of_loop(loop: Loop) -> dict[str, _Definition]:
         found[result.name] = _Last(loop, value)
     for emit, series in loop.collected:
         found |= {result.name: _Collected(emit, value) for result, value in zip(series, emit.body.yields, strict=True)}
-    return found | {each.inner.name: _Same(each.series) for each in loop.each}
+    return found | {each.inner.name: _Element(loop, each.series) for each in loop.each}
 
 
 def _before(iterations: IterationSet) -> IterationSet:

@@ -1,12 +1,11 @@
-"""Ways to split a kernel: a node goes in, a table of splits with tiles, cycles and memory of the fullest tile comes out.
+"""Ways to split a kernel: a node goes in, splits with tiles, cycles and memory of the fullest tile come out.
 
-Every split is judged by one shard, that in the middle with the largest part along each axis: it has a halo on both sides.
-All candidates of a kernel are evaluated at once, by the same functions as the shards of a program.
+Every split is judged by one shard, that in the middle with the largest part along each axis: it has a halo on both
+sides. All candidates of a kernel are evaluated at once, by the same functions as the shards of a program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,28 +14,28 @@ from itc.ir.types import DTYPE_BYTES
 from itc_tile.kernel import Kernel
 from itc_tile.layout import Split, granularity, needed, partition
 from itc_tile.machine import Machine
-from itc_tile.memory import kernel_memory, total
+from itc_tile.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total, value_bytes
 from itc_tile.traffic import wanted_elements
 from itc_tile.work import Ints, Regions, kernel_cycles
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs."""
+    """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs.
+
+    `compute`, `receive` and `send` are cycles of one run, `memory` all bytes and `held` those of its inputs and result.
+    """
 
     splits: Ints
     shards: Ints
     compute: Ints
     receive: Ints
+    send: Ints
     memory: Ints
+    held: Ints
 
     def __len__(self) -> int:
         return len(self.splits)
-
-    @property
-    def busy(self) -> Ints:
-        """Cycles of one run: receiving, then computing."""
-        return self.compute + self.receive
 
     def split(self, index: int) -> Split:
         channels, rows, columns = self.splits[index].tolist()
@@ -44,11 +43,17 @@ class Candidates:
 
     def take(self, chosen: Ints) -> Candidates:
         return Candidates(
-            self.splits[chosen], self.shards[chosen], self.compute[chosen], self.receive[chosen], self.memory[chosen]
+            self.splits[chosen],
+            self.shards[chosen],
+            self.compute[chosen],
+            self.receive[chosen],
+            self.send[chosen],
+            self.memory[chosen],
+            self.held[chosen],
         )
 
 
-def candidates(kernel: Kernel, sets: Sequence[int], machine: Machine, kept: frozenset[str] = frozenset()) -> Candidates:
+def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates:
     """All splits that take no more tiles than there are; those that differ in no part's size are one."""
     axes = _axes(kernel)
     splits = _grid([parts for parts, _ in axes], machine.tiles)
@@ -56,9 +61,10 @@ def candidates(kernel: Kernel, sets: Sequence[int], machine: Machine, kept: froz
     boxes = np.stack(worst, axis=1) if worst else np.zeros((len(splits), 0, 2), np.int64)
     regions = needed(kernel, boxes)
     compute = kernel_cycles(kernel, regions, machine)
-    memory = total(kernel_memory(kernel, regions, sets, machine, kept))
-    columns = _split_columns(splits)
-    found = Candidates(columns, np.prod(splits, axis=1), compute, receive_cycles(kernel, regions, machine), memory)
+    memory = kernel_memory(kernel, regions, keeping, machine)
+    receive, send = receive_cycles(kernel, regions, machine), send_cycles(kernel, regions, machine)
+    bytes, held = total(memory), memory[INPUTS] + memory[OUTPUT]
+    found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, held)
     return found.take(np.argsort(found.shards, kind="stable"))
 
 
@@ -69,6 +75,11 @@ def receive_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
         amounts += wanted_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
     exchange = machine.exchange
     return exchange.sync + exchange.latency - (-amounts // exchange.bandwidth)
+
+
+def send_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles in which a shard's tile sends its result once."""
+    return -(-value_bytes(kernel.result, regions) // machine.exchange.bandwidth)
 
 
 def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:

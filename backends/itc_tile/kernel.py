@@ -10,6 +10,7 @@ import numpy as np
 
 from itc.ir.net import Apply, Value
 from itc.ir.op import MANY, Array, Op, RuleError
+from itc.ir.ops.pool import Pool
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
 from itc.ir.types import NUMPY_NAMES as NUMPY_TYPES
@@ -21,8 +22,8 @@ class Kernel(Op):
     """`body` over formal values: operands are those of `inputs`, then those of `params`; the one result is `result`.
 
     The tensors of a body are named `x0, x1, ...` (inputs), `p0, p1, ...` (one set of each parameter) and `v0, v1, ...`.
-    A value of which only the shape is read (`s0, ...`) is no input: its type says all. A kernel that reads no element at
-    all (a fill) has one input of which only the batch is read. A kernel without a body is a copy: its result is its
+    A value of which only the shape is read (`s0, ...`) is no input: its type says all. A kernel that reads no element
+    at all (a fill) has one input of which only the batch is read. A kernel without a body is a copy: its result is its
     input.
     """
 
@@ -36,7 +37,7 @@ class Kernel(Op):
 
     @cached_property
     def anchor(self) -> Apply | None:
-        """The operation that the others are around, a convolution or a pool, say; none where all is copying and pointwise."""
+        """The operation that the others are around, such as a convolution; none where all is copying and pointwise."""
         return next((apply for apply in self.body if not is_soft(apply.op)), None)
 
     @cached_property
@@ -107,7 +108,9 @@ class Kernel(Op):
 
 
 def is_copy_like(op: Op) -> bool:
-    """Whether every element of the result is one of the operands', or a constant."""
+    """Whether each element of the result is one of the operands', or a constant, and all of those are needed."""
+    if isinstance(op, Pool):
+        return op.kernel == op.stride == (1, 1)
     return isinstance(op, Concat | Fill) or (isinstance(op, Resize) and op.mode == "nearest")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -67,6 +67,12 @@ class Compute(Section):
     vector: Vector
     matrix: Matrix | None = None
 
+    @property
+    def peak(self) -> float:
+        """Multiply-accumulates in a cycle at most."""
+        vector = self.vector.width / self.vector.multiply_add if self.vector.multiply_add else self.vector.width
+        return max(vector, self.matrix.rate if self.matrix else 0)
+
 
 class Exchange(Section):
     """How tiles are connected. A port or link carries `bandwidth` each way."""
@@ -120,6 +126,24 @@ class Machine(Section):
     def memory(self) -> int:
         """Bytes of all tiles."""
         return self.tiles * self.tile.memory
+
+    @property
+    def peak_macs_per_cycle(self) -> int:
+        """Multiply-accumulates of 32-bit numbers in a cycle, all tiles at once; 0 without units for them."""
+        units = self.compute.get("f32")
+        return self.tiles * int(units.peak) if units else 0
+
+    def json(self) -> dict[str, Any]:  # type: ignore[override]
+        """What a table of machines shows; the keys are stable."""
+        return {
+            "name": self.name,
+            "about": self.about,
+            "tiles": self.tiles,
+            "tile_bytes": self.tile.memory,
+            "clock_hz": self.clock,
+            "peak_macs_per_cycle": self.peak_macs_per_cycle,
+            "exchange": self.exchange.network,
+        }
 
     def seconds(self, cycles: int) -> float:
         return cycles / self.clock

@@ -1,17 +1,20 @@
-"""Memory of a tile by what fills it: a kernel and the regions that its shards need go in, bytes for each shard come out.
+"""Memory of a tile by what fills it: a kernel and the regions of its shards go in, bytes for each shard come out.
 
-A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Beside that:
+A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Beside
+that:
 
 - What the exchange can write where it is read has no second buffer: concatenations and nearest resizes in front.
 - Pointwise operations work in place, unless what they would overwrite is read again (by another operation, or in the
-  next iteration because it stays the same in a whole loop). The result never shares a buffer with an input.
-- A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full map.
+  next iteration because it stays the same in a whole loop). The result never shares a buffer with an input, but for a
+  copy, which is nothing else.
+- A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full
+  map.
 - Code, and the exchange's instructions, are estimates of the machine file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -36,7 +39,7 @@ class Buffer:
     values: list[Value] = field(default_factory=list)
 
     def bytes(self, regions: Regions) -> Ints:
-        return np.max([value_bytes(value, regions) for value in self.values], axis=0)
+        return np.asarray(np.max([value_bytes(value, regions) for value in self.values], axis=0))
 
 
 def value_bytes(value: Value, regions: Regions) -> Ints:
@@ -55,6 +58,7 @@ class _Allocation:
 
     def __init__(self, kernel: Kernel, kept: frozenset[str]) -> None:
         self.kernel = kernel
+        self.kept = kept
         self.in_place = in_place_values(kernel)
         self.sent = {apply.result.name for apply in kernel.tail}
         self.fixed = self._outliving(kept)
@@ -65,6 +69,8 @@ class _Allocation:
                 self.readers.setdefault(value.name, []).append(position)
 
     def run(self) -> list[Buffer]:
+        if is_one_buffer(self.kernel, self.kept):
+            return [Buffer(OUTPUT, [self.kernel.result])]
         for position, value in enumerate(self.kernel.inputs):
             if position not in self.kernel.shape_only and not self._only_moved(value):
                 self.new(INPUTS, value)
@@ -106,13 +112,17 @@ class _Allocation:
         return bool(readers) and all(self.kernel.body[at].result.name in self.in_place for at in readers)
 
     def _replaced(self, position: int) -> Value | None:
-        """The operand whose place the result of a pointwise operation can take."""
+        """The operand whose place a pointwise result can take: rather one that was made here than an input."""
         apply = self.kernel.body[position]
-        for value in data_values(apply):
-            here = value.name in self.buffers and value.type == apply.result.type
-            if here and value.name not in self.fixed and self.readers[value.name][-1] == position:
-                return value
-        return None
+        free = [
+            value for value in data_values(apply) if self._is_free(value, position) and value.type == apply.result.type
+        ]
+        return min(free, key=lambda value: self.buffers[value.name].content == INPUTS, default=None)
+
+    def _is_free(self, value: Value, position: int) -> bool:
+        """Whether nobody reads a value behind an operation."""
+        kept = value.name not in self.buffers or value.name in self.fixed
+        return not kept and self.readers[value.name][-1] == position
 
     def _outliving(self, kept: frozenset[str]) -> frozenset[str]:
         """`kept`, and what the exchange assembles from them."""
@@ -123,18 +133,30 @@ class _Allocation:
         return frozenset(fixed)
 
 
-def kernel_memory(
-    kernel: Kernel, regions: Regions, sets: Sequence[int], machine: Machine, kept: frozenset[str] = frozenset()
-) -> dict[str, Ints]:
-    """Bytes of each content on each shard's tile. `sets` says how many sets of each parameter a copy keeps."""
+@dataclass(frozen=True)
+class Keeping:
+    """What the tiles of a kernel keep beside one run.
+
+    `sets` of each parameter, `elements` of a series of results, and `inputs`, by formal names, that stay the same in all
+    iterations of the loop around.
+    """
+
+    sets: tuple[int, ...] = ()
+    elements: int = 1
+    inputs: frozenset[str] = frozenset()
+
+
+def kernel_memory(kernel: Kernel, regions: Regions, keeping: Keeping, machine: Machine) -> dict[str, Ints]:
+    """Bytes of each content on each shard's tile."""
     shape = regions[kernel.result.name].shape[:-2]
     memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
     kinds = len({apply.op.name for apply in kernel.body})
     memory[CODE] += machine.code.base + machine.code.operation * kinds
-    for param, count in zip(kernel.params, sets, strict=True):
+    for param, count in zip(kernel.params, keeping.sets, strict=True):
         memory[PARAMETERS] += value_bytes(param, regions) * count
-    for buffer in buffers(kernel, kept):
+    for buffer in buffers(kernel, keeping.inputs):
         memory[buffer.content] += buffer.bytes(regions)
+    memory[OUTPUT] *= keeping.elements
     if kernel.tail:
         row = extent(regions[kernel.result.name], -1) * extent(regions[kernel.result.name], -3)
         memory[ROWS] += 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]
@@ -143,11 +165,18 @@ def kernel_memory(
 
 def total(memory: Mapping[str, Ints]) -> Ints:
     """Bytes of all contents."""
-    return np.sum(list(memory.values()), axis=0)
+    return np.asarray(np.sum(list(memory.values()), axis=0))
 
 
-def landing(kernel: Kernel, position: int) -> tuple[Value, ...]:
-    """The values in whose buffers an input arrives: its own, and what the exchange assembles from it."""
+def is_one_buffer(kernel: Kernel, kept: frozenset[str]) -> bool:
+    """Whether a kernel's input arrives where its result is: that of a copy, unless it is needed again."""
+    return not kernel.body and not kept
+
+
+def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value, ...]:
+    """The values in whose buffers an input arrives: its own, and what is assembled from it; none for a copy."""
+    if is_one_buffer(kernel, kept):
+        return ()
     formal = kernel.inputs[position]
     in_place = in_place_values(kernel)
     readers = [apply for apply in kernel.body if formal in data_values(apply)]

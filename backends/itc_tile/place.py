@@ -56,7 +56,7 @@ def hops(machine: Machine, source: Ints, target: Ints) -> Ints:
 
 def _distance(a: Ints, b: Ints, size: int, wraps: bool) -> Ints:
     apart = np.abs(a - b)
-    return np.minimum(apart, size - apart) if wraps else apart
+    return np.asarray(np.minimum(apart, size - apart) if wraps else apart)
 
 
 def _at(machine: Machine, tiles: Ints) -> tuple[Ints, Ints]:
@@ -95,8 +95,41 @@ def _along(
     return forward, backward
 
 
+def settled(machine: Machine, source: Ints, target: Ints, amounts: Ints, rounds: int = 30) -> Ints:
+    """For each tile the tile that takes over what it does, so that the fullest link carries less of the traffic.
+
+    Every tile's work moves halfway to the centre of those it exchanges with, by bytes; then columns and rows are dealt
+    out anew in the order of where it stands. The best of all rounds is taken, or all stays where it is.
+    """
+    assert machine.grid is not None
+    best = tiles = np.arange(machine.tiles)
+    fullest = link_loads(machine, source, target, amounts).max(initial=0)
+    for _ in range(rounds):
+        tiles = _dealt(machine.grid, [_drawn(at, source, target, amounts) for at in _at(machine, tiles)])
+        load = link_loads(machine, tiles[source], tiles[target], amounts).max(initial=0)
+        best, fullest = (tiles, load) if load < fullest else (best, fullest)
+    return best
+
+
+def _drawn(at: Ints, source: Ints, target: Ints, amounts: Ints) -> NDArray[np.float64]:
+    """Halfway between each tile's place along one axis and the centre of those it exchanges with."""
+    count = len(at)
+    total = np.bincount(source, amounts, count) + np.bincount(target, amounts, count)
+    pull = np.bincount(source, amounts * at[target], count) + np.bincount(target, amounts * at[source], count)
+    return np.asarray((at + np.where(total > 0, pull / np.maximum(total, 1), at)) / 2)
+
+
+def _dealt(grid: tuple[int, int], drawn: list[NDArray[np.float64]]) -> Ints:
+    """Tiles in the order of places that may be anywhere: equal numbers for each column, from left to right and down."""
+    rows, columns = grid
+    column, row = np.empty((2, rows * columns), np.int64)
+    column[np.argsort(drawn[1], kind="stable")] = np.arange(rows * columns) // rows
+    row[np.lexsort((drawn[0], column))] = np.arange(rows * columns) % rows
+    return np.asarray(row * columns + column)
+
+
 def _covered(line: Ints, first: Ints, end: Ints, amounts: Ints, shape: tuple[int, int]) -> Ints:
-    """Sums of amounts over the places `first` to `end` (not included) of each line; round its end where `end` is less."""
+    """Sums of amounts over the places `first` up to `end` of each line; round its end where `end` is less."""
     lines, size = shape
     changes = np.zeros((lines, size + 1), np.int64)
     first, end = first % size, np.where(end > size, end - size, end)

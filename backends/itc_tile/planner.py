@@ -1,9 +1,8 @@
 """The plan of a spatial mapping: the kernels of a fused net go in, a split for each comes out.
 
-Every kernel owns its tiles, so images can follow each other through the machine, and the slowest kernel sets the pace. For
-the throughput, bisection over the times that occur finds the fastest pace at which every kernel, with the fewest tiles
-that keep it, finds room. Tiles that are left, for the latency all of them, go one after the other where they shorten the
-way of an image most.
+Every kernel owns its tiles, so images can follow each other through the machine, and the slowest kernel sets the pace.
+Bisection over the times that occur finds the fastest pace at which every kernel, with the fewest tiles that keep it,
+finds room. Tiles that are left go, one after the other, where they shorten the way of an image most.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from math import prod
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from itc.ir.net import Body, Loop, Net, children, walk
+from itc_tile.binding import Bindings, readers, slots
 from itc_tile.candidates import Candidates, candidates
 from itc_tile.layout import Split
 from itc_tile.machine import Machine
-from itc_tile.memory import kernel_memory, total
+from itc_tile.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total
 from itc_tile.nodes import Node, nodes
 from itc_tile.program import regions
 from itc_tile.work import Ints, compute_units
@@ -30,12 +31,17 @@ Objective = Literal["throughput", "latency"]
 
 @dataclass(frozen=True)
 class Site:
-    """A kernel to be placed: how often it runs, what its tiles keep, and the ways to split it."""
+    """A kernel to be placed: how often it runs, what its tiles keep, and the ways to split it.
+
+    `turns` is how often one copy must be able to run while one image passes the machine; `readers` are the kernels that
+    its result goes to, once for each operand, and `reading_turns` are the most turns of any exchange with them.
+    """
 
     node: Node
     turns: int
-    kept: frozenset[str]
-    sets: tuple[int, ...]
+    readers: tuple[Node, ...]
+    reading_turns: int
+    keeping: Keeping
     candidates: Candidates
 
     @property
@@ -46,25 +52,60 @@ class Site:
     def copies(self) -> int:
         return self.node.copies
 
-    def exact_memory(self, index: int, machine: Machine) -> int:
-        """Bytes of the fullest tile, over all shards of a candidate."""
+    @property
+    def time(self) -> Ints:
+        """What an image spends here, by candidate: receiving and computing, and sending to all readers."""
+        running = (self.candidates.receive + self.candidates.compute) * self.node.times
+        return running + self.candidates.send * sum(reader.times for reader in self.readers)
+
+    @property
+    def pace(self) -> Ints:
+        """Cycles that an image must leave this kernel's tiles, by candidate, for running and for sending."""
+        running = (self.candidates.receive + self.candidates.compute) * self.turns
+        return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.reading_turns))
+
+    def memory(self, depth: float) -> Ints:
+        """Bytes of the fullest tile, by candidate, with `depth` values side by side where images are interleaved."""
+        return np.asarray(self.candidates.memory + np.ceil(self.deeper(depth) * self.candidates.held).astype(np.int64))
+
+    def deeper(self, depth: float) -> float:
+        return depth - 1 if self.turns > 1 else 0.0
+
+    def exact_memory(self, index: int, machine: Machine, depth: float) -> int:
+        """The same for one candidate, over all of its shards."""
         held = regions(self.node, self.candidates.split(index))
-        return int(total(kernel_memory(self.node.kernel, held, self.sets, machine, self.kept)).max())
+        memory = kernel_memory(self.node.kernel, held, self.keeping, machine)
+        more = np.ceil(self.deeper(depth) * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
+        return int((total(memory) + more).max())
 
 
 def sites(net: Net, machine: Machine) -> list[Site]:
     """The kernels of a fused net with all their candidates, in text order."""
+    found = nodes(net)
     counts = {loop.var: loop.count for loop in walk(net.body) if isinstance(loop, Loop)}
-    inside = values_inside(net)
-    return [_site(node, counts, inside, machine) for node in nodes(net).values()]
+    turns = {label: prod(counts[var] for var in turn_loops(node)) for label, node in found.items()}
+    reading = reading_kernels(net)
+    keeping = what_is_kept(net)
+    out = []
+    for label, node in found.items():
+        compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
+        most = max([turns[label], *(turns[reader] for reader in reading[label])])
+        splits = candidates(node.kernel, keeping[label], machine)
+        to = tuple(found[reader] for reader in reading[label])
+        out.append(Site(node, turns[label], to, most, keeping[label], splits))
+    return out
 
 
-def _site(node: Node, counts: Mapping[str, int], inside: Mapping[str, set[str]], machine: Machine) -> Site:
-    compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
-    kept = kept_inputs(node, inside)
-    sets = tuple(node.resident_sets(position) for position in range(len(node.refs)))
-    turns = prod(counts[var] for var in turn_loops(node))
-    return Site(node, turns, kept, sets, candidates(node.kernel, sets, machine, kept))
+def reading_kernels(net: Net) -> dict[str, list[str]]:
+    """For each kernel, by label, the kernels that its result goes to, once for each operand."""
+    bindings = Bindings(net)
+    found: dict[str, list[str]] = {label: [] for label in nodes(net)}
+    for value, group in readers(net).items():
+        for reader in group:
+            for producer in bindings.producers(value, reader.node.reach):
+                if producer in found:
+                    found[producer].append(reader.node.label)
+    return found
 
 
 def turn_loops(node: Node) -> tuple[str, ...]:
@@ -78,6 +119,19 @@ def _runs(node: Node, var: str) -> int:
     """In how many iterations of a loop one copy runs at most."""
     axis = node.axes.get(var)
     return int(np.bincount(axis.groups).max()) if axis else len(node.reach[var])
+
+
+def what_is_kept(net: Net) -> dict[str, Keeping]:
+    """For each kernel, by label, what its tiles keep beside one run."""
+    inside, elements = values_inside(net), slots(net)
+    return {
+        label: Keeping(
+            tuple(node.resident_sets(position) for position in range(len(node.refs))),
+            elements.get(label, 1),
+            kept_inputs(node, inside),
+        )
+        for label, node in nodes(net).items()
+    }
 
 
 def values_inside(net: Net) -> dict[str, set[str]]:
@@ -113,41 +167,50 @@ class _Choice:
 
     site: Site
     indices: Ints
-    shards: Ints
-    busy: Ints
     at: int = 0
+    slowest: float = np.inf
+
+    def __post_init__(self) -> None:
+        self.shards = self.site.candidates.shards[self.indices]
+        self.time = self.site.time[self.indices]
+        self.pace = self.site.pace[self.indices]
 
     @property
     def tiles(self) -> int:
         return self.site.copies * int(self.shards[self.at])
 
     def keeping(self, pace: float) -> int | None:
-        """The first candidate whose runs for one image take no longer than `pace`."""
-        at = int(np.searchsorted(-self.busy * self.site.turns, -pace))
-        return at if at < len(self.busy) else None
+        """The candidate of fewest tiles that leaves an image its turns in so many cycles."""
+        keeps = np.flatnonzero(self.pace <= pace)
+        return int(keeps[0]) if len(keeps) else None
 
     def best_step(self) -> tuple[float, int]:
-        """The most cycles of an image's way saved for each tile more, and the candidate that saves them."""
+        """The most cycles saved for each tile more, of an image's way and at this pace, and the candidate for it."""
         if self.at + 1 >= len(self.shards):
             return 0.0, self.at
         more = (self.shards[self.at + 1 :] - self.shards[self.at]) * self.site.copies
-        saved = (self.busy[self.at] - self.busy[self.at + 1 :]) * self.site.node.times
-        gain = saved / more
+        saved = np.where(self.pace[self.at + 1 :] <= self.slowest, self.time[self.at] - self.time[self.at + 1 :], 0)
+        gain = saved / np.maximum(more, 0.5)  # splits into as many tiles may differ in pace and time
         best = int(np.argmax(gain))
         return float(gain[best]), self.at + 1 + best
 
 
-def choose(found: Sequence[Site], machine: Machine, memory: int, objective: Objective) -> dict[str, Split] | None:
-    """A split for each site, none of whose tiles holds more than `memory` bytes; None where there is no room."""
+def choose(
+    found: Sequence[Site], machine: Machine, memory: int, depth: float = 1, relaxed: float = 1
+) -> dict[str, Split] | None:
+    """A split for each site, none of whose tiles holds more than `memory` bytes; None where there is no room.
+
+    `depth` is how many values a kernel in a loop must have room for in each of its buffers, so that images can be
+    interleaved. A pace that is `relaxed`, a multiple of the fastest, leaves tiles to shorten the way of an image.
+    """
     refused: dict[str, set[int]] = {}
     while True:
-        choices = [_choice(site, memory, refused.get(site.label, set())) for site in found]
+        choices = [_choice(site, memory, refused.get(site.label, set()), depth) for site in found]
         if not all(len(choice.indices) for choice in choices) or _tiles(choices) > machine.tiles:
             return None
-        if objective == "throughput":
-            _pace(choices, machine.tiles)
+        _pace(choices, machine.tiles, relaxed)
         _spend(choices, machine.tiles)
-        wrong = _too_full(choices, machine, memory)
+        wrong = _too_full(choices, machine, memory, depth)
         if not wrong:
             return {
                 choice.site.label: choice.site.candidates.split(int(choice.indices[choice.at])) for choice in choices
@@ -156,32 +219,38 @@ def choose(found: Sequence[Site], machine: Machine, memory: int, objective: Obje
             refused.setdefault(label, set()).add(index)
 
 
-def _choice(site: Site, memory: int, refused: set[int]) -> _Choice:
-    """The candidates that fit, without those that are no faster than one of fewer tiles."""
-    fits = np.flatnonzero(site.candidates.memory <= memory)
+def _choice(site: Site, memory: int, refused: set[int], depth: float) -> _Choice:
+    """The candidates that fit, without those that in nothing are better than one of fewer tiles."""
+    fits = np.flatnonzero(site.memory(depth) <= memory)
     fits = fits[~np.isin(fits, list(refused))]
-    order = fits[np.lexsort((site.candidates.busy[fits], site.candidates.shards[fits]))]
-    busy = site.candidates.busy[order]
-    before = np.minimum.accumulate(np.concatenate([[np.iinfo(np.int64).max], busy]))[:-1]
-    order = order[busy < before]
-    return _Choice(site, order, site.candidates.shards[order], site.candidates.busy[order])
+    time, pace = site.time[fits], site.pace[fits]
+    order = np.lexsort((time + pace, site.candidates.shards[fits]))
+    better = _records(time[order]) | _records(pace[order])
+    return _Choice(site, fits[order][better])
+
+
+def _records(numbers: Ints) -> NDArray[np.bool_]:
+    """Which numbers are less than all before them."""
+    before = np.minimum.accumulate(np.concatenate([[np.iinfo(np.int64).max], numbers]))[:-1]
+    return np.asarray(numbers < before)
 
 
 def _tiles(choices: Sequence[_Choice]) -> int:
     return sum(choice.tiles for choice in choices)
 
 
-def _pace(choices: Sequence[_Choice], tiles: int) -> None:
-    """Sets every choice to the fewest tiles that keep the fastest pace for which there is room."""
-    paces = np.unique(np.concatenate([choice.busy * choice.site.turns for choice in choices]))
+def _pace(choices: Sequence[_Choice], tiles: int, relaxed: float) -> None:
+    """Sets every choice to the fewest tiles that keep the fastest pace for which there is room, times `relaxed`."""
+    paces = np.unique(np.concatenate([choice.pace for choice in choices]))
     low, high = 0, len(paces) - 1  # the slowest pace of all needs the fewest tiles, for which there is room
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if _needed(choices, float(paces[middle])) <= tiles else (middle + 1, high)
+    pace = float(paces[high]) * relaxed
     for choice in choices:
-        at = choice.keeping(float(paces[high]))
+        at = choice.keeping(pace)
         assert at is not None
-        choice.at = at
+        choice.at, choice.slowest = at, pace
 
 
 def _needed(choices: Sequence[_Choice], pace: float) -> float:
@@ -196,7 +265,7 @@ def _needed(choices: Sequence[_Choice], pace: float) -> float:
 
 
 def _spend(choices: Sequence[_Choice], tiles: int) -> None:
-    """Gives tiles that are left to the steps that save most for each tile; a step there is no room for is passed over."""
+    """Gives tiles that are left to the steps that save most for each tile, passing over those without room."""
     left = tiles - _tiles(choices)
     steps = {number: choice.best_step() for number, choice in enumerate(choices)}
     while steps:
@@ -211,10 +280,10 @@ def _spend(choices: Sequence[_Choice], tiles: int) -> None:
         steps[number] = choice.best_step()
 
 
-def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[tuple[str, int]]:
+def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int, depth: float) -> list[tuple[str, int]]:
     """Choices whose fullest tile, over all shards, holds more than the one they were judged by."""
     return [
         (choice.site.label, int(choice.indices[choice.at]))
         for choice in choices
-        if choice.site.exact_memory(int(choice.indices[choice.at]), machine) > memory
+        if choice.site.exact_memory(int(choice.indices[choice.at]), machine, depth) > memory
     ]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from itc.ir.net import Loop, Net, Output, Value
 from itc.ir.types import DTYPE_BYTES, TensorType
-from itc_tile.boxes import whole
 from itc_tile.binding import Bindings, Reader, readers
+from itc_tile.boxes import whole
 from itc_tile.layout import Boxes, Split, granularity, intersection, is_empty, needed, partition, volume
 from itc_tile.machine import Machine
 from itc_tile.nodes import Node, nodes
@@ -133,6 +133,14 @@ class Program:
     def readers(self) -> dict[str, list[Reader]]:
         """For each value, by name, the operands that it is copied to when it becomes available."""
         return readers(self.net)
+
+    @cached_property
+    def outgoing(self) -> dict[str, list[Edge]]:
+        """For each value, by name, the edges that take it to its readers."""
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.value, []).append(edge)
+        return found
 
     @cached_property
     def leaving(self) -> dict[str, list[Exit]]:

@@ -31,8 +31,8 @@ class Result:
 class KernelTiles:
     """What the tiles of one copy of a kernel hold.
 
-    `params` are stacks [shards, sets, ...]: the sets that this copy keeps, behind each other. `results` are by slot: one,
-    or one for each element of a series.
+    `params` are stacks [shards, sets, ...]: the sets that this copy keeps, behind each other. `results` are by slot:
+    one, or one for each element of a series.
     """
 
     node: Node

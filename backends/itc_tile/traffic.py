@@ -28,7 +28,7 @@ def wanted_elements(kernel: Kernel, name: str, boxes: Ints) -> Ints:
 
 
 def _between(counts: Ints, places: Ints) -> Ints:
-    return np.maximum(counts[places[..., 1]] - counts[places[..., 0]], 0)
+    return np.asarray(np.maximum(counts[places[..., 1]] - counts[places[..., 0]], 0))
 
 
 @cache

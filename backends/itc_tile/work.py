@@ -1,10 +1,11 @@
 """Cycles of a tile: a kernel and the regions that its shards compute go in, one number for each shard comes out.
 
-The formulas are of the kind that the cycle estimators of Graphcore's poplibs use; every number in them is the machine's.
-`n` elements divide among the `workers` of a tile, which take turns, so a tile needs `workers * ceil(n / workers)` turns.
+The formulas are of the kind that the cycle estimators of Graphcore's poplibs use; every number in them is the
+machine's. `n` elements divide among the `workers` of a tile, which take turns, so a tile needs `workers * ceil(n /
+workers)` turns.
 
-- Matrix unit: passes = taps x ceil(input channels / inputs) x ceil(output channels / outputs), each of which streams the
-  F places of the map: call + passes x (F x inputs x outputs / rate + setup).
+- Matrix unit: passes = taps x ceil(input channels / inputs) x ceil(output channels / outputs), each of which streams
+  the F places of the map: call + passes x (F x inputs x outputs / rate + setup).
 - Vector unit: call + turns x cycles of an instruction.
 - A convolution runs on whichever is faster. Pointwise operations in a row are one pass over the data: loads and stores
   count once. What only moves (concatenation, nearest resize, fill) costs nothing where the exchange writes it in place:
@@ -68,7 +69,7 @@ def sizes(boxes: Ints) -> Ints:
 
 def extent(boxes: Ints, axis: int) -> Ints:
     """Length of each box along an axis."""
-    return np.maximum(boxes[..., axis, 1] - boxes[..., axis, 0], 0)
+    return np.asarray(np.maximum(boxes[..., axis, 1] - boxes[..., axis, 0], 0))
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Shards:
 
     def vector(self, elements: Ints, cycles: float) -> Ints:
         """A call on the vector unit, `cycles` an instruction."""
-        return self.units.vector.call + np.ceil(self.turns(elements) * cycles).astype(np.int64)
+        return np.asarray(self.units.vector.call + np.ceil(self.turns(elements) * cycles).astype(np.int64))
 
     def product(self, places: Ints, taps: int, inputs: int, outputs: Ints, groups: Ints | int = 1) -> Ints:
         """Sums over `taps` x `inputs`, for `outputs` channels at `places` in each of `groups`."""
@@ -105,7 +106,7 @@ class Shards:
             return on_vector
         passes = groups * taps * -(-inputs // unit.inputs) * -(-outputs // unit.outputs)
         stream = -(-places * unit.inputs * unit.outputs // unit.rate)
-        return np.minimum(on_vector, unit.call + passes * (stream + unit.setup))
+        return np.asarray(np.minimum(on_vector, unit.call + passes * (stream + unit.setup)))
 
 
 Rule = Callable[[Shards], Ints]
@@ -151,7 +152,9 @@ def _reduce(shards: Shards) -> Ints:
     """A sum over the whole map, an instruction for each vector read; then a division each."""
     unit = shards.units.vector
     reading = shards.vector(sizes(shards.operand(0)), 1 + unit.access / 2)
-    return reading + np.ceil(shards.turns(sizes(shards.result)) * (unit.special + unit.access)).astype(np.int64)
+    return np.asarray(
+        reading + np.ceil(shards.turns(sizes(shards.result)) * (unit.special + unit.access)).astype(np.int64)
+    )
 
 
 def _softmax(shards: Shards) -> Ints:
@@ -279,12 +282,12 @@ def _pointwise(shards: Shards, before: Apply | None) -> Ints:
         return np.zeros(shards.result.shape[:-2], np.int64)
     fused = before is not None and before.op.pointwise and before.result in shards.apply.values
     if fused:
-        return np.ceil(shards.turns(sizes(shards.result)) * cycles).astype(np.int64)
+        return np.asarray(np.ceil(shards.turns(sizes(shards.result)) * cycles).astype(np.int64))
     return shards.vector(sizes(shards.result), cycles + unit.access)
 
 
 def in_place_values(kernel: Kernel) -> frozenset[str]:
-    """Results of copying operations that the exchange writes where they are read: all that stands before is copies too."""
+    """Results of copying operations that the exchange writes where they are read: before them is nothing else."""
     moved = {value.name for value in kernel.inputs}
     written: set[str] = set()
     for apply in kernel.body:

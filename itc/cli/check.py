@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from itc.cli import options
 from itc.cli.errors import reporting
 from itc.driver import names
@@ -22,7 +20,9 @@ def check(
     if as_json:
         options.print_json({"networks": [net.name for net in nets], "errors": []})
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = options.console()
     for net in nets:
         outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
-        console.print(f"{spec}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}")
+        console.print(
+            f"{spec}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}", soft_wrap=True
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from itc.analysis.cost import Cost
@@ -28,7 +28,7 @@ def cost(
     if as_json:
         options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}})
         return
-    Console().print(Group(totals(figures, loaded.published), outputs(figures)))
+    options.console().print(Group(totals(figures, loaded.published), outputs(figures)))
 
 
 def totals(figures: Cost, published: Iterable[Published]) -> Table:

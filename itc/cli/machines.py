@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import Any
+
 from rich.table import Table
 
 from itc.cli import options
@@ -13,21 +14,26 @@ from itc.driver import machine_backend
 def machines(as_json: options.Json = False) -> None:
     """List the machines that come with itc."""
     with reporting(as_json):
-        rows = [machine.json() for machine in machine_backend().machines()]
+        found = machine_backend().machines()
     if as_json:
-        options.print_json(rows)
+        options.print_json([machine.model_dump(mode="json", by_alias=True) for machine in found])
         return
-    table = Table(title="Machines (show one with its sources: its file in itc_tile/machines)")
-    for column in ("name", "tiles", "memory a tile", "memory", "clock", "peak f32", "exchange"):
-        table.add_column(column, justify="left" if column in ("name", "exchange") else "right")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            f"{row['tiles']}",
-            f"{row['tile_bytes'] / 1024:.0f} KiB",
-            f"{row['tiles'] * row['tile_bytes'] / 2**20:.0f} MiB",
-            f"{row['clock_hz'] / 1e9:.3f} GHz",
-            f"{row['peak_macs_per_cycle'] * row['clock_hz'] / 1e12:.1f} TMAC/s",
-            row["exchange"],
-        )
-    Console().print(table)
+    table = Table(title="Machines", title_justify="left")
+    for column in ("name", "tiles", "memory a tile", "memory", "clock", "peak in f32", "network"):
+        table.add_column(column, justify="left" if column in ("name", "network") else "right")
+    for machine in found:
+        table.add_row(*_row(machine))
+    options.console().print(table)
+
+
+def _row(machine: Any) -> tuple[str, ...]:
+    peak = machine.tiles * machine.compute["f32"].peak * machine.clock if "f32" in machine.compute else 0
+    return (
+        machine.name,
+        f"{machine.tiles:,}",
+        f"{machine.tile.memory / 2**10:.0f} KiB",
+        f"{machine.memory / 2**20:.0f} MiB",
+        f"{machine.clock / 1e9:.3f} GHz",
+        f"{peak / 1e12:.1f} TMAC/s",
+        machine.exchange.network,
+    )

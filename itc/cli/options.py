@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from itc.driver import Network, load, parse_settings
 
@@ -28,6 +30,12 @@ MachineName = Annotated[
 def network(spec: Path, name: str | None, settings: list[str] | None) -> Network:
     """The network that the shared arguments name."""
     return load(spec, name, **parse_settings(settings or []))
+
+
+def console() -> Console:
+    """Standard output for tables: as wide as the terminal; in a pipe, 100 columns, and text is not wrapped."""
+    out = Console(highlight=False)
+    return out if out.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=100)
 
 
 def print_json(value: Any) -> None:

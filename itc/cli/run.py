@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from itc.cli import options
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
-from itc.cli.machine_report import fit_table, timing_table
+from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
 from itc.ir.op import Array
@@ -23,6 +24,13 @@ from itc.pictures import read_picture, write_classes
 from itc.version import __version__
 
 T = TypeVar("T")
+
+
+class Objective(StrEnum):
+    """What a plan is good for: many images a second, or one image soon."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
 
 
 def run(
@@ -36,13 +44,14 @@ def run(
         typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the predicted maps.")] = Path("out"),
+    objective: Annotated[Objective, typer.Option(help="What the tiles are dealt out for.")] = Objective.THROUGHPUT,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
     with reporting(as_json):
-        job = Job(options.network(spec, network, set_), machine, picture, weights, out, as_json)
+        job = Job(options.network(spec, network, set_), machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         options.print_json(result.json())
@@ -56,6 +65,7 @@ class Job:
 
     network: Network
     machine: str
+    objective: str
     picture: Path | None
     weights: Path | None
     out: Path
@@ -69,7 +79,7 @@ class Job:
         with Progress(*columns, console=console, transient=True, disable=self.quiet) as self.progress:
             inputs = self.inputs()
             weights = self.network.weights(self.weights)
-            compiled = self.step(f"compiling for {self.machine}", lambda: self.network.compile(self.machine))
+            compiled = self.step(f"compiling for {self.machine}", self.compile)
             self.step("timing", lambda: compiled.report)
             found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
             against, expected = self.step("running the reference", lambda: self.reference(inputs, weights))
@@ -83,6 +93,9 @@ class Job:
         result = work()
         self.progress.remove_task(task)
         return result
+
+    def compile(self) -> Compiled:
+        return self.network.compile(self.machine, self.objective)
 
     def inputs(self) -> dict[str, Array]:
         """The picture as the network's input; without one, uniform random numbers."""
@@ -153,22 +166,18 @@ class Result:
     def show(self) -> None:
         """Prints tables and where the pictures are."""
         network, report = self.job.network, self.compiled.report.json()
-        console = Console(highlight=False)
+        console = options.console()
         head = f"[bold]{network.ir.name}[/] on [bold]{report['machine']}[/]"
-        console.print(f"{head}   {self.job.weights_text}   {self.job.input_text}\n")
+        console.print(f"{head}   {self.job.weights_text}   {self.job.input_text}\n", soft_wrap=True)
+        console.print(totals(network.cost(), network.published))
         console.print(
-            Group(
-                totals(network.cost(), network.published),
-                fit_table(report),
-                timing_table(report, self.agreement, self.against),
-            )
+            Group(fit_table(report), stream_table(report), outputs_table(report, self.agreement, self.against))
         )
         for label, classes in self.top.items():
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
-            console.print(
-                f"\n{len(self.pictures)} maps in {self.job.out}: " + ", ".join(path.name for path in self.pictures)
-            )
+            names = ", ".join(path.name for path in self.pictures)
+            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: {names}", soft_wrap=True)
 
 
 def difference(found: Array, expected: Array) -> float:

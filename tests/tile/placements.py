@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from itc_tile.fusion import fuse
-from itc_tile.layout import Split
-from itc_tile.nodes import Node, nodes
-from itc_tile.program import Placement, Program, build_program
 
 from itc.ir import Net
+from itc_tile.fusion import fuse
+from itc_tile.layout import Split
+from itc_tile.machine import load_machine
+from itc_tile.nodes import Node, nodes
+from itc_tile.program import Placement, Program, build_program
 
 
 @st.composite
@@ -42,5 +42,5 @@ def place(fused: Net, splits: dict[str, Split], seed: int = 0) -> Program:
         Placement(label, split, own.reshape(found[label].copies, split.shards))
         for (label, split), own in zip(splits.items(), tiles, strict=True)
     ]
-    machine: Any = SimpleNamespace(name="test", tiles=sum(counts))
+    machine = load_machine("gc200").model_copy(update={"name": "test", "tiles": sum(counts)})
     return build_program(fused, machine, placements)

@@ -1,0 +1,35 @@
+"""What the driver calls of this backend: found under the entry-point group `itc.backends`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from itc.ir.op import Array
+from itc_tile.compiler import compile_net
+from itc_tile.machine import Machine, load_machine, presets
+from itc_tile.program import Program
+from itc_tile.report import Report, report
+from itc_tile.simulate import simulate
+
+Arrays = Mapping[str, Array]
+
+
+def machines() -> list[Machine]:
+    """The machines that come with itc, in the order of their names."""
+    return [load_machine(name) for name in presets()]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A backend by its name, with what the driver asks of it."""
+
+    name: str
+    machines: Callable[[], list[Machine]]
+    load_machine: Callable[[str], Machine]
+    compile: Callable[..., Program]
+    report: Callable[[Program], Report]
+    simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]
+
+
+backend = Backend("tile", machines, load_machine, compile_net, report, simulate)

@@ -1,0 +1,91 @@
+"""The tile compiler on one screen: net -> kernels -> plan -> placement -> program, and the program's report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from itc.ir.net import Net
+from itc_tile.exchange import Exchange, traffic
+from itc_tile.footprint import footprint
+from itc_tile.fusion import fuse
+from itc_tile.layout import Split
+from itc_tile.machine import Machine
+from itc_tile.memory import total
+from itc_tile.misfit import does_not_fit, tile_room, too_many_kernels
+from itc_tile.place import place, settled
+from itc_tile.planner import Objective, Site, choose, sites
+from itc_tile.program import Placement, Program, build_program
+from itc_tile.schedule import Lifetimes
+from itc_tile.timing import image_cycles, time_program
+
+DEPTHS = (1.1, 1.25, 1.5, 2, 3, 4)
+PACES = (1.25, 1.5, 2, 3, 5, 10, 1e9)
+
+
+def compile_net(net: Net, machine: Machine, objective: Objective = "throughput") -> Program:
+    """The program of a net on a machine, every kernel on tiles of its own.
+
+    `objective` is what the tiles are dealt out for: the images in a second of a stream, or the way of one image.
+    Raises CompileError: E0510 where the net does not fit, E0511 for more kernels than tiles, E0512 for a series as a
+    carry, E0513 for elements that the machine cannot compute.
+    """
+    fused = fuse(net)
+    found = sites(fused, machine)
+    count = sum(site.copies for site in found)
+    if count > machine.tiles:
+        raise too_many_kernels(fused, machine, count)
+    program = _planned(fused, found, machine)
+    if program is None:
+        raise does_not_fit(fused, found, machine)
+    return _deeper(program, found) if objective == "throughput" else _faster(program, found)
+
+
+def _planned(net: Net, found: list[Site], machine: Machine, depth: float = 1, relaxed: float = 1) -> Program | None:
+    """The program of the best plan in which every tile has room, tables of copies included; None if there is none."""
+    room = tile_room(machine)
+    while True:
+        splits = choose(found, machine, room, depth, relaxed)
+        if splits is None:
+            return None
+        program = _placed(net, found, splits, machine)
+        over = max(int(total(contents).max()) for contents in footprint(program).values()) - machine.tile.memory
+        if over <= 0:
+            return program
+        room -= over
+
+
+def _placed(net: Net, found: list[Site], splits: dict[str, Split], machine: Machine) -> Program:
+    """The program of a plan, on tiles in the order of the kernels; on a grid, moved to where ways are short."""
+    tiles = place([site.copies * splits[site.label].shards for site in found], machine)
+    placements = [
+        Placement(site.label, splits[site.label], own.reshape(site.copies, -1))
+        for site, own in zip(found, tiles, strict=True)
+    ]
+    program = build_program(net, machine, placements)
+    if machine.exchange.network == "all-to-all":
+        return program
+    moved = settled(machine, *traffic(Exchange(program)))
+    return replace(
+        program, placements={label: replace(p, tiles=moved[p.tiles]) for label, p in program.placements.items()}
+    )
+
+
+def _deeper(program: Program, found: list[Site]) -> Program:
+    """A plan that leaves room for more images at once, where the memory is what makes the period long, and it pays."""
+    best, timing = program, time_program(program)
+    if timing.period <= Lifetimes(timing.schedule.stream).shortest() * 1.1:
+        return best
+    period = timing.period
+    for depth in DEPTHS:
+        other = _planned(program.net, found, program.machine, depth)
+        if other is None:
+            break
+        if (shorter := time_program(other).period) < period:
+            best, period = other, shorter
+    return best
+
+
+def _faster(program: Program, found: list[Site]) -> Program:
+    """The plan, among those that keep slower and slower paces, on which one image alone is done first."""
+    others = (_planned(program.net, found, program.machine, relaxed=pace) for pace in PACES)
+    return min((program, *(other for other in others if other is not None)), key=image_cycles)

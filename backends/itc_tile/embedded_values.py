@@ -1,0 +1,47 @@
+"""The values of any operation on shards by its reference itself: every shard computes the whole and keeps its box."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.ir.op import Array
+from itc_tile.evaluation import Evaluation, Shards, Stacks
+from itc_tile.kernel import NUMPY_TYPES, is_parameter
+from itc_tile.moves import largest
+
+
+def embedded(shards: Shards) -> Evaluation:
+    """Any operation: each shard puts what it holds into whole operands of zeros, computes all, and keeps its box.
+
+    Slow, but by the reference itself: for operations without a rule for stacks, and maps with axes of regions.
+    """
+    op, result = shards.op, shards.apply.result.tensor
+
+    def run(stacks: Stacks) -> Array:
+        given = dict(zip((i for i in range(len(shards.types)) if i not in op.shape_only), stacks, strict=True))
+        batch = max((stack.shape[1] for stack in stacks), default=1)
+        out = np.zeros((len(shards.made), batch, *largest(shards.made)), NUMPY_TYPES[result.dtype])
+        for shard, box in enumerate(shards.made):
+            if (box[:, 0] < box[:, 1]).all():
+                operands = [_operand(shards, given.get(i), i, shard, batch) for i in range(len(shards.types))]
+                made = op.evaluate(*operands)[0][(slice(None), *_part(box))]
+                out[(shard, slice(None), *(slice(size) for size in made.shape[1:]))] = made
+        return out
+
+    return Evaluation(run, shards.read)
+
+
+def _operand(shards: Shards, stack: Array | None, position: int, shard: int, batch: int) -> Array:
+    """A whole operand of one shard: zeros, but for what its stack holds, if any of it is read at all."""
+    value, type = shards.apply.values[position], shards.types[position]
+    whole = np.zeros((batch, *type.shape), NUMPY_TYPES[type.dtype] if stack is None else stack.dtype)
+    if stack is not None:
+        box = shards.read[position][shard]
+        held = stack[(shard, slice(None), *(slice(int(size)) for size in box[:, 1] - box[:, 0]))]
+        whole[(slice(None), *_part(box))] = held
+    return whole[0] if is_parameter(value) else whole
+
+
+def _part(box: NDArray[np.int64]) -> tuple[slice, ...]:
+    return tuple(slice(int(first), int(end)) for first, end in box)

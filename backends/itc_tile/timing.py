@@ -1,0 +1,68 @@
+"""Times of a program in cycles: of one image alone, and of a stream of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from itc_tile.exchange import Exchange
+from itc_tile.footprint import Memory, footprint
+from itc_tile.memory import total
+from itc_tile.program import Program
+from itc_tile.schedule import Lifetimes, Schedule, schedule
+from itc_tile.timeline import Alone
+from itc_tile.work import kernel_cycles
+
+
+@dataclass(frozen=True, eq=False)
+class Timing:
+    """Times of a program in cycles.
+
+    `compute` and `windows` are of one run of each kernel: of its fullest tile, and for its operands to arrive.
+    `outputs` is when each output is there after an image began alone in the machine, `image` when all of it is over.
+    `memory` is what fills the tiles when images follow each other as in `schedule`; see `itc_tile.footprint`.
+    """
+
+    exchange: Exchange
+    compute: Mapping[str, int]
+    windows: Mapping[str, int]
+    outputs: Mapping[str, int]
+    image: int
+    schedule: Schedule
+    memory: Memory
+
+    @property
+    def program(self) -> Program:
+        return self.exchange.program
+
+    @property
+    def period(self) -> int:
+        """Cycles between two images of a stream."""
+        return self.schedule.period
+
+
+def time_program(program: Program) -> Timing:
+    """The times of a program that fits on its machine."""
+    exchange, compute = Exchange(program), compute_cycles(program)
+    memory = footprint(program)
+    room = {label: program.machine.tile.memory - total(contents) for label, contents in memory.items()}
+    assert all((free >= 0).all() for free in room.values()), "the program does not fit"
+    alone = Alone(exchange, compute)
+    outputs = alone.outputs()
+    stream = schedule(exchange, compute, room)
+    extra = Lifetimes(stream.stream).extra(stream.slots)
+    memory = footprint(program, extra)
+    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory)
+
+
+def image_cycles(program: Program) -> int:
+    """When the last output of an image alone in the machine is there."""
+    return max(Alone(Exchange(program), compute_cycles(program)).outputs().values(), default=0)
+
+
+def compute_cycles(program: Program) -> dict[str, int]:
+    """For each kernel, by label, cycles of the fullest of its tiles in one run."""
+    return {
+        label: int(kernel_cycles(node.kernel, program.regions[label], program.machine).max())
+        for label, node in program.nodes.items()
+    }
