@@ -59,7 +59,9 @@ def _values(param: Param, rng: np.random.Generator) -> Array:
             return rng.uniform(0.5, 2, param.shape)
         case "scale":
             return rng.uniform(0.5, 1.5, param.shape)
-        case "bias" | "shift" | "mean":
+        case "slope":
+            return rng.uniform(0.1, 0.6, param.shape)
+        case "bias" | "shift" | "mean" | "constant":
             return rng.normal(0, 0.5, param.shape)
 
 

@@ -13,8 +13,7 @@ from itc.ir.op import MANY, Array, Op, RuleError
 from itc.ir.ops.pool import Pool
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
-from itc.ir.types import NUMPY_NAMES as NUMPY_TYPES
-from itc.ir.types import TensorType
+from itc.ir.types import NUMPY_NAMES, TensorType
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Kernel(Op):
         """An array that stands for a value of which only the shape is read."""
         assert value.name not in self.read, value
         same = value.tensor.dtype == self.inputs[0].tensor.dtype
-        dtype = first.dtype if same else np.dtype(NUMPY_TYPES[value.tensor.dtype])
+        dtype = first.dtype if same else np.dtype(NUMPY_NAMES[value.tensor.dtype])
         return np.broadcast_to(np.zeros((), dtype), (first.shape[0], *value.tensor.shape))
 
     def attributes(self) -> dict[str, Any]:

@@ -22,11 +22,12 @@ from itc.ir.ops.reduce import Softmax
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
 from itc.ir.rules import axis_of
+from itc.ir.types import NUMPY_NAMES
 from itc_tile.access import ACCESS, SINGLE, conv_window
 from itc_tile.conv_values import Convolution
 from itc_tile.embedded_values import embedded
 from itc_tile.evaluation import Evaluation, Shards, Stacks, fitted, shards_of
-from itc_tile.kernel import NUMPY_TYPES, Kernel
+from itc_tile.kernel import Kernel
 from itc_tile.layout import Boxes, emptied
 from itc_tile.moves import Moves, fitting, largest
 from itc_tile.pool_values import avg_pool, global_pool, max_pool
@@ -112,7 +113,7 @@ def _concat(shards: Shards) -> Evaluation:
 
 
 def _fill(shards: Shards) -> Evaluation:
-    dtype = np.dtype(NUMPY_TYPES[shards.apply.result.tensor.dtype])
+    dtype = np.dtype(NUMPY_NAMES[shards.apply.result.tensor.dtype])
     shape = (len(shards.made), 1, *largest(shards.made))
     return Evaluation(lambda _: np.full(shape, shards.op.value, dtype), shards.read)
 
