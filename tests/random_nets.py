@@ -60,7 +60,7 @@ def _values(param: Param, rng: np.random.Generator) -> Array:
         case "scale":
             return rng.uniform(0.5, 1.5, param.shape)
         case "slope":
-            return rng.uniform(0.05, 0.5, param.shape)
+            return rng.uniform(0.1, 0.6, param.shape)
         case "bias" | "shift" | "mean" | "constant":
             return rng.normal(0, 0.5, param.shape)
 

@@ -13,16 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.op import Op, Pair
+from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
+from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
-from itc.ir.ops.norm import BatchNorm
-from itc.ir.ops.pointwise import Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh
-from itc.ir.ops.pool import AvgPool, GlobalPool, MaxPool, Pool
-from itc.ir.ops.reduce import Softmax
+from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.matmul import Attend, MatMul
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.part import Pad, Select, Slice
+from itc.ir.ops.pointwise import (
+    Add,
+    Affine,
+    Detach,
+    Div,
+    Dropout,
+    Maximum,
+    Minimum,
+    Mul,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Sub,
+    Tanh,
+)  # fmt: skip
+from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, Pool
+from itc.ir.ops.position import Rope, Sinusoid
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
+from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize, linear_source, nearest_source
-from itc.ir.ops.shape import Concat, Fill
+from itc.ir.ops.shape import Concat, Fill, Stack
+from itc.ir.ops.table import Embed, Parameter
+from itc.ir.ops.unpool import MaxUnpool, PoolIndices
+from itc.ir.rules import axis_of
 from itc.ir.types import TensorType
+from itc_tile import reads
+from itc_tile.boxes import Boxes, clipped, nothing, whole
 
-Boxes = NDArray[np.int64]
 Rule = Callable[[Any, Sequence[TensorType], Boxes], list[Boxes]]
 
 
@@ -67,9 +93,10 @@ def _global_pool(_op: GlobalPool, types: Sequence[TensorType], boxes: Boxes) -> 
     return [np.concatenate([boxes, plane], axis=-2)]
 
 
-def _softmax(_op: Softmax, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
+def _softmax(op: Softmax, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
     x = boxes.copy()
-    x[..., types[0].channel_axis, :] = [0, types[0].channels]
+    axis = axis_of(types[0], op.axis)
+    x[..., axis, :] = [0, types[0].shape[axis]]
     return [x]
 
 
@@ -91,13 +118,14 @@ def resize_sources(op: Resize, size: int, target: int) -> tuple[NDArray[np.int64
     return low, high
 
 
-def _concat(_op: Concat, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
+def _concat(op: Concat, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
     out, before = [], 0
+    axis = axis_of(types[0], op.axis)
     for type in types:
         x = boxes.copy()
-        x[..., type.channel_axis, :] = np.clip(boxes[..., type.channel_axis, :] - before, 0, type.channels)
+        x[..., axis, :] = np.clip(boxes[..., axis, :] - before, 0, type.shape[axis])
         out.append(x)
-        before += type.channels
+        before += type.shape[axis]
     return out
 
 
@@ -105,18 +133,46 @@ def _fill(_op: Fill, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
     return [nothing(type, boxes) for type in types]
 
 
+SINGLE = (
+    Abs, Add, Affine, Cast, Detach, Div, Dropout, Exp, Gelu, Log, Maximum, Minimum, Mul, Relu, Relu6, Sigmoid, Silu,
+    Sqrt, Sub, Tanh,
+)  # fmt: skip
+"""Operations on single elements: each is made of the same elements of the operands."""
+
 ACCESS: dict[type[Op], Rule] = {
-    **dict.fromkeys((Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh), _pointwise),
+    **dict.fromkeys(SINGLE, _pointwise),
+    **dict.fromkeys((MaxPool, AvgPool, PoolIndices), _pool),
+    **dict.fromkeys((LayerNorm, RmsNorm), reads.along_channels),
+    **dict.fromkeys((ReduceMax, ReduceMean, ReduceSum), reads.reduce),
+    **dict.fromkeys((Change, Proposals, Sinusoid), reads.everything),
+    AdaptivePool: reads.adaptive_pool,
+    ArgMax: reads.argmax,
+    Attend: reads.attend,
     BatchNorm: _batch_norm,
-    Conv: _conv,
-    Linear: _linear,
-    MaxPool: _pool,
-    AvgPool: _pool,
-    GlobalPool: _global_pool,
-    Softmax: _softmax,
-    Resize: _resize,
+    Broadcast: reads.broadcast,
+    ChannelShuffle: reads.all_channels,
     Concat: _concat,
+    Conv: _conv,
+    ConvTranspose: reads.conv_transpose,
+    Embed: reads.embed,
     Fill: _fill,
+    GlobalPool: _global_pool,
+    GroupNorm: reads.group_norm,
+    Linear: _linear,
+    MatMul: reads.matmul,
+    MaxUnpool: reads.planes,
+    Pad: reads.pad,
+    Parameter: reads.parameter,
+    Prelu: reads.prelu,
+    Reshape: reads.reshape,
+    Resize: _resize,
+    RoiAlign: reads.regions,
+    Rope: reads.rope,
+    Select: reads.select,
+    Slice: reads.part,
+    Softmax: _softmax,
+    Stack: reads.stack,
+    Transpose: reads.transpose,
 }
 
 
@@ -136,19 +192,3 @@ def _window(boxes: Boxes, kernel: Pair, stride: Pair, pad: Pair, dilation: Pair)
         read[..., axis, 0] = boxes[..., axis, 0] * s - p
         read[..., axis, 1] = (boxes[..., axis, 1] - 1) * s - p + d * (k - 1) + 1
     return read
-
-
-def clipped(boxes: Boxes, shape: tuple[int, ...]) -> Boxes:
-    """The boxes without what leaves a tensor of `shape`."""
-    return np.clip(boxes, 0, np.array(shape)[:, None])
-
-
-def whole(shape: tuple[int, ...], leading: tuple[int, ...]) -> Boxes:
-    """For each of `leading` the box of a whole tensor."""
-    box = np.array([[0, size] for size in shape], np.int64).reshape(-1, 2)
-    return np.broadcast_to(box, (*leading, *box.shape)).copy()
-
-
-def nothing(type: TensorType, boxes: Boxes) -> Boxes:
-    """For each of `boxes` an empty box of an operand of `type`."""
-    return np.zeros((*boxes.shape[:-2], len(type.shape), 2), np.int64)

@@ -57,7 +57,8 @@ def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates
     """All splits that take no more tiles than there are; those that differ in no part's size are one."""
     axes = _axes(kernel)
     splits = _grid([parts for parts, _ in axes], machine.tiles)
-    boxes = np.stack([worst[splits[:, axis]] for axis, (_, worst) in enumerate(axes)], axis=1)
+    worst = [chosen[splits[:, axis]] for axis, (_, chosen) in enumerate(axes)]
+    boxes = np.stack(worst, axis=1) if worst else np.zeros((len(splits), 0, 2), np.int64)
     regions = needed(kernel, boxes)
     compute = kernel_cycles(kernel, regions, machine)
     memory = kernel_memory(kernel, regions, keeping, machine)

@@ -13,9 +13,7 @@ from itc.ir.op import MANY, Array, Op, RuleError
 from itc.ir.ops.pool import Pool
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
-from itc.ir.types import TensorType
-
-NUMPY_TYPES = {"f32": "float32", "f16": "float16", "i64": "int64", "i32": "int32", "i8": "int8", "bool": "bool"}
+from itc.ir.types import NUMPY_NAMES, TensorType
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Kernel(Op):
         """An array that stands for a value of which only the shape is read."""
         assert value.name not in self.read, value
         same = value.tensor.dtype == self.inputs[0].tensor.dtype
-        dtype = first.dtype if same else np.dtype(NUMPY_TYPES[value.tensor.dtype])
+        dtype = first.dtype if same else np.dtype(NUMPY_NAMES[value.tensor.dtype])
         return np.broadcast_to(np.zeros((), dtype), (first.shape[0], *value.tensor.shape))
 
     def attributes(self) -> dict[str, Any]:
@@ -118,6 +116,11 @@ def is_copy_like(op: Op) -> bool:
 def is_soft(op: Op) -> bool:
     """Whether an operation can be part of a kernel that is anchored elsewhere."""
     return op.pointwise or is_copy_like(op)
+
+
+def is_parameter(formal: Value) -> bool:
+    """Whether a formal value of a kernel is one of its parameters."""
+    return formal.name.startswith("p")
 
 
 def data_values(apply: Apply) -> tuple[Value, ...]:

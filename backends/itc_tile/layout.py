@@ -50,6 +50,8 @@ def partition(shape: tuple[int, ...], split: Split, step: int = 1) -> Boxes:
     The cuts between channels are at multiples of `step`. A part is empty only where there are more parts than places.
     """
     parts = split.parts(len(shape))
+    if not shape:
+        return np.zeros((split.shards, 0, 2), np.int64)
     channel_axis = len(shape) - (3 if len(shape) >= 3 else 1)
     steps = [step if axis == channel_axis else 1 for axis in range(len(shape))]
     cuts = [_cuts(size, part, unit) for size, part, unit in zip(shape, parts, steps, strict=True)]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from itc.ir.net import Loop, Net, Output, Value
 from itc.ir.types import DTYPE_BYTES, TensorType
-from itc_tile.access import whole
 from itc_tile.binding import Bindings, Reader, readers
+from itc_tile.boxes import whole
 from itc_tile.layout import Boxes, Split, granularity, intersection, is_empty, needed, partition, volume
 from itc_tile.machine import Machine
 from itc_tile.nodes import Node, nodes

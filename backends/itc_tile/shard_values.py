@@ -12,18 +12,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from itc.ir.net import Apply
-from itc.ir.op import Array, Op
+from itc.ir.op import OPS, Array, Op
+from itc.ir.ops.activation import Prelu
+from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.norm import BatchNorm
-from itc.ir.ops.pointwise import Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh
 from itc.ir.ops.pool import AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.reduce import Softmax
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
-from itc_tile.access import ACCESS, conv_window
+from itc.ir.rules import axis_of
+from itc.ir.types import NUMPY_NAMES
+from itc_tile.access import ACCESS, SINGLE, conv_window
 from itc_tile.conv_values import Convolution
+from itc_tile.embedded_values import embedded
 from itc_tile.evaluation import Evaluation, Shards, Stacks, fitted, shards_of
-from itc_tile.kernel import NUMPY_TYPES, Kernel
+from itc_tile.kernel import Kernel
 from itc_tile.layout import Boxes, emptied
 from itc_tile.moves import Moves, fitting, largest
 from itc_tile.pool_values import avg_pool, global_pool, max_pool
@@ -77,7 +81,7 @@ def _linear(shards: Shards) -> Evaluation:
 
 
 def _softmax(shards: Shards) -> Evaluation:
-    axis = shards.types[0].channel_axis
+    axis = axis_of(shards.types[0], shards.op.axis) - len(shards.types[0].shape)
     moves = fitting(shards.read[0], shards.made)
 
     def run(stacks: Stacks) -> Array:
@@ -88,13 +92,13 @@ def _softmax(shards: Shards) -> Evaluation:
 
 
 def _concat(shards: Shards) -> Evaluation:
-    axis, before = shards.types[0].channel_axis, 0
+    axis, before = axis_of(shards.types[0], shards.op.axis), 0
     moves = []
     for box, type in zip(shards.read, shards.types, strict=True):
         behind = box.copy()
         behind[:, axis] += before
         moves.append(fitting(emptied(behind), shards.made))
-        before += type.channels
+        before += type.shape[axis]
 
     def run(stacks: Stacks) -> Array:
         batch = max(stack.shape[1] for stack in stacks)
@@ -109,7 +113,7 @@ def _concat(shards: Shards) -> Evaluation:
 
 
 def _fill(shards: Shards) -> Evaluation:
-    dtype = np.dtype(NUMPY_TYPES[shards.apply.result.tensor.dtype])
+    dtype = np.dtype(NUMPY_NAMES[shards.apply.result.tensor.dtype])
     shape = (len(shards.made), 1, *largest(shards.made))
     return Evaluation(lambda _: np.full(shape, shards.op.value, dtype), shards.read)
 
@@ -120,16 +124,29 @@ def _nothing(shards: Shards) -> Evaluation:
     return Evaluation(lambda stacks: np.zeros(shape, stacks[0].dtype if stacks else np.float32), shards.read)
 
 
+def _prelu(shards: Shards) -> Evaluation:
+    axis = shards.types[0].channel_axis
+    return Evaluation(lambda s: np.where(s[0] > 0, s[0], s[0] * _along(axis, s[1], s[0].ndim)), shards.read)
+
+
+def _maps(rule: Callable[[Shards], Evaluation]) -> Callable[[Shards], Evaluation]:
+    """A rule for maps of three axes; those with more in front are computed whole."""
+    return lambda shards: rule(shards) if len(shards.types[0].shape) <= 3 else embedded(shards)
+
+
+#: Operations that have a way of their own on stacks; all others are computed whole.
 EVALUATE: dict[type[Op], Callable[[Shards], Evaluation]] = {
-    **dict.fromkeys((Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh), _reference),
+    **dict.fromkeys(OPS.values(), embedded),
+    **dict.fromkeys(set(SINGLE) - {Cast}, _reference),
     BatchNorm: _batch_norm,
-    Conv: _conv,
+    Prelu: _prelu,
+    Conv: _maps(_conv),
     Linear: _linear,
-    MaxPool: max_pool,
-    AvgPool: avg_pool,
+    MaxPool: _maps(max_pool),
+    AvgPool: _maps(avg_pool),
     GlobalPool: global_pool,
     Softmax: _softmax,
-    Resize: resize,
+    Resize: _maps(resize),
     Concat: _concat,
     Fill: _fill,
 }

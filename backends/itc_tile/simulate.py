@@ -15,8 +15,8 @@ import numpy as np
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
-from itc_tile.access import whole
 from itc_tile.binding import Reader, walked
+from itc_tile.boxes import whole
 from itc_tile.kernel import Kernel
 from itc_tile.program import Exit, Program
 from itc_tile.stores import Buffer, TileReadError

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from itc.ir.op import Array
-from itc_tile.access import whole
+from itc_tile.boxes import whole
 from itc_tile.layout import Boxes
 from itc_tile.nodes import Node, Numbers
 from itc_tile.program import Copies, Load, Program

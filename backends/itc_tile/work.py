@@ -23,13 +23,37 @@ from numpy.typing import NDArray
 from itc.diagnostics import fail
 from itc.ir.net import Apply
 from itc.ir.op import Op
-from itc.ir.ops.conv import Conv, Linear
-from itc.ir.ops.norm import BatchNorm
-from itc.ir.ops.pointwise import Add, Affine, Dropout, Mul, Relu, Relu6, Sigmoid, Sub, Tanh
-from itc.ir.ops.pool import AvgPool, GlobalPool, MaxPool, Pool
-from itc.ir.ops.reduce import Softmax
+from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
+from itc.ir.ops.cast import Cast
+from itc.ir.ops.conv import Conv, Convolution, Linear
+from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.matmul import Attend, MatMul
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.part import Pad, Select, Slice
+from itc.ir.ops.pointwise import (
+    Add,
+    Affine,
+    Detach,
+    Div,
+    Dropout,
+    Maximum,
+    Minimum,
+    Mul,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Sub,
+    Tanh,
+)  # fmt: skip
+from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, Pool
+from itc.ir.ops.position import Rope, Sinusoid
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
+from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
-from itc.ir.ops.shape import Concat, Fill
+from itc.ir.ops.shape import Concat, Fill, Stack
+from itc.ir.ops.table import Embed, Parameter
+from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc.source import Span
 from itc_tile.kernel import Kernel, data_values, is_copy_like
 from itc_tile.machine import Compute, Machine
@@ -89,14 +113,26 @@ Rule = Callable[[Shards], Ints]
 
 
 def _conv(shards: Shards) -> Ints:
-    op, weight = shards.apply.op, shards.apply.values[1].tensor
-    assert isinstance(op, Conv)
-    places = extent(shards.result, 1) * extent(shards.result, 2)
-    taps, per_group = weight.shape[2] * weight.shape[3], weight.shape[0] // op.groups
-    channels = shards.result[..., 0, :]
-    groups = np.maximum(-(-channels[..., 1] // per_group) - channels[..., 0] // per_group, 0)
-    outputs = np.minimum(extent(shards.result, 0), per_group)
-    return shards.product(places, taps, weight.shape[1], outputs, groups)
+    weight = shards.apply.values[1].tensor.shape
+    return _convolution(shards, weight[2] * weight[3], weight[1], weight[0])
+
+
+def _conv_transpose(shards: Shards) -> Ints:
+    """A place of the result has but every `stride`-th tap of the kernel."""
+    op, weight = shards.apply.op, shards.apply.values[1].tensor.shape
+    assert isinstance(op, ConvTranspose)
+    taps = -(-weight[2] // op.stride[0]) * -(-weight[3] // op.stride[1])
+    return _convolution(shards, taps, weight[0] // op.groups, weight[1] * op.groups)
+
+
+def _convolution(shards: Shards, taps: int, inputs: int, channels: int) -> Ints:
+    """Sums over `taps` x `inputs`, for `channels` in all groups of the whole result."""
+    op, made = shards.apply.op, shards.result[..., -3, :]
+    assert isinstance(op, Convolution)
+    places = sizes(np.delete(shards.result, -3, axis=-2))
+    per_group = channels // op.groups
+    groups = np.maximum(-(-made[..., 1] // per_group) - made[..., 0] // per_group, 0)
+    return shards.product(places, taps, inputs, np.minimum(extent(shards.result, -3), per_group), groups)
 
 
 def _linear(shards: Shards) -> Ints:
@@ -139,31 +175,82 @@ def _move(shards: Shards) -> Ints:
     return shards.vector(sizes(shards.result), shards.units.vector.access)
 
 
+def _matmul(shards: Shards) -> Ints:
+    columns = extent(shards.result, -1)
+    places = sizes(shards.result) // np.maximum(columns, 1)
+    op, (left, right) = shards.apply.op, shards.apply.values
+    assert isinstance(op, MatMul)
+    return shards.product(places, 1, op.sizes(left.tensor.shape, right.tensor.shape)[0][1], columns)
+
+
+def _attend(shards: Shards) -> Ints:
+    """For each head the products of queries with keys and of weights with values, and a softmax between."""
+    op, (q, k, v) = shards.apply.op, shards.apply.values
+    assert isinstance(op, Attend)
+    unit, others = shards.units.vector, k.tensor.shape[-2]
+    heads = extent(shards.operand(0), -1) // (q.tensor.shape[-1] // op.heads)
+    rows = sizes(shards.result) // np.maximum(extent(shards.result, -1), 1)
+    width = np.minimum(extent(shards.result, -1), v.tensor.shape[-1] // op.heads)
+    scores = shards.product(rows, 1, q.tensor.shape[-1] // op.heads, np.full_like(rows, others), heads)
+    weights = shards.vector(rows * heads * others, 3 * unit.access + 2 + unit.special)
+    return scores + weights + shards.product(rows, 1, others, width, heads)
+
+
+def _norm(shards: Shards) -> Ints:
+    """A pass over what is read for mean and variance, and one to scale and shift what is made."""
+    unit = shards.units.vector
+    statistics = shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
+    return statistics + np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
+
+
+def _rope(shards: Shards) -> Ints:
+    """Two products and a sum an element, with tables that are there."""
+    return shards.vector(sizes(shards.result), 3 + 2 * shards.units.vector.access)
+
+
+def _roi_align(shards: Shards) -> Ints:
+    """Four products for each of the samples of an element."""
+    op, unit = shards.apply.op, shards.units.vector
+    assert isinstance(op, RoiAlign)
+    return shards.vector(sizes(shards.result), 4 * op.sampling**2 * unit.multiply_add + unit.access)
+
+
+def _proposals(shards: Shards) -> Ints:
+    """Boxes of all anchors, a merge sort, and for each box that is kept its overlaps with all candidates."""
+    op, unit = shards.apply.op, shards.units.vector
+    assert isinstance(op, Proposals)
+    anchors = sizes(shards.operand(0))
+    boxes = shards.vector(anchors, 12 + 2 * unit.special + 3 * unit.access)
+    order = shards.vector(anchors, unit.access * np.ceil(np.log2(np.maximum(anchors, 2)).max(initial=1)))
+    return boxes + order + shards.vector(np.minimum(anchors, op.candidates) * op.count, 12 + unit.special)
+
+
 WORK: dict[type[Op], Rule] = {
+    **dict.fromkeys((AvgPool, MaxPool, PoolIndices), _pool),
+    **dict.fromkeys((AdaptivePool, ArgMax, Change, GlobalPool, ReduceMax, ReduceMean, ReduceSum), _reduce),
+    **dict.fromkeys((GroupNorm, LayerNorm, RmsNorm), _norm),
+    **dict.fromkeys((Broadcast, Cast, ChannelShuffle, Concat, Embed, Fill, MaxUnpool, Pad), _move),
+    **dict.fromkeys((Parameter, Reshape, Select, Sinusoid, Slice, Stack, Transpose), _move),
+    Attend: _attend,
     Conv: _conv,
+    ConvTranspose: _conv_transpose,
     Linear: _linear,
-    MaxPool: _pool,
-    AvgPool: _pool,
-    GlobalPool: _reduce,
-    Softmax: _softmax,
+    MatMul: _matmul,
+    Proposals: _proposals,
     Resize: _resize,
-    Concat: _move,
-    Fill: _move,
+    RoiAlign: _roi_align,
+    Rope: _rope,
+    Softmax: _softmax,
 }
 
 # Instructions an element vector takes beside loading and storing; `special` ones take the machine's time for those.
 # A norm's statistics are folded into its scale and shift when parameters are loaded; dropout does nothing at inference.
 INSTRUCTIONS: dict[type[Op], int] = {
-    Relu: 1,
-    Relu6: 2,
-    Add: 1,
-    Sub: 1,
-    Mul: 1,
-    Affine: 2,
-    BatchNorm: 2,
-    Dropout: 0,
+    **dict.fromkeys((Abs, Add, Maximum, Minimum, Mul, Relu, Sub), 1),
+    **dict.fromkeys((Affine, BatchNorm, Prelu, Relu6), 2),
+    **dict.fromkeys((Detach, Dropout), 0),
 }
-SPECIAL: frozenset[type[Op]] = frozenset({Sigmoid, Tanh})
+SPECIAL: frozenset[type[Op]] = frozenset({Div, Exp, Gelu, Log, Sigmoid, Silu, Sqrt, Tanh})
 
 
 def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
@@ -211,7 +298,8 @@ def in_place_values(kernel: Kernel) -> frozenset[str]:
 
 
 def compute_units(machine: Machine, dtype: str, span: Span | None = None) -> Compute:
-    """The units for elements of `dtype`. Raises CompileError (E0513) where the machine has none."""
+    """The units for elements of `dtype`; indices and the like run on those for f32. Raises CompileError (E0513)."""
+    dtype = "f32" if dtype in ("i64", "i32", "bool") else dtype
     for name, units in machine.compute.items():
         if name == dtype:
             return units

@@ -19,10 +19,14 @@ MAX_FILES = 256
 
 @dataclass(eq=False)
 class Unit:
-    """A file and the definitions its text may name: its own and those it imports, each with the unit that holds it."""
+    """A file and the definitions its text may name: its own and those it imports, each with the unit that holds it.
+
+    `imported` are all names that it imports, those in vain among them.
+    """
 
     module: ast.Module
     names: dict[str, Defined] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
 
     @property
     def own(self) -> dict[str, ast.Definition]:
@@ -99,12 +103,12 @@ class Loader:
         for name in sorted([*imported, *defined], key=lambda name: name.span.start):
             known = first.setdefault(name.text, name)
             if known is not name:
+                message = f"`{name.text}` is defined twice"
                 labels = Label(name.span, "again here"), (Label(known.span, "first here"),)
-                self.faults.append(
-                    Diagnostic("E0202", f"`{name.text}` is defined twice", *labels, "rename one of them")
-                )
+                self.faults.append(Diagnostic("E0202", message, *labels, "rename one of them"))
 
     def import_(self, unit: Unit, line: ast.Import) -> None:
+        unit.imported.update(name.text for name in line.names)
         if line.module.text == "std":
             for name in line.names:
                 self.import_std(unit, name)

@@ -100,10 +100,8 @@ def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
         return replace(sharing, shared=_groups(value))
     if isinstance(value, ast.Call) and value.callee.text == "every" and len(value.arguments) == 1:
         return replace(sharing, mode="every", every=value.arguments[0].value)
-    if isinstance(value, ast.Name | ast.Constant):
-        mode = _mode(value)
-        if mode != "calls":
-            return replace(sharing, mode=mode, every=None)
+    if value.span.text in ("all", "none"):
+        return replace(sharing, mode=value.span.text, every=None)
     help = "`all`, `none` or `every(k)`"
     raise fail("E0217", f"`{override.path[0].text}.share` is not this", value.span, "not understood", help)
 

@@ -156,11 +156,12 @@ class _Unexpected:
     def unclosed(self) -> Diagnostic | None:
         """A line that starts no further right than the one with an open bracket: the bracket was forgotten."""
         opener = self.opener
-        if opener is None or not (self.token.type == "$END" or self.starts_line_left_of(opener)):
+        ends = self.token.type in ("$END", "_DEDENT")
+        if opener is None or not (ends or self.starts_line_left_of(opener)):
             return None
         closer = OPENING[opener.type]
         label = Label(_span(self.source, opener), "opened here")
-        found = () if self.token.type == "$END" else (Label(self.span, "still inside it"),)
+        found = () if ends else (Label(self.span, "still inside it"),)
         message = f"this `{opener}` is not closed"
         return Diagnostic("E0102", message, label, found, f"close it with `{closer}`", Edit(self.before, closer))
 

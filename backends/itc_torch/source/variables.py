@@ -7,13 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from itc.ir import Apply, Body, Emit, Loop, Statement, When
+from itc_torch.names import CONSTANTS
 from itc_torch.source.functions import OWN
 
-RESERVED = (
-    *OWN,
-    "F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch",
-)  # fmt: skip
-CONSTANTS = ("EXITS", "ITERATIONS")
+RESERVED = ("F", "Any", "Tensor", "math", "nn", "outputs", "self", "torch", *OWN)
 
 
 def uses(statement: Statement) -> frozenset[str]:

@@ -59,13 +59,13 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
 
 def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic], named: dict[ast.Call, str]) -> None:
     faults.extend(check_annotations(definition))
+    named.update(segments(definition, faults))
     if isinstance(definition, ast.Variant):
         NameChecker(unit, definition, faults).run(None, None)
         return
     sharing, loop = _readable(definition) if isinstance(definition, ast.Block) else (None, None)
     faults.extend(check_structure(definition))
     NameChecker(unit, definition, faults).run(sharing, loop)
-    named.update(segments(definition.body, faults))
 
 
 def _readable(block: ast.Block) -> tuple[Sharing | None, LoopCount | None]:

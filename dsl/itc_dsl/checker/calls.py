@@ -69,7 +69,7 @@ class Segments:
         self.everything = {segment for block in edges for segment in self.own(block)}
 
     def own(self, block: ast.Block) -> set[str]:
-        return {self.segments[node] for node in ast.walk(*block.body) if isinstance(node, ast.Call)}
+        return {self.segments[node] for node in ast.walk(block) if isinstance(node, ast.Call)}
 
     def inside(self, block: ast.Block) -> set[str]:
         """Those of the block and of what it reaches; all there are if it calls what it was given as an argument."""

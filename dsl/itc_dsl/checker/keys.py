@@ -12,9 +12,9 @@ from itc_dsl.signature import call_name
 SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def segments(body: ast.Suite, faults: list[Diagnostic]) -> dict[ast.Call, str]:
-    """The segment of every call in a body, by text order; two calls never have the same (E0207)."""
-    calls = [node for node in ast.walk(*body) if isinstance(node, ast.Call)]
+def segments(definition: ast.Definition, faults: list[Diagnostic]) -> dict[ast.Call, str]:
+    """The segment of every call in a definition, by text order; two calls never have the same (E0207)."""
+    calls = [node for node in ast.walk(definition) if isinstance(node, ast.Call)]
     counts: Counter[str] = Counter()
     out: dict[ast.Call, str] = {}
     taken: dict[str, ast.Call] = {}

@@ -261,6 +261,9 @@ def _affine(expr: ast.Binary, value: float, tensor_left: bool) -> tuple[float, f
 
 
 def affine(scope: Scope, tensor: Value, factor: float, offset: float, span: Span) -> Value:
+    """`tensor * factor + offset`; the tensor itself where that changes nothing."""
+    if (factor, offset) == (1.0, 0.0):
+        return tensor
     return scope.lowering.apply(Affine(factor, offset), [tensor], span, scope.origin(span))
 
 

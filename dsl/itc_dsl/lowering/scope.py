@@ -25,7 +25,7 @@ from itc_dsl.sharing import Sharing
 MAX_STEPS = 1_000_000
 #: How many entries of a table are a step.
 TABLE_STEP = 100
-MAX_STATEMENTS = 100_000
+MAX_STATEMENTS = 50_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
 

@@ -1,0 +1,167 @@
+"""The subcommands as a user calls them: what they print, which files they write, and the status they leave with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import itc
+from itc import weights
+from itc.cli import app
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ITNET = str(EXAMPLES / "itnet.itn")
+SMALL = ["iterations=3", "exits=[1, 3]", "height=24", "width=32", "f=11", "classes=4"]
+OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def small() -> itc.Network:
+    return itc.load(ITNET, iterations=3, exits=[1, 3], height=24, width=32, f=11, classes=4)
+
+
+def test_check_says_what_is_in_each_network() -> None:
+    result = invoke("check", ITNET)
+    assert result.exit_code == 0
+    assert [line.split(": ")[1] for line in result.output.splitlines()] == [
+        "itnet",
+        "itnet_independent",
+        "itnet_cityscapes",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
+def test_every_stage_has_a_text(stage: str) -> None:
+    result = invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *OPTIONS)
+    assert result.exit_code == 0
+    assert "refine" in result.output
+    assert len(result.output.splitlines()) > 40
+
+
+@pytest.mark.parametrize("stage", ["ir", "tile"])
+def test_the_text_of_a_stage_does_not_grow_with_the_loop(stage: str) -> None:
+    def lines(n: int) -> int:
+        settings = [*OPTIONS, "--set", f"iterations={n}", "--set", "exits=[1, 4]"]
+        return len(invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *settings).output.splitlines())
+
+    assert lines(4) == lines(64)
+
+
+def test_emit_writes_a_module_that_gives_the_same_values(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    result = invoke("emit", ITNET, "--to", "torch", "-o", str(tmp_path / "module.py"), *OPTIONS)
+    assert result.exit_code == 0
+    net = small()
+    values = net.weights()
+    image = np.random.default_rng(1).random((2, 3, 24, 32), np.float32)
+    expected = net.interpret({"image": image}, values)
+    weights.save(tmp_path / "w.safetensors", values)
+    np.save(tmp_path / "image.npy", image)
+    script = (
+        "import sys, torch, numpy, safetensors.torch, module\n"
+        "net = module.Itnet().eval()\n"
+        "net.load_state_dict(safetensors.torch.load_file('w.safetensors'))\n"
+        "with torch.no_grad(): out = net(torch.from_numpy(numpy.load('image.npy')))\n"
+        "assert not any(name.split('.')[0] in ('itc', 'itc_torch') for name in sys.modules)\n"
+        "numpy.savez('out.npz', **{k: v.numpy() for k, v in out.items()})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    with np.load(tmp_path / "out.npz") as found:
+        assert list(found) == list(expected)
+        for label in found:
+            assert np.abs(found[label] - expected[label]).max() <= 1e-4 * np.abs(expected[label]).max()
+    assert torch
+
+
+def run_json(tmp_path: Path, *options: str) -> dict[str, Any]:
+    result = invoke("run", ITNET, "-m", "edge-16", "--json", "--out", str(tmp_path / "out"), *OPTIONS, *options)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.output)
+    return found
+
+
+def test_run_on_a_picture(tmp_path: Path) -> None:
+    found = run_json(tmp_path, "--input", str(EXAMPLES / "blue_marble.jpg"))
+    assert found["weights"] == "random, seed 0"
+    assert found["agreement"]["against"] in ("torch", "the interpreter")
+    assert set(found["agreement"]["outputs"]) == {"segmentation@1", "segmentation@3"}
+    assert max(found["agreement"]["outputs"].values()) <= 1e-4
+    assert found["machine"]["fit"]["tiles_used"] <= found["machine"]["fit"]["tiles"] == 64
+    assert found["machine"]["stream"]["ratio"] >= 1
+    for path in found["pictures"]:
+        with Image.open(path) as picture:
+            assert picture.size[0] > 32
+    assert len(found["pictures"]) == 2
+
+
+def test_run_with_a_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    weights.save(path, small().weights(seed=5))
+    found = run_json(tmp_path, "--weights", str(path))
+    assert found["weights"] == str(path)
+    assert max(found["agreement"]["outputs"].values()) <= 1e-4
+
+
+def test_run_for_people(tmp_path: Path) -> None:
+    result = invoke("run", ITNET, "-m", "edge-16", "--out", str(tmp_path), *OPTIONS)
+    assert "weights: random, seed 0" in result.output
+    assert "images a second" in result.output
+    assert "it fits" in result.output
+
+
+def test_what_is_wrong_with_the_files_is_said(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "machine.yaml").write_text("tiles: -1\n")
+    weights.save(tmp_path / "w.safetensors", {"a": np.zeros(3, np.float32)})
+    for options, code in [
+        (["--input", str(tmp_path / "none.png")], "E0630"),
+        (["--input", str(tmp_path / "text.png")], "E0631"),
+        (["--weights", str(tmp_path / "w.safetensors")], "E0612"),
+        (["--weights", str(tmp_path / "text.png")], "E0611"),
+        (["--machine", str(tmp_path / "machine.yaml")], "E050"),
+        (["--machine", "gc2000"], "E0501"),
+        (["--set", "f=banana"], "E0"),
+        (["--set", "g=1"], "E0212"),
+    ]:
+        result = invoke("run", ITNET, "--out", str(tmp_path / "out"), *OPTIONS, *options)
+        assert result.exit_code == 1, options
+        assert f"error[{code}" in result.output, result.output
+        assert not (tmp_path / "out").exists()
+
+
+def test_errors_as_json() -> None:
+    result = invoke("check", ITNET, "--json", "--set", "exits=[1, 20]")
+    assert result.exit_code == 1
+    (error,) = json.loads(result.output)["errors"]
+    assert error["code"] == "E0403"
+    assert error["labels"][0]["line"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["frobnicate"], ["run"], ["cost", ITNET, "--nope"], ["show", ITNET, "--stage", "x"]]
+)
+def test_a_wrong_use_of_the_command_line_is_status_2(arguments: list[str]) -> None:
+    assert invoke(*arguments).exit_code == 2
+
+
+def test_version_and_machines() -> None:
+    assert invoke("--version").output == f"itc {itc.__version__}\n"
+    names = [machine["name"] for machine in json.loads(invoke("machines", "--json").output)]
+    assert {"gc200", "edge-64", "edge-128"} <= set(names)
+    assert all(name in invoke("machines").output for name in names)
+
+
+def test_the_public_names() -> None:
+    assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
+    assert all(hasattr(itc, name) for name in itc.__all__)
