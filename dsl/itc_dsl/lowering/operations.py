@@ -56,10 +56,18 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
     try:
         layer = ready.layer()
         params = [_param(scope, spec, segment, call.span) for spec in layer.params]
-        operands: list[Operand] = [*(value for value, _ in ready.tensors), *params]
+        operands: list[Operand] = [*_batch(scope, name, layer), *(value for value, _ in ready.tensors), *params]
         return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
     except RuleError as error:
         raise CompileError([_broken_rule(scope, error, ready)]) from None
+
+
+def _batch(scope: Scope, name: str, layer: Layer) -> list[Value]:
+    """The input whose batch an operation has that makes a value of parameters alone. Raises RuleError if there is none."""
+    inputs = scope.lowering.builder.inputs
+    if layer.op.reads_batch and not inputs:
+        raise RuleError(f"`{name}` stands above the first `input` of the network", help="move it below")
+    return inputs[:1] if layer.op.reads_batch else []
 
 
 def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: Piped | None) -> _Call:
