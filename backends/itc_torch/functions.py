@@ -1,6 +1,6 @@
 """Operations that torch has no function for, in plain torch: graphs call them, emitted modules get a copy of them.
 
-Each may use `math`, `torch`, `Tensor` and the other functions of this file, nothing else.
+Each may use `math`, `torch`, `F`, `Tensor` and the other functions of this file, nothing else.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own idiom
 from torch import Tensor
 
 
@@ -46,6 +47,19 @@ def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
     first, second = x.reshape(*x.shape[:-1], heads, -1).chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)
     return torch.cat(turned, dim=-1).flatten(-2)
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: int = 1,
+    causal: bool = False,
+) -> Tensor:
+    """Attention of tokens q to tokens k with values v, in parts of the channels."""
+    parts = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
+    attended = F.scaled_dot_product_attention(*parts, is_causal=causal)
+    return torch.flatten(attended.transpose(-3, -2), -2)
 
 
 def align_regions(

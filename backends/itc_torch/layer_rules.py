@@ -164,13 +164,9 @@ def matmul(op: MatMul, a: Ref, b: Ref) -> Expr:
 
 
 def attend(op: Attend, *operands: Ref) -> Expr:
-    q, k, v = (by_head(x, op.heads) for x in operands)
-    attended = call(F.scaled_dot_product_attention, q, k, v, is_causal=op.causal or None)
-    return attended if op.heads == 1 else call("flatten", call("transpose", attended, -3, -2), -2)
-
-
-def by_head(x: Ref, heads: int) -> Expr:
-    return x if heads == 1 else call("transpose", call("unflatten", x, -1, (heads, -1)), -3, -2)
+    if op.heads == 1:
+        return call(F.scaled_dot_product_attention, *operands, is_causal=op.causal or None)
+    return call(functions.attention, *operands, heads=op.heads, causal=op.causal or None)
 
 
 def sinusoid(op: Sinusoid, x: Ref) -> Expr:

@@ -10,7 +10,7 @@ from itc_dsl import ast
 
 MODES = ("all", "none", "every=k", "calls")
 KINDS: dict[str, frozenset[str]] = {
-    "weight": frozenset({"weight"}),
+    "weight": frozenset({"weight", "slope", "constant"}),
     "bias": frozenset({"bias"}),
     "norm": NORM_ROLES,
 }

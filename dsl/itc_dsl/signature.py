@@ -51,6 +51,7 @@ KINDS = {
     "boolean": "true or false",
     "pair": "a list of two integers",
     "integers": "a list of integers",
+    "numbers": "a list of numbers",
     "text": "a string",
     "none": "",
     "anything": "",
@@ -141,7 +142,8 @@ def accepts(hint: Any) -> Accepts:
     if get_origin(hint) is Literal:
         return Accepts(frozenset(), get_args(hint))
     if get_origin(hint) is tuple:
-        return Accepts(frozenset({"pair" if get_args(hint) == (int, int) else "integers"}))
+        lists = {(int, int): "pair", (float, ...): "numbers"}
+        return Accepts(frozenset({lists.get(get_args(hint), "integers")}))
     kinds_of = {TensorType: "tensor", int: "integer", float: "number", bool: "boolean", str: "text", NoneType: "none"}
     return Accepts(frozenset({kinds_of[hint]}))
 

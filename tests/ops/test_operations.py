@@ -1,7 +1,10 @@
-"""Every operation: its type rule, reference value, MACs, text and torch lowerings against one another and against torch."""
+"""Every operation: its rule, reference value, MACs, text and lowerings against one another and against torch."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from itc.ir import LAYERS, OPS, Op, RuleError, TensorType, parse_net, print_net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 from itc_torch import LOWERINGS, emit_module, load_weights, lower, run
+from itc_torch.source.functions import OWN, function_texts
 from tests.ops.draws import BATCH, DRAWS, Drawn, Values, operations
 from tests.random_nets import on_random_nets
 
@@ -126,6 +130,14 @@ def test_what_does_not_fit_is_a_rule_error(name: str, data: Any) -> None:
         return
     assert macs >= 0
     assert all(min(result.shape, default=1) >= 1 for result in results)
+
+
+def test_copied_functions_are_formatted_as_written_modules_are(tmp_path: Path) -> None:
+    pytest.importorskip("ruff")
+    (tmp_path / "functions.py").write_text("\n\n\n".join(function_texts(OWN.values())) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--diff", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 def test_layers_do_not_hide_what_the_language_computes() -> None:

@@ -1,4 +1,7 @@
-"""Every operation has a lowering, and each on its own gives in every form what the interpreter gives."""
+"""Every operation has a lowering; examples written out give in every form what the interpreter gives.
+
+Examples of all operations, with drawn attributes, are in `tests/ops`.
+"""
 
 from __future__ import annotations
 
@@ -105,10 +108,6 @@ def text(call: str, operand: str, result: str, before: str = "") -> str:
 
 def test_every_operation_has_a_lowering() -> None:
     assert set(LOWERINGS) == set(OPS.values())
-
-
-def test_every_operation_has_an_example() -> None:
-    assert set(EXAMPLES) == set(OPS)
 
 
 @pytest.mark.parametrize("example", [e for name in EXAMPLES for e in EXAMPLES[name]], ids=" -> ".join)

@@ -19,7 +19,7 @@ DEFINITIONS = {
 def kaiming(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Normal weights of variance 2 / fan-in; `sets` are leading axes."""
     std = math.sqrt(2 / (math.prod(shape[1:]) or 1))
-    return nn.Parameter(torch.randn((*sets, *shape)) * std)''',
+    return nn.Parameter(torch.randn(*sets, *shape) * std)''',
     "xavier": '''\
 def xavier(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Weights in +-sqrt(6 / (fan-in + fan-out)); `sets` are leading axes."""
@@ -48,7 +48,7 @@ def sinusoid(*shape: int, sets: tuple[int, ...] = ()) -> Tensor:
 def uniform(*shape: int, sets: tuple[int, ...] = ()) -> nn.Parameter:
     """Weights in +-1 / sqrt(fan-in); `sets` are leading axes."""
     bound = 1 / math.sqrt(math.prod(shape[1:]) or 1)
-    return nn.Parameter(torch.empty((*sets, *shape)).uniform_(-bound, bound))''',
+    return nn.Parameter(torch.empty(*sets, *shape).uniform_(-bound, bound))''',
 }
 
 GROUP = '''\

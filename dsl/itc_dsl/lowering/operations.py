@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from itc.diagnostics import CompileError, Diagnostic, Label
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import LAYERS, Index, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
 from itc.source import Span
 from itc_dsl import ast
@@ -56,18 +56,19 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
     try:
         layer = ready.layer()
         params = [_param(scope, spec, segment, call.span) for spec in layer.params]
-        operands: list[Operand] = [*_batch(scope, name, layer), *(value for value, _ in ready.tensors), *params]
+        batch = _batch(scope, name, call) if layer.op.reads_batch else ()
+        operands: list[Operand] = [*batch, *(value for value, _ in ready.tensors), *params]
         return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
     except RuleError as error:
         raise CompileError([_broken_rule(scope, error, ready)]) from None
 
 
-def _batch(scope: Scope, name: str, layer: Layer) -> list[Value]:
-    """The input whose batch an operation has that makes a value of parameters alone. Raises RuleError if there is none."""
+def _batch(scope: Scope, name: str, call: ast.Call) -> tuple[Value]:
+    """Some input of the network, which says how many samples there are (E0302)."""
     inputs = scope.lowering.builder.inputs
-    if layer.op.reads_batch and not inputs:
-        raise RuleError(f"`{name}` stands above the first `input` of the network", help="move it below")
-    return inputs[:1] if layer.op.reads_batch else []
+    if not inputs:
+        raise fail("E0302", f"`{name}` needs an `input` above it", call.span, "no input so far")
+    return (inputs[0],)
 
 
 def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: Piped | None) -> _Call:
