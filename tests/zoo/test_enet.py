@@ -23,5 +23,5 @@ def test_graph_size() -> None:
 
 
 def test_torch_is_the_interpreter() -> None:
-    # With seed 0 two elements of a pool's window differ by less than float32 rounds, and so does where they are put back.
+    # With seed 0 two elements of a pool's window are nearer than float32 rounds, so that either is the larger.
     assert disagreement("enet", "enet", seed=1, height=40, width=48) < 1e-4
