@@ -1,5 +1,7 @@
 """Faster R-CNN on ResNets: the counted figures, and that interpreter and torch find the same regions and labels."""
 
+from typing import Any
+
 import pytest
 
 from tests.zoo.figures import cost, disagreement
@@ -15,5 +17,5 @@ def test_figures(network: str, params: int, giga_macs: float) -> None:
 
 
 def test_torch_is_the_interpreter() -> None:
-    small = {"depths": [1, 1, 2, 1], "classes": 4, "count": 6, "height": 96, "width": 128}
+    small: dict[str, Any] = {"depths": [1, 1, 2, 1], "classes": 4, "count": 6, "height": 96, "width": 128}
     assert disagreement("faster_rcnn", "faster_rcnn101", **small) < 1e-4
