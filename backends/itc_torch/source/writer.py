@@ -17,8 +17,8 @@ Assignments = list[tuple[str, str]]
 class Writer:
     """Collects the lines of a method. `arguments` are its parameters behind self, in the order of the net's inputs.
 
-    `constants` are the tuples of iterations that the lines name; `wanted` is the variable in which a value is to be in the
-    end; `iteration` has the variable of each loop, `read` the loops whose variable some line reads.
+    `constants` are the tuples of iterations that the lines name, `wanted` has the variable in which a value ends up,
+    `iteration` that of each loop, and `read` the loops whose variable some line reads.
     """
 
     def __init__(self, net: Net) -> None:
