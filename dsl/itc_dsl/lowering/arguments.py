@@ -31,13 +31,19 @@ def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, s
         case str() if accepts.words:
             message = f"{describe(value)} is none of {', '.join(accepts.words)}"
             raise fail("E0304", message, span, "not one of them")
-        case Items() if "pair" in accepts or "integers" in accepts:
-            return _integers(accepts, value, what, span)
-        case Items() if "numbers" in accepts and all(map(is_number, value.items)):
-            return tuple(float(item) for item in value.items if isinstance(item, int | float))
+        case Items():
+            return _list(accepts, value, what, span)
         case Varying():
             message = f"{what} cannot depend on `iteration` yet"
             raise fail("E0412", message, span, "differs between iterations")
+    raise _unfit(accepts, value, what, span)
+
+
+def _list(accepts: Accepts, value: Items, what: str, span: Span) -> object:
+    if "pair" in accepts or "integers" in accepts:
+        return _integers(accepts, value, what, span)
+    if "numbers" in accepts and all(map(is_number, value.items)):
+        return tuple(float(item) for item in value.items if isinstance(item, int | float))
     raise _unfit(accepts, value, what, span)
 
 
