@@ -84,7 +84,7 @@ def test_malformed_settings(text: str) -> None:
         ({"size": 8, "times": 0}, "E0408", "1 to 1000000 times"),
         ({"size": 8, "times": 2_000_000}, "E0408", "1 to 1000000 times"),
         ({"size": 0}, "E0303", "a size is at least 1"),
-        ({"size": object()}, "E0112", "cannot be a object"),
+        ({"size": 1j}, "E0112", "cannot be a complex"),
     ],
     ids=str,
 )
