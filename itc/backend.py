@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from itc.diagnostics import fail
 from itc.ir.net import Net
@@ -68,5 +68,5 @@ def backend(name: str) -> Backend:
         loaded = found[name].load()
     except ImportError as error:
         raise fail("E0521", f"the backend `{name}` cannot be loaded: {error}") from None
-    assert loaded.name == name, name
-    return cast(Backend, loaded)
+    assert isinstance(loaded, Backend), name
+    return loaded

@@ -230,7 +230,8 @@ class Generator:
         return self.call(self.layer("depthwise", x.tensor, kernel, bias=self.chance(), **attributes), x)
 
     def linear(self, x: Value) -> Value:
-        return self.call(self.layer("linear", x.tensor, self.number(2, self.limits.channels), bias=self.chance()), x)
+        options = {"bias": self.chance(), "bias_init": self.pick((0.0, 0.25, -1.0))}
+        return self.call(self.layer("linear", x.tensor, self.number(2, self.limits.channels), **options), x)
 
     def pool(self, x: Value) -> Value:
         kernel, stride, pad = [], [], []

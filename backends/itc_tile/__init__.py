@@ -18,6 +18,7 @@ from itc_tile.layout import Split
 from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
 from itc_tile.planner import Objective
 from itc_tile.program import Placement, Program, build_program
+from itc_tile.program_text import print_program
 from itc_tile.report import Report, report
 from itc_tile.simulate import TileReadError, simulate
 from itc_tile.timing import Timing, time_program
@@ -26,6 +27,6 @@ from itc_tile.work import INSTRUCTIONS, SPECIAL, WORK
 __all__ = [
     "ACCESS", "INSTRUCTIONS", "SPECIAL", "WORK", "Backend", "Bound", "Kernel", "Machine", "Objective", "Placement",
     "Program", "Report", "Split", "TileReadError", "Timing", "backend", "build_program", "compile_net", "fuse",
-    "load_machine", "lower_bound", "parse_machine", "preset_text", "presets", "report", "simulate",
+    "load_machine", "lower_bound", "parse_machine", "preset_text", "presets", "print_program", "report", "simulate",
     "time_program",
 ]  # fmt: skip

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from itc.ir.net import Net
 from itc.ir.op import Array
 from itc_tile.compiler import compile_net
 from itc_tile.machine import Machine, load_machine, presets
+from itc_tile.planner import Objective
 from itc_tile.program import Program
+from itc_tile.program_text import print_program
 from itc_tile.report import Report, report
 from itc_tile.simulate import simulate
 
@@ -20,11 +23,17 @@ def machines() -> list[Machine]:
     return [load_machine(name) for name in presets()]
 
 
+def text(net: Net, machine: str = "gc200", objective: Objective = "throughput") -> str:
+    """The program of a net on a machine, given by its name or the path of its file."""
+    return print_program(compile_net(net, load_machine(machine), objective))
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A backend by its name, with what the driver asks of it."""
 
     name: str
+    text: Callable[..., str]
     machines: Callable[[], list[Machine]]
     load_machine: Callable[[str], Machine]
     compile: Callable[..., Program]
@@ -32,4 +41,4 @@ class Backend:
     simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]
 
 
-backend = Backend("tile", machines, load_machine, compile_net, report, simulate)
+backend = Backend("tile", text, machines, load_machine, compile_net, report, simulate)

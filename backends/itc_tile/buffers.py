@@ -6,6 +6,7 @@ overwritten before its last reader has it. Then every exchange can happen where 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from itc.analysis.reach import Reach
@@ -17,24 +18,24 @@ from itc_tile.kernel import copy_kernel
 
 
 def own_buffers(net: Net) -> Net:
-    """`net` with copies where a body yields what it did not make. Raises CompileError (E0512) for series as carries."""
-    _refuse_series(net)
+    """`net` with copies where a body yields what it did not make.
+
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
+    """
+    faults = [fault for statement in walk(net.body) for fault in _faults(statement)]
+    if faults:
+        raise CompileError(faults)
     return _Copies(net).net(net)
 
 
-def _refuse_series(net: Net) -> None:
-    """A series lives where its elements were made; it cannot flow round a loop or come out of a branch."""
-    faults = [
-        Diagnostic(
-            "E0512",
-            "the tile machine cannot carry a series round a loop",
-            Label(statement.span) if statement.span else None,
-        )
-        for statement in walk(net.body)
-        if any(isinstance(value.type, SeriesType) for value in _single(statement))
-    ]
-    if faults:
-        raise CompileError(faults)
+def _faults(statement: Statement) -> Iterator[Diagnostic]:
+    """What the tile machine cannot do: a series lives where its elements were made, and loops run to their end."""
+    label = Label(statement.span) if not isinstance(statement, Emit) and statement.span else None
+    if any(isinstance(value.type, SeriesType) for value in _single(statement)):
+        yield Diagnostic("E0512", "the tile machine cannot hand a series round a loop or out of a branch", label)
+    if isinstance(statement, Loop) and statement.halt is not None:
+        help = "run all iterations: without `halt`, exits show what each of them would give"
+        yield Diagnostic("E0514", "the tile machine cannot end a loop early", label, help=help)
 
 
 def _single(statement: Statement) -> tuple[Value, ...]:

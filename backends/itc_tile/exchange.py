@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from itc.ir.iterations import IterationSet
 from itc_tile.binding import Bindings
 from itc_tile.nodes import Node
 from itc_tile.place import hops, link_loads
+from itc_tile.planner import values_inside
 from itc_tile.program import Edge, Program
 from itc_tile.traffic import wanted_elements
 from itc_tile.work import Ints
@@ -89,7 +91,7 @@ class Exchange:
             if edge.producer in found:
                 once = self._sent_once(edge)
                 shards = self.program.placements[edge.producer].shards
-                amounts = _per_shard(edge.copies.source[once], self.amounts[edge][once], shards)
+                amounts = _per_shard(edge.copies.source[once], self.amounts[edge][once], shards) * self._at_once(edge)
                 readers = found[edge.producer]
                 readers[edge.consumer] = readers.get(edge.consumer, np.zeros(shards, np.int64)) + amounts
         return found
@@ -126,6 +128,15 @@ class Exchange:
         most = (np.sqrt(load / times) * weights.sum(axis=0)).max(axis=1)
         return dict(zip(loads, most.tolist(), strict=True))
 
+    def _at_once(self, edge: Edge) -> int:
+        """How many copies of the reader take the value when it is available: all that run before it is another."""
+        reader = self.program.nodes[edge.consumer]
+        return prod(axis.count for var, axis in reader.axes.items() if edge.value not in self._inside[var])
+
+    @cached_property
+    def _inside(self) -> dict[str, set[str]]:
+        return values_inside(self.program.net)
+
     def _sent_once(self, edge: Edge) -> Ints:
         """Rows that are sent: with multicast, one of those that bring the same box from the same shard."""
         if not self.program.machine.exchange.multicast:
@@ -150,10 +161,14 @@ class Exchange:
         return max((int(hops(machine, source, target).max(initial=0)) for source, target in ends), default=0)
 
     def _links(self, edge: Edge) -> Ints:
-        """Loads of the links for one run. Copies of one kernel take turns; if both stand several times, all may run."""
+        """Loads of the links for one run.
+
+        Copies of one kernel take turns, but for those that take a value at once. If both kernels stand several times,
+        all may run.
+        """
         amounts, pairs = self.amounts[edge], self.pairs(edge)
         loads = [link_loads(self.program.machine, *ends, amounts) for ends in self._ends(edge, pairs)]
-        together = all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1))
+        together = all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._at_once(edge) > 1
         return np.asarray(np.sum(loads, axis=0) if together else np.max(loads, axis=0))
 
     def _ends(self, edge: Edge, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:

@@ -1,4 +1,4 @@
-"""Fusion: a net goes in, an equal one comes out in which every operation that runs is a kernel with a result of its own."""
+"""Fusion: a net goes in, an equal one comes out in which every operation that runs is a kernel with its own result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fuse(net: Net) -> Net:
     only where that is one. What is left are kernels of their own. Nothing crosses a loop, a branch or an emit. Bodies
     that no iteration reaches stay as they were: nothing of them is placed.
 
-    Raises CompileError (E0512) where a series would have to be carried round a loop.
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
     """
     net = own_buffers(net)
     return net.with_body(_Fusion(net).statements(net.body, {}))

@@ -53,9 +53,9 @@ def partition(shape: tuple[int, ...], split: Split, step: int = 1) -> Boxes:
     channel_axis = len(shape) - (3 if len(shape) >= 3 else 1)
     steps = [step if axis == channel_axis else 1 for axis in range(len(shape))]
     cuts = [_cuts(size, part, unit) for size, part, unit in zip(shape, parts, steps, strict=True)]
-    places = np.stack(np.meshgrid(*(np.arange(part) for part in parts), indexing="ij"), axis=-1)
-    places = places.reshape(split.shards, len(shape))
-    boxes = np.stack([cut[places[:, axis, None] + [0, 1]] for axis, cut in enumerate(cuts)], axis=1)
+    boxes = np.zeros((split.shards, len(shape), 2), np.int64)
+    for axis, places in enumerate(np.indices(parts).reshape(len(shape), split.shards)):
+        boxes[:, axis] = cuts[axis][places[:, None] + [0, 1]]
     return emptied(boxes)
 
 

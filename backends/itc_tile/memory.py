@@ -137,8 +137,8 @@ class _Allocation:
 class Keeping:
     """What the tiles of a kernel keep beside one run.
 
-    `sets` of each parameter, `elements` of a series of results, and `inputs`, by formal names, that stay the same in all
-    iterations of the loop around.
+    `sets` of each parameter, `elements` of a series of results, and `inputs`, by formal names, that stay the same in
+    all iterations of the loop around.
     """
 
     sets: tuple[int, ...] = ()

@@ -91,11 +91,14 @@ class Stream(Timeline):
 
     def end(self, label: str, var: str) -> int:
         """When a kernel's last run in an iteration of loop `var` (or for the image) is over."""
-        at = self.home[label]
-        time = self.frames[at].start[label] + self.compute[label]
-        while at != var:
-            time += self.frames[at].last
-            at = self.frames[at].around
+        return self.begin(label) + self.compute[label] + self.outward(self.home[label], var)
+
+    def outward(self, var: str, to: str) -> int:
+        """How much later the last iteration of loop `var` begins than an iteration of loop `to` around it."""
+        time = 0
+        while var != to:
+            time += self.frames[var].last
+            var = self.frames[var].around
         return time
 
     def begin(self, label: str) -> int:
@@ -195,21 +198,25 @@ class Lifetimes:
 
     def _sending(self, edge: Edge, origin: Origin) -> tuple[int, int]:
         """How long a result waits for one of its readers, and how long for the next to come."""
-        frames = self.stream.frames
-        time = frames[self.stream.defined[edge.value]].ready[edge.value] + self.stream.exchange.windows[edge.consumer]
+        frames, at = self.stream.frames, self.stream.defined[edge.value]
+        time = frames[at].ready[edge.value] + self.stream.exchange.windows[edge.consumer]
         spacing = self.stream.spacing(edge.producer)
         for step, var in origin.steps:
             frame = frames[var]
-            if step == "first":
-                time += frame.entry
-            elif step == "before":
+            inside = step in ("first", "before", "element")
+            time += self.stream.outward(at, var if inside else frame.around)
+            if step == "before":
                 time += frame.step
+            elif step == "first":
+                time += frame.entry
             elif step == "element":
                 time += frame.last
             elif step == "last":
                 time -= frame.last
             else:
                 time, spacing = time - frame.entry, frames[frame.around].spacing
+            at = var if step in ("before", "last", "series") else frame.around
+        time += self.stream.outward(at, self.stream.home[edge.producer])
         return time - self.stream.taken_from(edge.producer), spacing
 
     def extra(self, slots: Mapping[Buffer, int]) -> dict[str, Ints]:

@@ -11,22 +11,25 @@ from torch import fx, nn
 from itc.diagnostics import CompileError, Diagnostic
 from itc.ir import Net
 
-_MODULE_NAMES = ("Any", "F", "Group", "Tensor")  # of an emitted module, beside the class itself
+# Names of an emitted module beside its class, and those that the code of fx graphs needs for itself.
+_MODULE_NAMES = ("Any", "F", "Group", "Tensor")
+CONSTANTS = ("EXITS", "ITERATIONS", "LABELS")
+_GRAPH_NAMES = frozenset({"self", "torch", "device", "inf", "nan", "itc_torch"})
 _SEGMENT = re.compile(r"[A-Za-z0-9_]+\Z")
 
 
 def identifier(name: str) -> str:
     """`name` as a Python identifier that hides nothing: `1` is `_1`, `class` is `class_`, `self` is `self_`."""
     name = f"_{name}" if not name or name[0].isdigit() else name
-    taken = keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name) or name == "self"
-    return f"{name}_" if taken else name
+    word = keyword.iskeyword(name) or keyword.issoftkeyword(name)
+    return f"{name}_" if word or hasattr(builtins, name) or name in _GRAPH_NAMES else name
 
 
 def class_name(name: str) -> str:
     """A net's name as a class: `itnet_cityscapes` is `ItnetCityscapes`."""
     camel = "".join(part[:1].upper() + part[1:] for part in name.split("_")) or "Net"
-    good = camel.isidentifier() and camel not in _MODULE_NAMES and not hasattr(builtins, camel)
-    return camel if good else f"Net{camel}"
+    taken = camel in _MODULE_NAMES or camel.startswith(CONSTANTS) or hasattr(builtins, camel)
+    return camel if camel.isidentifier() and not taken else f"Net{camel}"
 
 
 def check_keys(net: Net) -> None:
@@ -49,9 +52,9 @@ def check_keys(net: Net) -> None:
 def _faults(key: str, keys: set[str], root: nn.Module, inner: nn.Module) -> list[tuple[str, str]]:
     segments = key.split(".")
     found = [
-        (segment, f"`{segment}` is an attribute of every module")
+        (segment, f"`{segment}` is a word of Python or an attribute of every module")
         for position, segment in enumerate(segments)
-        if hasattr(inner if position else root, segment) or not _SEGMENT.match(segment)
+        if hasattr(inner if position else root, segment) or keyword.iskeyword(segment) or not _SEGMENT.match(segment)
     ]
     prefixes = (".".join(segments[:n]) for n in range(1, len(segments)))
     return found + [(segments[-1], f"{prefix} is a parameter too") for prefix in prefixes if prefix in keys]

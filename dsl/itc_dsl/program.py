@@ -21,12 +21,12 @@ MAX_FILES = 256
 class Unit:
     """A file and the definitions its text may name: its own and those it imports, each with the unit that holds it.
 
-    `missing` are the names that it imports in vain.
+    `imported` are all names that it imports, those in vain among them.
     """
 
     module: ast.Module
     names: dict[str, Defined] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    imported: set[str] = field(default_factory=set)
 
     @property
     def own(self) -> dict[str, ast.Definition]:
@@ -108,7 +108,7 @@ class Loader:
                 self.faults.append(Diagnostic("E0202", message, *labels, "rename one of them"))
 
     def import_(self, unit: Unit, line: ast.Import) -> None:
-        unit.missing.update(name.text for name in line.names)
+        unit.imported.update(name.text for name in line.names)
         if line.module.text == "std":
             for name in line.names:
                 self.import_std(unit, name)

@@ -55,7 +55,11 @@ class ItNet:
         return verify(self.b.net([Output("segmentation", series, self.exits)]))
 
     def apply(self, name: str, *xs: Value, sets: Index | None = None, key: str = "", **attributes: object) -> Value:
-        layer = LAYERS[name](*([*xs] if name == "concat" else [xs[0].tensor]), **attributes) if name != "concat" else LAYERS[name](*(x.tensor for x in xs))
+        layer = (
+            LAYERS[name](*([*xs] if name == "concat" else [xs[0].tensor]), **attributes)
+            if name != "concat"
+            else LAYERS[name](*(x.tensor for x in xs))
+        )
         stem = key or name
         if layer.params:
             self.keys[stem] = self.keys.get(stem, 0) + 1
@@ -95,7 +99,9 @@ class ItNet:
             out = []
             for x in state:
                 resized = [y if y is x else self.resized(y, x) for y in state]
-                mix = self.apply("conv", self.apply("concat", *resized), key="mix", out=x.tensor.channels, sets=self.sets(later))
+                mix = self.apply(
+                    "conv", self.apply("concat", *resized), key="mix", out=x.tensor.channels, sets=self.sets(later)
+                )
                 out.append(self.apply_binary("add", x, mix))
         results = tuple(self.b.value(x.type) for x in state)
         self.b.add(When("t", later, close(statements, out), Body((), tuple(state)), results))
@@ -119,7 +125,9 @@ class ItNet:
 
     def emit(self, x: Value) -> None:
         with self.b.body() as statements:
-            y = self.apply("conv", x, key="head", out=self.classes, kernel=(1, 1), bias=True, sets=Index("t", self.exits))
+            y = self.apply(
+                "conv", x, key="head", out=self.classes, kernel=(1, 1), bias=True, sets=Index("t", self.exits)
+            )
             y = self.b.apply(LAYERS["resize"](y.tensor, like=self.image.tensor, mode="bilinear").op, [y, self.image])
         self.b.add(Emit("t", self.exits, close(statements, [y])))
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
-from itc_tile.quantities import BYTES, CLOCK, COUNT, CYCLES
 
 from itc.diagnostics import CompileError, render
 from itc.source import Source
+from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
+from itc_tile.quantities import BYTES, CLOCK, COUNT, CYCLES
 from tests.conftest import Golden
 
 ERRORS = Path(__file__).parent / "errors"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from itc_tile.machine import Machine, load_machine
 from itc_tile.place import hops, link_loads, place, serpentine
 

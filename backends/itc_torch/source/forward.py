@@ -13,7 +13,7 @@ from itc_torch.names import identifier
 from itc_torch.sets import one_set, set_number
 from itc_torch.source.conditions import condition, members
 from itc_torch.source.expressions import code, label_text, quoted
-from itc_torch.source.layout import INDENT, Bracket, Code, lines
+from itc_torch.source.layout import INDENT, WIDTH, Bracket, Code, lines
 from itc_torch.source.methods import Methods, sets_of
 from itc_torch.source.variables import Frame, Variables, body_uses
 
@@ -185,11 +185,24 @@ class Forward:
             text, body, otherwise = "", [line.removeprefix(INDENT) for line in body], []
         if text:
             self.read.add(var)
+        choice = self.choice(text, body, otherwise)
+        if choice:
+            self.out.append(choice)
+            return
+        if text:
             self.write(f"if {text}:")
         self.out += body
         if otherwise:
             self.write("else:")
             self.out += otherwise
+
+    def choice(self, text: str, body: Sequence[str], otherwise: Sequence[str]) -> str:
+        """The line of a conditional expression, where both sides are one assignment to the same variable."""
+        if not len(body) == len(otherwise) == 1:
+            return ""
+        (target, _, value), (other, _, instead) = (line.strip().partition(" = ") for line in (body[0], otherwise[0]))
+        line = f"{INDENT * self.indent}{target} = {value} if {text} else {instead}"
+        return line if target == other and " if " not in body[0] + otherwise[0] and len(line) <= WIDTH else ""
 
     def result_variables(self, when: When) -> list[str]:
         """For each result a variable that is free behind the region: best one that a branch hands through as it is."""

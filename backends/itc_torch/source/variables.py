@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from itc.ir import Apply, Body, Emit, Loop, Statement, When
+from itc_torch.names import CONSTANTS
 
-RESERVED = ("F", "Any", "LABELS", "Tensor", "math", "nn", "outputs", "self", "torch")
-CONSTANTS = ("EXITS", "ITERATIONS")
+RESERVED = ("F", "Any", "Tensor", "math", "nn", "outputs", "self", "torch")
 
 
 def uses(statement: Statement) -> frozenset[str]:

@@ -143,7 +143,7 @@ class NameChecker:
             self.unknown(name, self.known | set(self.unit.names))
 
     def unknown(self, name: ast.Name | ast.Ident, known: Iterable[str]) -> None:
-        if name.text in self.unit.missing:
+        if name.text in self.unit.imported:
             return
         help, edit = suggest(name, known) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
         message = f"nothing is called `{name.text}` here"

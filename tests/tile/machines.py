@@ -1,0 +1,53 @@
+"""Random machines, small and slow in all ways, as hypothesis strategies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from itc.diagnostics import CompileError
+from itc.ir import Net
+from itc_tile.compiler import compile_net
+from itc_tile.machine import Machine, load_machine
+from itc_tile.program import Program
+
+
+@st.composite
+def machines(draw: Any) -> Machine:
+    """Machines of up to some hundred tiles, with and without a grid, of little memory."""
+    network = draw(st.sampled_from(["all-to-all", "mesh", "torus"]))
+    rows, columns = draw(st.integers(2, 16)), draw(st.integers(3, 16))
+    base = load_machine("edge-16")
+    exchange = base.exchange.model_copy(
+        update={
+            "network": network,
+            "bandwidth": draw(st.sampled_from([4, 1, 32])),
+            "latency": draw(st.sampled_from([10, 0, 300])),
+            "sync": draw(st.sampled_from([0, 150])),
+            "multicast": draw(st.booleans()),
+        }
+    )
+    code = base.code.model_copy(update={"base": 512, "operation": 64})
+    memory = draw(st.sampled_from([1 << 18, 1 << 16, 1 << 13]))
+    return base.model_copy(
+        update={
+            "name": "random",
+            "tiles": rows * columns,
+            "grid": (rows, columns),
+            "exchange": exchange,
+            "code": code,
+            "tile": base.tile.model_copy(update={"memory": memory}),
+        }
+    )
+
+
+def compiled(net: Net, machine: Machine, objective: Any = "throughput") -> Program:
+    """The program of a net; drops the example where the net does not fit."""
+    try:
+        return compile_net(net, machine, objective)
+    except CompileError as error:
+        assert {d.code for d in error.diagnostics} <= {"E0510", "E0511", "E0512"}, error
+        assume(False)
+        raise
