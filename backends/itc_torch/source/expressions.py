@@ -95,6 +95,8 @@ def _subscript(expr: Expr) -> str:
 def function_name(function: Callable[..., Any]) -> str:
     """How a module that imports `torch` and `torch.nn.functional as F` calls a torch function."""
     name = function.__name__
+    if isinstance(function, type):
+        return name  # a class that the module has
     if getattr(F, name, None) is function:
         return f"F.{name}"
     assert getattr(torch, name) is function, name
