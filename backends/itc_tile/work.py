@@ -152,7 +152,8 @@ WORK: dict[type[Op], Rule] = {
 }
 
 # Instructions an element vector takes beside loading and storing; `special` ones take the machine's time for those.
-# A norm's statistics are folded into its scale and shift when parameters are loaded; dropout does nothing at inference.
+# A norm's statistics are folded into its scale and shift when parameters are loaded. Dropout does nothing at inference;
+# a kernel of nothing else copies.
 INSTRUCTIONS: dict[type[Op], int] = {
     Relu: 1,
     Relu6: 2,
@@ -184,6 +185,8 @@ def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
         else:
             total += WORK[type(apply.op)](shards)
         before = apply
+    if before is not None and all(type(apply.op) is Dropout for apply in kernel.body):
+        total += _move(Shards(before, regions, units, machine.tile.workers))
     return np.where(sizes(regions[kernel.result.name]) > 0, total, 0)
 
 
