@@ -46,14 +46,8 @@ class AdaptiveTime:
         self.remainder = torch.where(halts, left, self.remainder)
         self.running = was_running & ~halts
         weight = torch.where(halts, left, counted)
-        self.sums = tuple(
-            total + self.over(weight, new) * new
-            for total, new in zip(self.sums, after, strict=True)
-        )
-        return tuple(
-            torch.where(self.over(was_running, new), new, old)
-            for old, new in zip(before, after, strict=True)
-        )
+        self.sums = tuple(total + self.over(weight, new) * new for total, new in zip(self.sums, after, strict=True))
+        return tuple(torch.where(self.over(was_running, new), new, old) for old, new in zip(before, after, strict=True))
 
     def over(self, score: Tensor, carry: Tensor) -> Tensor:
         return score.reshape(score.shape + (1,) * (carry.dim() - score.dim()))
@@ -93,10 +87,7 @@ class Threshold:
         if not self.training:
             passed = score > self.limit if self.above else score < self.limit
             self.running = was_running & ~passed
-        return tuple(
-            torch.where(self.over(was_running, new), new, old)
-            for old, new in zip(before, after, strict=True)
-        )
+        return tuple(torch.where(self.over(was_running, new), new, old) for old, new in zip(before, after, strict=True))
 
     def over(self, score: Tensor, carry: Tensor) -> Tensor:
         return score.reshape(score.shape + (1,) * (carry.dim() - score.dim()))
