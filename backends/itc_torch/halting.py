@@ -1,4 +1,4 @@
-"""Loops that halt: which images go on after an iteration, and what their carries become; emitted modules hold this text.
+"""Loops that halt: who goes on after an iteration, and what the carries become; emitted modules hold this text.
 
 Values are those of `itc.halting`, and gradients flow through scores and remainders, never through who halts.
 """

@@ -11,7 +11,7 @@ from itc.ir import Loop, Net
 
 
 def ponder_cost(net: Net, outputs: Mapping[str, Tensor]) -> Tensor:
-    """The sum over the loops under `act` of `ponder` times the mean of iterations + remainder (Graves 2016, equation 12).
+    """The sum over the loops under `act` of `ponder` times the mean of iterations + remainder (Graves 2016).
 
     `outputs` are those of a module of `net`. Only loops whose iterations are outputs count: those inside no other.
     """

@@ -83,7 +83,8 @@ class HaltingLoop(Loop):
     def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Steps:
         (halting,) = halts
         for iteration in range(1, self.count + 1):
-            after, _, score = self.body(iteration, *carried, *captured)
+            elements = (values[iteration - 1] for values in walked)
+            after, _, score = self.body(iteration, *carried, *elements, *captured)
             carried = halting.step(iteration, score, carried, after)
             yield {}
             if not (self.training or bool(halting.running.any())):
