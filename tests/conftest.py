@@ -11,7 +11,7 @@ from hypothesis import settings
 
 Golden = Callable[[Path, str], None]
 
-# The same examples in every run, so that a change fails for what it changes; `HYPOTHESIS_PROFILE=explore` draws new ones.
+# The same examples in every run, so that a change fails for what it changes; the profile `explore` draws new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
