@@ -48,9 +48,8 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
     except FileNotFoundError:
         raise fail("E0610", f"there is no checkpoint {path}") from None
     except TypeError as error:  # NumPy's word for a type that it has not
-        raise fail(
-            "E0614", f"{path}: {error}", "weights are float16, float32 or float64; save them as one of these"
-        ) from None
+        help = "weights are float16, float32 or float64; save them as one of these"
+        raise fail("E0614", f"{path}: {error}", help=help) from None
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         if Path(path).is_dir():
             raise fail("E0611", f"{path} is a folder, not a safetensors file") from None

@@ -166,6 +166,12 @@ def test_version_and_machines() -> None:
     assert all(name in invoke("machines").output for name in names)
 
 
+def test_the_file_of_a_machine_can_be_a_start(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(invoke("machines", "edge-16").output)
+    assert run_json(tmp_path, "-m", str(tmp_path / "mine.yaml"))["machine"]["machine"] == "edge-16"
+    assert invoke("machines", "edge-17").exit_code == 1
+
+
 def test_the_public_names() -> None:
     assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
     assert all(hasattr(itc, name) for name in itc.__all__)
