@@ -22,9 +22,9 @@ def own_buffers(net: Net) -> Net:
 
     Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
     """
-    faults = [fault for statement in walk(net.body) for fault in _faults(statement)]
+    faults = dict.fromkeys(fault for statement in walk(net.body) for fault in _faults(statement))
     if faults:
-        raise CompileError(faults)
+        raise CompileError(tuple(faults))  # one where a call in a `for` makes many loops
     return _Copies(net).net(net)
 
 

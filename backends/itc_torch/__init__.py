@@ -11,9 +11,10 @@ from itc_torch.emit import emit_module
 from itc_torch.lowerings import LOWERINGS
 from itc_torch.network import Network
 from itc_torch.parameters import init, load_weights
+from itc_torch.ponder import ponder_cost
 from itc_torch.run import run
 
 __all__ = [
     "LOWERINGS", "Form", "Network", "TorchBackend", "anytime", "backend", "emit_module", "init", "load_weights",
-    "lower", "run", "text",
+    "lower", "ponder_cost", "run", "text",
 ]  # fmt: skip

@@ -11,10 +11,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from itc.ir import IterationSet
+from itc_torch.halting import Halting
 
 Values = tuple[Any, ...]
 Step = dict[int, Tensor]
 """What one iteration adds to the series of a loop, by the series' position among them."""
+Steps = Generator[Step, None, Values]
 
 
 class InTraining(nn.Module):
@@ -37,8 +39,8 @@ class Loop(nn.Module):
         self.count = count
         self.widths = widths
 
-    def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values) -> Values:
-        steps = self.steps(carried, walked, captured)
+    def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Values:
+        steps = self.steps(carried, walked, captured, *halts)
         while True:
             try:
                 next(steps)
@@ -46,8 +48,9 @@ class Loop(nn.Module):
                 result: Values = stop.value
                 return result
 
-    def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values) -> Generator[Step, None, Values]:
+    def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Steps:
         """Runs one iteration at each `next`, hands out what it adds to the series, and returns the loop's results."""
+        assert not halts, "this loop runs all its iterations"
         series: list[list[Tensor]] = [[] for _ in range(sum(self.widths))]
         for iteration in range(1, self.count + 1):
             elements = (values[iteration - 1] for values in walked)
@@ -68,6 +71,25 @@ class Loop(nn.Module):
 
     def extra_repr(self) -> str:
         return f"count={self.count}"
+
+
+class HaltingLoop(Loop):
+    """At most `count` iterations: at inference as many as the slowest image takes, in training all of them.
+
+    `body` gives its score behind what a loop's gives, and the last argument makes of the scores what the loop hands
+    out. In training the iterations that no image needs run as well, so that every set of a norm sees its images.
+    """
+
+    def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Steps:
+        (halting,) = halts
+        for iteration in range(1, self.count + 1):
+            elements = (values[iteration - 1] for values in walked)
+            after, _, score = self.body(iteration, *carried, *elements, *captured)
+            carried = halting.step(iteration, score, carried, after)
+            yield {}
+            if not (self.training or bool(halting.running.any())):
+                break
+        return halting.results(carried)
 
 
 class When(nn.Module):

@@ -11,6 +11,7 @@ from itc.ir import Apply, Body, Emit, Index, Loop, Net, Statement, Value, When
 from itc_torch import regions
 from itc_torch.expressions import Expr, Name
 from itc_torch.graphs import Scope
+from itc_torch.halting import halting_of
 from itc_torch.lowerings import lower_op
 from itc_torch.network import Network, finish
 from itc_torch.parameters import tensors
@@ -82,11 +83,17 @@ class _Rolled:
     def loop(self, loop: Loop) -> None:
         carries, each = [c.inner.name for c in loop.carries], [e.inner.name for e in loop.each]
         inner, yields = self.body(loop.body, (loop.var, *carries, *each))
-        module, captured = self.close(inner, (yields, tuple(inner.emitted)), f"Loop_{loop.var}")
+        score = (inner.scope.node(loop.halt.score.name),) if loop.halt else ()
+        module, captured = self.close(inner, (yields, tuple(inner.emitted), *score), f"Loop_{loop.var}")
         widths = tuple(len(emit.body.yields) for emit in loop.emits)
         carried = tuple(self.scope.node(c.init.name) for c in loop.carries)
         walked = tuple(self.scope.node(e.series.name) for e in loop.each)
-        node = self.scope.run(regions.Loop(module, loop.count, widths), f"loop_{loop.var}", (carried, walked, captured))
+        args: tuple[Any, ...] = (carried, walked, captured)
+        region = regions.Loop(module, loop.count, widths)
+        if loop.halt:
+            region = regions.HaltingLoop(module, loop.count, widths)
+            args = (*args, self.scope.realise(halting_of(loop)))
+        node = self.scope.run(region, f"loop_{loop.var}", args)
         self.define(loop.results, node)
 
     def when(self, when: When) -> None:

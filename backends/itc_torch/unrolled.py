@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from operator import getitem
 from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, Loop, Net, Statement, When
+from itc_torch.expressions import Name, call
 from itc_torch.graphs import Scope
+from itc_torch.halting import halting_of
 from itc_torch.lowerings import lower_op
 from itc_torch.network import Network, finish
 from itc_torch.parameters import tensors
@@ -62,16 +65,27 @@ class _Unrolled:
     def loop(self, loop: Loop) -> None:
         carried = [self.scope.node(c.init.name) for c in loop.carries]
         walked = [self.scope.node(e.series.name) for e in loop.each]
-        series: list[list[Any]] = [[] for _ in loop.results[len(carried) :]]
+        series: list[list[Any]] = [[] for _, values in loop.collected for _ in values]
+        halting = self.scope.realise(halting_of(loop)) if loop.halt else None
         for t in range(1, loop.count + 1):
             self.iteration[loop.var] = t
             self.scope.forget_sets()
             self.define([c.inner.name for c in loop.carries], carried)
             self.define([e.inner.name for e in loop.each], [elements[t - 1] for elements in walked])
-            carried = self.loop_body(loop, t, series)
+            before, carried = carried, self.loop_body(loop, t, series)
+            if loop.halt:
+                score = Name(self.scope.node(loop.halt.score.name))
+                step = call("step", Name(halting), t, score, tuple(before), tuple(carried))
+                carried = self.picked(self.scope.realise(step), len(carried))
+        if loop.halt:
+            carried = self.picked(self.scope.realise(call("results", Name(halting), tuple(carried))), len(loop.results))
         del self.iteration[loop.var]
         self.scope.forget_sets()
         self.define([r.name for r in loop.results], [*carried, *map(tuple, series)])
+
+    def picked(self, node: Any, count: int) -> list[Any]:
+        """The parts of a tuple."""
+        return [self.scope.realise(call(getitem, Name(node), position)) for position in range(count)]
 
     def loop_body(self, loop: Loop, t: int, series: list[list[Any]]) -> list[Any]:
         """One iteration: its next carries; what its emits yield goes to `series`, emit by emit."""

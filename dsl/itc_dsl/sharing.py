@@ -1,13 +1,17 @@
-"""What `@share` and `@loop` say: annotations and overrides in, their parts out, not yet evaluated."""
+"""What `@share`, `@loop` and `@halt` say: annotations and overrides in, their parts out, not yet evaluated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir.net import HaltKind
 from itc.ir.op import NORM_ROLES
 from itc_dsl import ast
 
+#: The forms of `@halt`.
+HALTS = "`@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`"
 MODES = ("all", "none", "every=k", "calls")
 KINDS: dict[str, frozenset[str]] = {
     "weight": frozenset({"weight", "slope", "constant"}),
@@ -131,3 +135,46 @@ def loop_of(block: ast.Block) -> LoopCount | None:
     raise CompileError(
         [Diagnostic("E0217", "`@loop` takes the number of iterations", Label(annotation.span, "here"), help=help)]
     )
+
+
+@dataclass(frozen=True)
+class Halting:
+    """How a loop halts: `@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`.
+
+    `limit` is the epsilon or the threshold; what is not written is none.
+    """
+
+    kind: HaltKind
+    limit: ast.Expr | None
+    ponder: ast.Expr | None = None
+
+
+def halting_of(block: ast.Block) -> Halting | None:
+    """What the block's `@halt` says; none where it has none. Raises CompileError (E0217)."""
+    annotation = next((a for a in block.annotations if a.name.text == "halt"), None)
+    if annotation is None:
+        return None
+    unnamed = [a.value for a in annotation.arguments if a.name is None]
+    named = {a.name.text: a.value for a in annotation.arguments if a.name}
+    if len(unnamed) + len(named) < len(annotation.arguments):
+        raise fail("E0217", "`@halt` has one argument twice", annotation.span, "here", HALTS)
+    if [_word(value) for value in unnamed] == ["act"] and named.keys() <= {"epsilon", "ponder"}:
+        return Halting("act", named.get("epsilon"), named.get("ponder"))
+    if not unnamed and len(named) == 1 and set(named) <= {"above", "below"}:
+        ((kind, limit),) = named.items()
+        return Halting(cast(HaltKind, kind), limit)
+    raise _not_a_halt(annotation, unnamed, named)
+
+
+def _word(value: ast.Expr) -> str:
+    return value.text if isinstance(value, ast.Name) else ""
+
+
+def _not_a_halt(annotation: ast.Annotation, unnamed: list[ast.Expr], named: dict[str, ast.Expr]) -> CompileError:
+    """The first argument that fits no form, or the whole where each would fit one."""
+    wrong = [value for value in unnamed if _word(value) != "act"]
+    wrong += [value for name, value in named.items() if name not in ("epsilon", "ponder", "above", "below")]
+    if not wrong:
+        return fail("E0217", "`@halt` is not one of its forms", annotation.span, "not understood", HALTS)
+    kinds = get_args(HaltKind)
+    return fail("E0217", f"loops halt by {', '.join(kinds)}", wrong[0].span, "not understood", HALTS)

@@ -86,6 +86,8 @@ class _Depth:
         inner = _LoopDepth(loop, self)
         after, exits = inner.run()
         self.forms |= zip((v.name for v in loop.carry_results), after, strict=True)
+        # How long it ran is known when it has ended, which is when its carries leave.
+        self.forms |= {value.name: np.max(after, axis=0) for value in loop.halt_results}
         for (_, results), depths in zip(loop.collected, exits, strict=True):
             for position, result in enumerate(results):
                 self.series[result.name] = [at_exit[position] for at_exit in depths]
@@ -151,6 +153,8 @@ class _LoopDepth:
             solver.forms |= {name: np.max(forms, axis=0) for name, forms in solver.series.items()}
             matrix, first = unit(len(self.state)), len(self.loop.each)
             rows = solver.body(self.loop.body)
+            if self.loop.halt:  # which decides what each carry becomes
+                rows = [np.maximum(row, solver.forms[self.loop.halt.score.name]) for row in rows]
             matrix[first : first + len(rows)] = rows or matrix[:0]
             self.bodies[iteration] = matrix, solver
         return self.bodies[iteration]

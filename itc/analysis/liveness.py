@@ -35,7 +35,8 @@ def reads(statement: Statement) -> tuple[Value, ...]:
             return tuple(o for i, o in operands if isinstance(o, Value) and i not in statement.op.shape_only)
         case Loop():
             outside = [c.init for c in statement.carries] + [e.series for e in statement.each]
-            return (*outside, *_body_reads(statement.body))
+            score = [statement.halt.score] if statement.halt else []
+            return (*outside, *_body_reads(statement.body), *score)
         case When():
             return (*_body_reads(statement.body), *_body_reads(statement.otherwise))
         case Emit():

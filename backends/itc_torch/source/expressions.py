@@ -99,8 +99,8 @@ def _subscript(expr: Expr) -> str:
 def function_name(function: Callable[..., Any]) -> str:
     """How a module that imports `torch` and `torch.nn.functional as F` calls a function of torch, or one of ours."""
     name = function.__name__
-    if getattr(functions, name, None) is function:
-        return name
+    if isinstance(function, type) or getattr(functions, name, None) is function:
+        return name  # a class or function that the module has
     if getattr(F, name, None) is function:
         return f"F.{name}"
     assert getattr(torch, name) is function, name

@@ -9,6 +9,7 @@ from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
 from itc_torch.expressions import Call, Expr, Name, Ref, called
+from itc_torch.halting import halting_of
 from itc_torch.lowerings import lower_op
 from itc_torch.names import identifier
 from itc_torch.sets import one_set, set_number
@@ -202,12 +203,32 @@ class Forward(Writer):
         carried = self.start_carries(loop)
         self.iteration[loop.var] = self.variables.fresh(identifier(loop.var))
         self.reach[loop.var] = loop.iterations
-        body = self.loop_body(loop, carried)
+        halting = self.start_halting(loop)
+        body = self.loop_body(loop, carried, halting)
         var = self.iteration[loop.var] if loop.var in self.read else "_"
         self.write(f"for {var} in range({f'1, {loop.count + 1}' if var != '_' else loop.count}):")
         self.out += body or [INDENT * (self.indent + 1) + "pass"]
         for result, variable in zip(loop.carry_results, carried, strict=True):
             self.variables.bind(result.name, variable)
+        if loop.halt:
+            self.halted(loop, carried, halting)
+
+    def start_halting(self, loop: Loop) -> str:
+        """The variable of what decides who halts; none for a loop that runs all its iterations."""
+        if loop.halt is None:
+            return ""
+        halting = self.variables.fresh("halting")
+        self.write(code(halting_of(loop)), f"{halting} = ")
+        return halting
+
+    def halted(self, loop: Loop, carried: list[str], halting: str) -> None:
+        """Takes what a loop that halts hands out."""
+        live = (self.variables.live(value.name) for value in loop.halt_results)
+        taken = [
+            self.define(value, _hint(value, "halted")) if is_live else "_"
+            for value, is_live in zip(loop.halt_results, live, strict=True)
+        ]
+        self.write(f"{_tuple(carried, *taken)} = {halting}.results({_bracketed(carried)})")
 
     def lists(self, results: tuple[Value, ...]) -> None:
         """An empty list for each series that something reads behind the loop."""
@@ -228,20 +249,37 @@ class Forward(Writer):
         self.assign([(v, self.variables.of(c.init.name)) for v, c in zip(taken, loop.carries, strict=True)])
         return taken
 
-    def loop_body(self, loop: Loop, carried: list[str]) -> list[str]:
+    def loop_body(self, loop: Loop, carried: list[str], halting: str) -> list[str]:
         for carry, variable in zip(loop.carries, carried, strict=True):
             self.variables.bind(carry.inner.name, variable)
         inner = {carry.inner.name for carry in loop.carries}
         yields = [value.name for value in loop.body.yields]
-        self.wanted |= dict(zip(yields, carried, strict=True))
+        kept = list(yields)
+        if loop.halt:
+            kept += [loop.halt.score.name, *inner]
+        else:
+            self.wanted |= dict(zip(yields, carried, strict=True))
         again = body_uses(loop.body) - inner
-        with self.block() as out, self.variables.body(loop.body.statements, yields, again) as frame:
+        with self.block() as out, self.variables.body(loop.body.statements, kept, again) as frame:
             for each in loop.each:
                 series, at = self.variables.of(each.series.name), self.loop_variable(loop.var)
                 self.write(f"{self.define(each.inner, _hint(each.inner, 'element'))} = {series}[{at} - 1]")
             self.statements(loop.body.statements, frame)
-            self.assign([(v, self.variables.of(y)) for v, y in zip(carried, yields, strict=True)])
+            if loop.halt:
+                self.step(loop, carried, halting)
+            else:
+                self.assign([(v, self.variables.of(y)) for v, y in zip(carried, yields, strict=True)])
         return out
+
+    def step(self, loop: Loop, carried: list[str], halting: str) -> None:
+        """The end of an iteration of a loop that halts."""
+        assert loop.halt
+        after = [self.variables.of(value.name) for value in loop.body.yields]
+        score = self.variables.of(loop.halt.score.name)
+        items = (self.loop_variable(loop.var), score, _bracketed(carried), _bracketed(after))
+        self.write(Bracket(f"{halting}.step(", items), f"{_tuple(carried)} = ")
+        self.write(f"if not (self.training or {halting}.running.any()):")
+        self.write(f"{INDENT}break")
 
     # Outputs
 
@@ -264,7 +302,7 @@ class Forward(Writer):
 
 def _handed_out(net: Net) -> dict[str, list[Output]]:
     """Outputs whose series a loop of the net collects itself: they leave while it runs."""
-    collected = {v.name for s in net.body if isinstance(s, Loop) for v in s.results[len(s.carries) :]}
+    collected = {v.name for s in net.body if isinstance(s, Loop) for _, values in s.collected for v in values}
     out: dict[str, list[Output]] = {}
     for output in net.outputs:
         if output.value.name in collected:
@@ -285,6 +323,15 @@ def run_order(net: Net) -> tuple[str, ...]:
     ]
     finals = (label for output in net.outputs if output.value.name not in outputs for label in output.labels)
     return (*(label for *_, label in sorted(loops)), *finals)
+
+
+def _tuple(names: Sequence[str], *more: str) -> str:
+    """What an assignment of a tuple has on its left."""
+    return _bracketed(names) if len(names) + len(more) == 1 else ", ".join((*names, *more))
+
+
+def _bracketed(names: Sequence[str]) -> str:
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
 
 
 def _hint(value: Value, fallback: str) -> str:

@@ -9,6 +9,7 @@ from re import search
 from textwrap import fill
 
 from itc.ir import Net, Output, SeriesType
+from itc_torch.halting import halting_classes
 from itc_torch.names import class_name
 from itc_torch.source.conditions import members
 from itc_torch.source.expressions import quoted
@@ -23,7 +24,7 @@ def module_text(net: Net) -> str:
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
     written = "\n".join((*_class(net), "", *_forward(forward.arguments), *body, *forward.methods.text()))
-    parts = [*definitions(net), *function_texts(forward.functions), written]
+    parts = [*definitions(net), *halting_classes(net), *function_texts(forward.functions), written]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
     return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"

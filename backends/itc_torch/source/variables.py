@@ -10,7 +10,7 @@ from itc.ir import Apply, Body, Emit, Loop, Statement, When
 from itc_torch.names import CONSTANTS
 from itc_torch.source.functions import OWN
 
-RESERVED = ("F", "Any", "Tensor", "math", "nn", "outputs", "self", "torch", *OWN)
+RESERVED = ("AdaptiveTime", "F", "Any", "Tensor", "Threshold", "math", "nn", "outputs", "self", "torch", *OWN)
 
 
 def uses(statement: Statement) -> frozenset[str]:
@@ -20,7 +20,8 @@ def uses(statement: Statement) -> frozenset[str]:
             return frozenset(value.name for value in statement.values)
         case Loop(body=body):
             outside = [c.init.name for c in statement.carries] + [e.series.name for e in statement.each]
-            return body_uses(body) | frozenset(outside)
+            score = {statement.halt.score.name} if statement.halt else set()
+            return body_uses(body) | frozenset(outside) | score
         case When(body=body, otherwise=otherwise):
             return body_uses(body) | body_uses(otherwise)
         case Emit(body=body):

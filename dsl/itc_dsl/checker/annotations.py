@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc_dsl import ast
-from itc_dsl.checker.structure import PHRASES, PLACES
+from itc_dsl.checker.looping import PLACES
+from itc_dsl.checker.structure import PHRASES
 from itc_dsl.published import published
-from itc_dsl.sharing import loop_of, sharing_of
+from itc_dsl.sharing import halting_of, loop_of, sharing_of
 from itc_dsl.signature import listed, suggest
 
 
@@ -22,6 +23,7 @@ def check_annotations(definition: ast.Definition) -> Iterator[Diagnostic]:
     if isinstance(definition, ast.Block):
         yield from _understood(lambda: sharing_of(definition))
         yield from _understood(lambda: loop_of(definition))
+        yield from _understood(lambda: halting_of(definition))
         yield from _calls_on_blocks(definition)
     else:
         yield from _understood(lambda: published(definition))

@@ -7,17 +7,9 @@ from collections.abc import Iterator
 from itc.diagnostics import Diagnostic, Edit, Label
 from itc.ir.types import DTYPE_BYTES
 from itc_dsl import ast
-from itc_dsl.sharing import loop_of
+from itc_dsl.checker.looping import check_loop
 from itc_dsl.signature import NAME_KEYWORD, listed, suggest
 
-#: Where each annotation has an effect.
-PLACES = {
-    "loop": ("iterative",),
-    "share": ("iterative", "output", "block"),
-    "halt": ("iterative",),
-    "loss": ("emit",),
-    "published": ("network",),
-}
 #: Where a statement that not every body may hold belongs.
 HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
     ast.Emit: ("emit", ("network",)),
@@ -101,8 +93,6 @@ def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Di
             yield Diagnostic("E0111", "this line has no effect", Label(statement.span, "nothing uses it"), help=help)
         case ast.Input():
             yield from _input(statement)
-        case ast.Halt():
-            yield Diagnostic("E0413", "halting is not supported yet", Label(statement.span, "not supported yet"))
         case ast.If(body=body, otherwise=otherwise):
             yield from _statements(body, kind, direct=False)
             yield from _statements(otherwise, kind, direct=False)
@@ -158,35 +148,11 @@ def _iterative(block: ast.Block) -> Iterator[Diagnostic]:
         message = f"`{block.name.text}` carries nothing and yields nothing"
         help = "mark the parameter that flows round: `carry state`"
         yield Diagnostic("E0410", message, Label(block.name.span, "has no result"), help=help)
-    yield from _loop(block)
+    yield from check_loop(block)
     assigned = set(assigned_names(block.body))
     for param in carries:
         if param.name.text not in assigned:
             yield _never_assigned(block, param)
-
-
-def _loop(block: ast.Block) -> Iterator[Diagnostic]:
-    annotated = next((a for a in block.annotations if a.name.text == "loop"), None)
-    halts = next((a for a in block.annotations if a.name.text == "halt"), None)
-    if halts:
-        yield Diagnostic("E0413", "halting is not supported yet", Label(halts.span, "not supported yet"))
-    elif annotated and annotated.arguments and annotated.arguments[0].name and len(annotated.arguments) == 1:
-        name = annotated.arguments[0].name
-        count = loop_of(block) if name.text == "max" else None
-        if count:
-            edit = Edit(annotated.arguments[0].span, count.count.span.text)
-            yield Diagnostic(
-                "E0409",
-                "`max=` is for a loop that halts, this one runs all its iterations",
-                Label(annotated.arguments[0].span, "without `@halt`"),
-                help=f"write `@loop({count.count.span.text})`",
-                edit=edit,
-            )
-    misspelt = any(annotation.name.text not in PLACES for annotation in block.annotations)
-    if annotated is None and not misspelt and not any(param.role == "each" for param in block.params):
-        label = Label(block.name.span, "how many iterations?")
-        help = "write `@loop(times)` above it, `times` being one of its parameters"
-        yield Diagnostic("E0409", f"`{block.name.text}` does not say how often it runs", label, help=help)
 
 
 def _never_assigned(block: ast.Block, param: ast.Param) -> Diagnostic:

@@ -9,6 +9,7 @@ from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.exits import exits_of
+from itc_dsl.lowering.halting import reject_exits
 from itc_dsl.lowering.loops import with_emit
 from itc_dsl.lowering.losses import loss_of
 from itc_dsl.lowering.scope import Axis, Lowering, OpenLoop, Scope, executes
@@ -74,6 +75,7 @@ def emitted(scope: Scope, statement: ast.Emit) -> Value:
 def open_loop(lowering: Lowering, statement: ast.Emit) -> OpenLoop:
     """The loop whose exits are meant: the last before the emit (E0415)."""
     if lowering.last_loop is not None:
+        reject_exits(lowering.last_loop, statement)
         return lowering.last_loop
     if lowering.faults:
         raise Stop

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Body, Carry, Each, Emit, IterationSet, Loop, SeriesType, Statement, Value, close
+from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType, Statement, Value, close
 from itc.source import Span
 from itc_dsl import ast
+from itc_dsl.lowering.halting import halt_of, hand_out, result_types
 from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes
 from itc_dsl.lowering.values import (
     Broken,
@@ -60,11 +61,19 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
         lowering.around.pop()
     body = close(statements, [value for flow in flows for value in _ends(scope, flow)])
     walked = tuple(Each(inner, series) for _, pairs in each for series, inner in pairs)
-    return _close(scope, frame, flows, walked, body, span, made_before)
+    halt = halt_of(scope, block, [(flow.param, value) for flow in flows for value in flow.inner], body)
+    return _close(scope, frame, flows, walked, body, halt, span, made_before)
 
 
 def _close(
-    scope: Scope, frame: Frame, flows: list[_Flow], each: tuple[Each, ...], body: Body, span: Span, made_before: int
+    scope: Scope,
+    frame: Frame,
+    flows: list[_Flow],
+    each: tuple[Each, ...],
+    body: Body,
+    halt: Halt | None,
+    span: Span,
+    made_before: int,
 ) -> object:
     """Adds the loop to the net; its results in the structure of the carries and yields."""
     lowering = scope.lowering
@@ -77,9 +86,11 @@ def _close(
         if isinstance(emit, Emit)
         for value in emit.body.yields
     ]
-    loop = Loop(frame.var, frame.count, carries, body, (*after, *series), each, span=span)
+    halted = [lowering.value(type, name, origin) for name, type in result_types(halt)] if halt else []
+    loop = Loop(frame.var, frame.count, carries, body, (*after, *series, *halted), each, halt, span)
     lowering.builder.add(loop)
     if not lowering.around:
+        hand_out(scope, loop)
         ends = {result.name: value for result, value in zip(after, body.yields, strict=True)}
         position = len(lowering.statements) - 1
         lowering.last_loop = OpenLoop(loop, position, ends, scope.definition.name.text, origin, made_before)

@@ -92,6 +92,8 @@ class Lowering:
     #: What is wrong if nothing else is.
     unused: list[Diagnostic] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
+    #: What the loops of the network itself that halt hand out: how long each image ran.
+    halted: list[Output] = field(default_factory=list)
     output_spans: dict[str, Span] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     last_loop: OpenLoop | None = None
@@ -184,6 +186,7 @@ class Scope:
     call: Span | None = None
     arguments: dict[str, Span] = field(default_factory=dict)
     yields: list[object] = field(default_factory=list)
+    score: Value | None = None
     #: How variables look from inside an `emit`.
     view: Callable[[object, Span], object] | None = None
     result: object = None
