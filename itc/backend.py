@@ -45,6 +45,9 @@ class MachineBackend(Backend, Protocol):
     def machines(self) -> Sequence[Any]:
         """The machines that come with it."""
 
+    def machine_text(self, name: str) -> str:
+        """The file of a machine that comes with it."""
+
     def load_machine(self, name: str) -> Any:
         """A machine by its name or the path of its file."""
 

@@ -94,7 +94,7 @@ class Network:
         `objective` is what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
         """
         tile = machine_backend()
-        target = tile.load_machine(machine) if isinstance(machine, str) else machine
+        target = tile.load_machine(str(machine)) if isinstance(machine, str | Path) else machine
         return Compiled(self, target, tile.compile(self.ir, target, objective))
 
 

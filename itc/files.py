@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EISDIR
 from pathlib import Path
 from tempfile import mkstemp
 
@@ -12,23 +13,43 @@ from itc.diagnostics import fail
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the file system says into a CompileError (E0620) that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise fail("E0620", f"cannot write {path}: {error.strerror or error}") from None
+
+
+def folder(path: Path) -> None:
+    """Makes the folder `path` and those above it; raises CompileError (E0620) where that is not possible."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new file beside `path` to write to: it takes the place of `path` when the block ends well, else it goes.
 
-    Raises CompileError (E0620) where the folder cannot be written.
+    A link stays and what it leads to is replaced; a device or a pipe is written to as it is. Raises CompileError
+    (E0620) where `path` cannot be written.
     """
-    try:
-        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise fail("E0620", f"cannot write {path}: {error.strerror}") from None
-    os.close(handle)
-    beside = Path(name)
-    beside.chmod(0o644)
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with writing(path):
+        path = Path(os.path.realpath(path))
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        handle, name = mkstemp(dir=path.parent, prefix=".itc-")
+        os.close(handle)
+        beside = Path(name)
+        try:
+            beside.chmod(0o644)
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

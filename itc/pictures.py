@@ -39,17 +39,27 @@ def read_picture(path: Path, type: TensorType) -> Array:
     try:
         with warnings.catch_warnings(), Image.open(path) as picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            converted = picture.convert("RGB" if channels == 3 else "L")
+            converted = _eight_bit(picture).convert("RGB" if channels == 3 else "L")
     except FileNotFoundError:
         raise fail("E0630", f"there is no picture {path}") from None
     except UnidentifiedImageError:
         raise fail("E0631", f"{path} is not a picture in a format that Pillow reads") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise fail("E0631", f"{path} cannot be read as a picture: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise fail("E0631", f"{path} cannot be read as a picture: {reason}") from None
     if converted.size != (width, height):
         converted = converted.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(converted, np.float32).reshape(height, width, channels) / 255
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """The picture with 8 bits a sample: of 16 the upper ones (Pillow would cut off), others are refused."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError("it has 32 bits a sample, a picture has 8 or 16")
+    return picture
 
 
 def palette(classes: int) -> list[Colour]:

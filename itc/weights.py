@@ -73,15 +73,38 @@ def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`; raises CompileError (E0610-E0613) naming each key and shape that differs from `net`."""
+    """The checkpoint at `path`; raises CompileError (E0610-E0615) naming each key that is not as `net` has it."""
     try:
         found = load_file(path)
     except FileNotFoundError:
         raise fail("E0610", f"there is no checkpoint {path}") from None
+    except TypeError as error:  # NumPy's word for a type that it has not
+        help = "weights are float16, float32 or float64; save them as one of these"
+        raise fail("E0614", f"{path}: {error}", help=help) from None
     except (OSError, SafetensorError, ValueError, KeyError) as error:
+        if Path(path).is_dir():
+            raise fail("E0611", f"{path} is a folder, not a safetensors file") from None
         raise fail("E0611", f"{path} is not a safetensors file: {error}") from None
     check(found, net, str(path))
+    _numbers(found, str(path))
     return {key: np.asarray(value, np.float32) for key, value in found.items()}
+
+
+def _numbers(found: Mapping[str, Array], name: str) -> None:
+    """Raises CompileError for values that are not floating-point numbers (E0614) or not finite in float32 (E0615)."""
+    faults = [
+        Diagnostic("E0614", f"{name} has {key} as {value.dtype}", help="weights are float16, float32 or float64")
+        for key, value in found.items()
+        if value.dtype.kind != "f"
+    ]
+    limit = np.finfo(np.float32).max
+    faults += [
+        Diagnostic("E0615", f"{name} has values in {key} that are not finite in float32")
+        for key, value in found.items()
+        if value.dtype.kind == "f" and not (np.abs(value) <= limit).all()
+    ]
+    if faults:
+        raise CompileError(faults)
 
 
 def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") -> None:

@@ -1,4 +1,4 @@
-"""The one golden runner: `golden(path, text)` compares a text with a file, `--update-golden` writes the file instead."""
+"""The golden runner (`golden(path, text)` compares a text with a file, or writes it) and how hypothesis draws."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 Golden = Callable[[Path, str], None]
+
+# The same examples in every run, so that a change fails for what it changes; the profile `explore` draws new ones.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

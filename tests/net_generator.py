@@ -2,388 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from math import prod
-from typing import Any, TypeVar
-
-from hypothesis import strategies as st
+from typing import Any
 
 from itc.ir import (
-    LAYERS,
     Body,
-    Builder,
     Carry,
     Each,
     Emit,
-    Index,
     IterationSet,
-    Layer,
     Loop,
     Net,
     Output,
-    Param,
-    ParamRef,
-    ParamSpec,
     SeriesType,
     TensorType,
     Value,
     When,
     close,
 )  # fmt: skip
-from itc.ir.ops.pointwise import Add, Affine, Div, Maximum, Minimum, Mul, Sub
-from itc.ir.ops.shape import Fill
+from tests.net_arrangements import Arrangements
+from tests.net_operations import MAX_RUNS, SMALL, Limits
 
-T = TypeVar("T")
-
-MAX_RUNS = 12  # iterations of all loops around one another, so that rounding has no time to grow
-ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "abs")
-POSITIVE = ("sqrt", "log", "exp")  # of numbers from 0 to 1
+__all__ = ["SMALL", "Generator", "Limits"]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How large the nets become: sizes of maps and vectors, iterations of one loop, statements of one body."""
-
-    size: int = 16
-    channels: int = 8
-    iterations: int = 5
-    statements: int = 4
-    depth: int = 2
-
-
-SMALL = Limits()
-
-
-@dataclass
-class _Scope:
-    """What a statement may read: tensors, those among them that depend on an input, and series."""
-
-    tensors: list[Value] = field(default_factory=list)
-    live: set[str] = field(default_factory=set)
-    series: list[Value] = field(default_factory=list)
-
-    def copy(self) -> _Scope:
-        return _Scope(list(self.tensors), set(self.live), list(self.series))
-
-
-class Generator:
-    """Draws one net; `reach` are the iterations that get here, for each loop around from the outermost in."""
-
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], limits: Limits) -> None:
-        self.draw = draw
-        self.limits = limits
-        self.builder = Builder("random")
-        self.scope = _Scope()
-        self.reach: dict[str, IterationSet] = {}
-        self.shared: list[tuple[ParamSpec, ParamRef]] = []
-        self.outputs: list[tuple[Value, IterationSet | None]] = []
-        self.layers = 0
-        self.depth = 0
-
-    # Draws, the simplest first
-
-    def chance(self) -> bool:
-        return bool(self.draw(st.booleans()))
-
-    def number(self, least: int, most: int) -> int:
-        return int(self.draw(st.integers(least, most)))
-
-    def pick(self, choices: Sequence[T]) -> T:
-        return choices[self.number(0, len(choices) - 1)]
-
-    def recent(self, choices: Sequence[T]) -> T:
-        """One of `choices`, the last first."""
-        return choices[-1 - self.number(0, len(choices) - 1)]
-
-    def subset(self, iterations: IterationSet) -> IterationSet:
-        """A part of `iterations`, at least one, of any shape."""
-        members = list(iterations)
-        chosen = self.draw(st.sets(st.sampled_from(members), min_size=1, max_size=len(members)))
-        return IterationSet.of(chosen)
-
-    # Values
-
-    def maps(self) -> list[Value]:
-        return [v for v in self.live_tensors() if len(v.tensor.shape) == 3]
-
-    def live_tensors(self) -> list[Value]:
-        return [v for v in self.scope.tensors if v.name in self.scope.live]
-
-    def define(self, value: Value, live: bool = True) -> Value:
-        """Adds a map, vector or series to the scope; `live` tells whether it depends on an input."""
-        if isinstance(value.type, SeriesType):
-            self.scope.series.append(value)
-        elif len(value.tensor.shape) in (1, 3):
-            self.scope.tensors.append(value)
-        if live:
-            self.scope.live.add(value.name)
-        return value
-
-    def call(self, layer: Layer, *operands: Value) -> Value:
-        """Applies a layer, with parameters of its own or shared ones."""
-        shapes = layer.op.shape_only
-        live = any(o.name in self.scope.live for i, o in enumerate(operands) if i not in shapes)
-        refs = self.params(layer.params)
-        return self.define(self.builder.apply(layer.op, [*operands, *refs]), live)
-
-    def layer(self, name: str, *args: Any, **kwargs: Any) -> Layer:
-        return LAYERS[name](*args, **kwargs)
-
-    # Parameters
-
-    def params(self, specs: Sequence[ParamSpec]) -> list[ParamRef]:
-        if not specs:
-            return []
-        known = self.known(specs)
-        if known and self.chance():
-            return known
-        self.layers += 1
-        index = self.sharing()
-        refs = [self.declare(spec, f"layer{self.layers}.{spec.name}", index) for spec in specs]
-        if not index:
-            self.shared += zip(specs, refs, strict=True)
-        return refs
-
-    def declare(self, spec: ParamSpec, key: str, index: tuple[Index, ...]) -> ParamRef:
-        type, sets = TensorType("f32", spec.shape), tuple(i.count for i in index)
-        self.builder.param(Param(key, type, spec.role, spec.init, sets))
-        return ParamRef(key, index)
-
-    def known(self, specs: Sequence[ParamSpec]) -> list[ParamRef]:
-        """Parameters of an earlier layer that fit, as `@share(calls)` would read them again."""
-        for at in range(len(self.shared) - len(specs) + 1):
-            found = self.shared[at : at + len(specs)]
-            if [spec for spec, _ in found] == list(specs) and len({r.key.split(".")[0] for _, r in found}) == 1:
-                return [ref for _, ref in found]
-        return []
-
-    def sharing(self) -> tuple[Index, ...]:
-        """For each loop around: shared by all iterations (no axis), by none, or by runs of some."""
-        chosen = []
-        for var, over in self.reach.items():
-            every = self.pick((0, 1, 2, 3))
-            if every:
-                chosen.append(Index(var, over, every))
-        return tuple(chosen)
-
-    # Operations
-
-    def operation(self) -> Value:
-        maps, vectors = self.maps(), [v for v in self.live_tensors() if len(v.tensor.shape) == 1]
-        if vectors and (not maps or self.chance()):
-            return self.vector_operation(self.recent(vectors))
-        return self.map_operation(self.recent(maps))
-
-    def map_operation(self, x: Value) -> Value:
-        kinds: tuple[Callable[[Value], Value], ...] = (
-            self.conv,
-            self.elementwise,
-            self.binary,
-            self.depthwise,
-            self.pool,
-            self.resize,
-            self.concat,
-            self.global_pool,
-            self.rearranged,
-            self.rescaled,
-            self.gated,
-            self.attention,
-        )
-        return self.pick(kinds)(x)
-
-    def vector_operation(self, x: Value) -> Value:
-        kinds = (self.linear, self.elementwise, self.binary, self.concat, self.sliced)
-        return self.pick(kinds)(x)
-
-    def elementwise(self, x: Value) -> Value:
-        many = ("softmax", "layer_norm", "rms_norm", "group_norm") if x.tensor.channels > 1 else ()
-        kind = self.pick(("batch_norm", *ACTIVATIONS, "affine", "dropout", "prelu", *POSITIVE, *many))
-        if kind == "prelu":
-            return self.call(self.layer("prelu", x.tensor, channels=self.chance()), x)
-        if kind in POSITIVE:
-            squashed = self.call(self.layer("sigmoid", x.tensor), x)
-            return self.call(self.layer(kind, x.tensor), squashed)
-        if kind in many[1:]:
-            groups = {"groups": 1} if kind == "group_norm" else {}
-            return self.call(self.layer(kind, x.tensor, eps=0.1, affine=self.chance(), **groups), x)
-        if kind == "affine":
-            factor, offset = self.pick((0.5, -1.0, 1.25)), self.pick((0.0, 1.0, -0.75))
-            return self.call(Layer(Affine(factor, offset)), x)
-        if kind == "dropout":
-            return self.call(self.layer("dropout", x.tensor, self.pick((0.5, 0.0, 0.1))), x)
-        return self.call(self.layer(kind, x.tensor), x)
-
-    def window(self, x: Value) -> tuple[dict[str, tuple[int, int]], tuple[int, int]]:
-        """Stride, padding and dilation of a convolution, and a kernel that fits into `x`."""
-        kernel, stride, pad, dilation = [], [], [], []
-        for size in x.tensor.shape[-2:]:
-            k, p, d = self.pick((1, 3, 2)), self.number(0, 2), self.number(1, 2)
-            k = k if d * (k - 1) + 1 <= size + 2 * p else 1
-            kernel.append(k)
-            stride.append(self.number(1, 2))
-            pad.append(p if k > 1 else 0)
-            dilation.append(d)
-        return {"stride": _pair(stride), "pad": _pair(pad), "dilation": _pair(dilation)}, _pair(kernel)
-
-    def conv(self, x: Value) -> Value:
-        groups = self.pick([g for g in (1, 2, 4) if x.tensor.channels % g == 0])
-        out = groups * self.number(1, self.limits.channels // groups)
-        bias = self.chance()
-        if self.chance():
-            return self.call(
-                self.layer("conv", x.tensor, out, self.pick(((1, 1), (3, 3))), groups=groups, bias=bias), x
-            )
-        attributes, kernel = self.window(x)
-        return self.call(self.layer("conv", x.tensor, out, kernel, groups=groups, bias=bias, **attributes), x)
-
-    def depthwise(self, x: Value) -> Value:
-        attributes, kernel = self.window(x)
-        return self.call(self.layer("depthwise", x.tensor, kernel, bias=self.chance(), **attributes), x)
-
-    def linear(self, x: Value) -> Value:
-        return self.call(self.layer("linear", x.tensor, self.number(2, self.limits.channels), bias=self.chance()), x)
-
-    def pool(self, x: Value) -> Value:
-        kernel, stride, pad = [], [], []
-        for size in x.tensor.shape[-2:]:
-            k = min(self.number(1, 3), size)
-            kernel.append(k)
-            stride.append(self.number(1, 3))
-            pad.append(self.number(0, k // 2))
-        options = {"stride": _pair(stride), "pad": _pair(pad), "ceil": self.chance()}
-        return self.call(self.layer(self.pick(("max_pool", "avg_pool")), x.tensor, _pair(kernel), **options), x)
-
-    def global_pool(self, x: Value) -> Value:
-        return self.call(self.layer("global_pool", x.tensor), x)
-
-    def resize(self, x: Value) -> Value:
-        mode = self.pick(("nearest", "bilinear"))
-        factors = [f for f in (2, 3) if f * max(x.tensor.shape[-2:]) <= self.limits.size]
-        if factors and self.chance():
-            return self.call(self.layer("resize", x.tensor, self.pick(factors), mode=mode), x)
-        return self.resized(x, self.recent(self.maps()), mode)
-
-    def resized(self, x: Value, like: Value, mode: str = "nearest") -> Value:
-        return self.call(self.layer("resize", x.tensor, like=like.tensor, mode=mode), x, like)
-
-    def binary(self, x: Value) -> Value:
-        y = self.fitted(self.recent(self.live_tensors()), x)
-        if self.chance():
-            op = self.pick((Add(), Sub(), Minimum(), Maximum()))
-            return self.call(Layer(op), x, x if y == x and self.chance() else self.squashed(y))
-        if self.chance():
-            return self.call(Layer(Mul()), x, self.squashed(y))
-        return self.call(
-            Layer(Div()), x, self.call(Layer(Affine(0.5, 1.0)), self.call(self.layer("sigmoid", y.tensor), y))
-        )
-
-    def rearranged(self, x: Value) -> Value:
-        """The same elements elsewhere: rows as columns, other channels, some places more or less."""
-        shape = x.tensor.shape
-        small = max(shape[-2:]) + 2 <= self.limits.size
-        kinds = ["transpose", "reshape", "slice", "channel_shuffle", *(["pad"] if small else [])]
-        match self.pick(kinds):
-            case "transpose":
-                return self.call(self.layer("transpose", x.tensor, (0, 2, 1)), x)
-            case "reshape":
-                return self.call(self.layer("reshape", x.tensor, (shape[0], shape[2], shape[1])), x)
-            case "pad":
-                axis, value = self.pick((-1, -2)), self.pick((0.0, 0.5))
-                return self.call(self.layer("pad", x.tensor, self.number(0, 1), 1, axis=axis, value=value), x)
-            case "channel_shuffle":
-                groups = self.pick([g for g in (1, 2, 3) if shape[0] % g == 0])
-                return self.call(self.layer("channel_shuffle", x.tensor, groups), x)
-        return self.sliced(x)
-
-    def sliced(self, x: Value) -> Value:
-        """Some places of an axis, at least two where there are so many."""
-        axis = self.number(0, len(x.tensor.shape) - 1)
-        size = x.tensor.shape[axis]
-        start = self.number(0, max(0, size - 2))
-        return self.call(self.layer("slice", x.tensor, start, axis=axis, step=self.number(1, 2)), x)
-
-    def rescaled(self, x: Value) -> Value:
-        """A map of another size: by a transposed convolution, windows of even size, or the places of a max pool."""
-        pooled = [v for v in self.builder.inputs if len(v.tensor.shape) == 3]
-        if max(x.tensor.shape[-2:]) * 2 <= self.limits.size and self.chance():
-            out, kernel = self.number(1, 4), _pair([self.number(2, 3), self.number(2, 3)])
-            return self.call(self.layer("conv_transpose", x.tensor, out, kernel, bias=self.chance()), x)
-        if not pooled or self.chance():
-            return self.call(self.layer("adaptive_pool", x.tensor, _pair([self.number(1, 5), self.number(1, 5)])), x)
-        return self.unpooled(x, self.pick(pooled))
-
-    def unpooled(self, x: Value, image: Value) -> Value:
-        """`x` put to where an input, whose elements are all different, has its maxima."""
-        kernel = _pair([2, 2])
-        layer = self.layer("pool_indices", image.tensor, kernel)
-        indices = self.builder.apply(layer.op, [image])
-        x = self.fitted(x, self.call(self.layer("max_pool", image.tensor, kernel), image))
-        return self.call(self.layer("max_unpool", x.tensor, indices.tensor, like=image.tensor), x, indices, image)
-
-    def gated(self, x: Value) -> Value:
-        """`x` times a number for each channel, or less its means along some axes."""
-        if self.chance():
-            gate = self.squashed(self.global_pool(x))
-            return self.call(Layer(Mul()), x, self.call(self.layer("broadcast", gate.tensor, like=x.tensor), gate, x))
-        name, axes = self.pick(("reduce_mean", "reduce_max")), self.pick(((-1, -2), (0,), None))
-        reduced = self.call(self.layer(name, x.tensor, axes, keep=True), x)
-        return self.call(Layer(Sub()), x, self.call(self.layer("broadcast", reduced.tensor, like=x.tensor), reduced, x))
-
-    def attention(self, x: Value) -> Value:
-        """Every place of a small map to every other, as tokens."""
-        x = self.call(self.layer("adaptive_pool", x.tensor, (3, 2)), x)
-        channels = x.tensor.channels
-        flat = self.call(self.layer("reshape", x.tensor, (channels, -1)), x)
-        tokens = self.call(self.layer("transpose", flat.tensor), flat)
-        heads = self.pick([h for h in (1, 2) if channels % h == 0])
-        turned = self.call(self.layer("rope", tokens.tensor, 1), tokens) if channels % 2 == 0 else tokens
-        types = (turned.tensor, tokens.tensor, tokens.tensor)
-        seen = self.call(self.layer("attend", *types, heads, causal=self.chance()), turned, tokens, tokens)
-        back = self.call(self.layer("transpose", seen.tensor), seen)
-        return self.call(self.layer("reshape", back.tensor, x.tensor.shape), back)
-
-    def squashed(self, x: Value) -> Value:
-        """`x` in a bounded range, so that products cannot blow up in a loop."""
-        return self.call(self.layer(self.pick(("tanh", "sigmoid")), x.tensor), x)
-
-    def concat(self, x: Value) -> Value:
-        others = [self.pick((self.fill, self.near, self.near))(x) for _ in range(self.number(1, 2))]
-        tensors = [x, *others][:: self.pick((1, -1))]
-        channels = sum(v.tensor.channels for v in tensors)
-        joined = self.call(self.layer("concat", *(v.tensor for v in tensors)), *tensors)
-        return self.reduced(joined) if channels > self.limits.channels else joined
-
-    def near(self, x: Value) -> Value:
-        """Another value of the sizes of `x`."""
-        y = self.recent(self.live_tensors())
-        if len(x.tensor.shape) != 3:
-            return y if len(y.tensor.shape) == 1 else self.global_pool(y)
-        y = y if len(y.tensor.shape) == 3 else self.recent(self.maps())
-        return self.resized(y, x, self.pick(("nearest", "bilinear")))
-
-    def fill(self, x: Value) -> Value:
-        value = self.pick((0.0, 1.0, 0.5))
-        return self.define(self.builder.apply(Fill(self.number(1, 2), value), [x]), live=False)
-
-    def reduced(self, x: Value, channels: int = 2) -> Value:
-        name = "conv" if len(x.tensor.shape) == 3 else "linear"
-        return self.call(self.layer(name, x.tensor, channels, *(((1, 1),) if name == "conv" else ())), x)
-
-    def fitted(self, y: Value, x: Value) -> Value:
-        """`y` brought to the type of `x`."""
-        if y.type == x.type:
-            return y
-        if len(x.tensor.shape) == 1:
-            y = self.global_pool(y) if len(y.tensor.shape) == 3 else y
-        elif len(y.tensor.shape) == 1:
-            return self.fitted(self.recent(self.maps()), x) if self.maps() else x
-        elif y.tensor.shape[1:] != x.tensor.shape[1:]:
-            y = self.resized(y, x, self.pick(("nearest", "bilinear")))
-        return y if y.type == x.type else self.reduced(y, x.tensor.channels)
-
-    # Regions
+class Generator(Arrangements):
+    """Draws one net."""
 
     @contextmanager
     def inner(self, var: str | None = None, iterations: IterationSet | None = None) -> Any:
@@ -531,11 +177,6 @@ class Generator:
         loss = self.pick(("", "cross_entropy"))
         weights = (1.0,) if at is None or not self.chance() else tuple(float(n) for n in at)
         return Output(f"out{number}", value, at, loss, weights if loss else (1.0,))
-
-
-def _pair(numbers: Sequence[int]) -> tuple[int, int]:
-    first, second = numbers
-    return first, second
 
 
 def _count(series: Value) -> int:

@@ -35,7 +35,7 @@ __all__ = [
 
 
 #: For every property of random nets: few examples that are much, on machines that are busy with other things.
-on_random_nets = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+on_random_nets = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LONGEST_REPORT = 8000
 
 

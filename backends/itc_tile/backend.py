@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc_tile.compiler import compile_net
-from itc_tile.machine import Machine, load_machine, presets
+from itc_tile.machine import Machine, load_machine, preset_text, presets
 from itc_tile.planner import Objective
 from itc_tile.program import Program
 from itc_tile.program_text import print_program
@@ -35,10 +35,11 @@ class Backend:
     name: str
     text: Callable[..., str]
     machines: Callable[[], list[Machine]]
+    machine_text: Callable[[str], str]
     load_machine: Callable[[str], Machine]
     compile: Callable[..., Program]
     report: Callable[[Program], Report]
     simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]
 
 
-backend = Backend("tile", text, machines, load_machine, compile_net, report, simulate)
+backend = Backend("tile", text, machines, preset_text, load_machine, compile_net, report, simulate)

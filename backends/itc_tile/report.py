@@ -136,7 +136,15 @@ class Report:
 
     def json(self) -> dict[str, Any]:
         """The fields as JSON-ready values; the keys are stable."""
-        return asdict(self)
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def report(program: Program, timing: Timing | None = None) -> Report:

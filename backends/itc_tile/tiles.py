@@ -73,6 +73,10 @@ class Tiles:
             self._routes[id(copies)] = Route(held, into, copies)
         return self._routes[id(copies)]
 
+    def is_used(self, copies: Copies) -> bool:
+        """Whether a table has been run."""
+        return id(copies) in self._routes
+
     def _kernel(self, node: Node, copy: int) -> KernelTiles:
         tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
         regions, kernel = self.program.regions[node.label], node.kernel

@@ -199,8 +199,8 @@ def _attend(shards: Shards) -> Ints:
 def _norm(shards: Shards) -> Ints:
     """A pass over what is read for mean and variance, and one to scale and shift what is made."""
     unit = shards.units.vector
-    statistics = shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
-    return statistics + np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
+    scaling = np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
+    return scaling + shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
 
 
 def _rope(shards: Shards) -> Ints:
@@ -244,7 +244,8 @@ WORK: dict[type[Op], Rule] = {
 }
 
 # Instructions an element vector takes beside loading and storing; `special` ones take the machine's time for those.
-# A norm's statistics are folded into its scale and shift when parameters are loaded; dropout does nothing at inference.
+# A norm's statistics are folded into its scale and shift when parameters are loaded. Dropout does nothing at inference;
+# a kernel of nothing else copies.
 INSTRUCTIONS: dict[type[Op], int] = {
     **dict.fromkeys((Abs, Add, Maximum, Minimum, Mul, Relu, Sub), 1),
     **dict.fromkeys((Affine, BatchNorm, Prelu, Relu6), 2),
@@ -271,6 +272,8 @@ def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
         else:
             total += WORK[type(apply.op)](shards)
         before = apply
+    if before is not None and all(type(apply.op) is Dropout for apply in kernel.body):
+        total += _move(Shards(before, regions, units, machine.tile.workers))
     return np.where(sizes(regions[kernel.result.name]) > 0, total, 0)
 
 

@@ -40,8 +40,9 @@ def text(net: Net, form: Form = "rolled") -> str:
 
 
 def _code(module: fx.GraphModule) -> str:
-    """A graph's code without the deletions that fx writes behind each line."""
-    return re.sub(r";  [\w\s=]+ = None$", "", module.code.strip("\n"), flags=re.MULTILINE)
+    """A graph's code without the deletions that fx writes behind each line, and with slices as Python writes them."""
+    code = re.sub(r";  [\w\s=]+ = None$", "", module.code.strip(), flags=re.MULTILINE)
+    return re.sub(r"\[slice\((-?\d+), None, None\)\]", r"[\1:]", code)
 
 
 @dataclass(frozen=True, slots=True)

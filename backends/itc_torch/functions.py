@@ -57,8 +57,8 @@ def attention(
     causal: bool = False,
 ) -> Tensor:
     """Attention of tokens q to tokens k with values v, in parts of the channels."""
-    parts = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
-    attended = F.scaled_dot_product_attention(*parts, is_causal=causal)
+    q, k, v = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
+    attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 

@@ -33,6 +33,7 @@ class _Rolled:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.emitted: list[fx.Node] = []
+        self.numbers: dict[Index, Any] = {}
 
     def statements(self, statements: tuple[Statement, ...]) -> None:
         for statement in statements:
@@ -54,7 +55,9 @@ class _Rolled:
     def set_number(self, index: Index | int) -> Expr:
         if isinstance(index, int):
             return index
-        return set_number(index, Name(self.scope.node(index.var)))
+        if index not in self.numbers:
+            self.numbers[index] = self.scope.realise(set_number(index, Name(self.scope.node(index.var))))
+        return self.numbers[index]
 
     def body(self, body: Body, arguments: tuple[str, ...] = ()) -> tuple[_Rolled, tuple[Any, ...]]:
         """A graph for `body`, its output still open: the lowering that filled it, and the nodes that it yields."""

@@ -52,9 +52,11 @@ class Defined:
 def read_source(path: Path) -> Source:
     """The text of a file. Raises CompileError where there is none, or no text (E0601-E0603, E0108)."""
     try:
-        if path.stat().st_size > 4 * MAX_CHARACTERS:
+        with path.open("rb") as file:
+            content = file.read(4 * MAX_CHARACTERS + 1)
+        if len(content) > 4 * MAX_CHARACTERS:
             raise fail("E0108", f"{path} has more than {MAX_CHARACTERS} characters")
-        return Source(str(path), path.read_bytes().decode("utf-8-sig"))
+        return Source(str(path), content.decode("utf-8-sig"))
     except FileNotFoundError:
         raise fail("E0601", f"there is no file {path}") from None
     except UnicodeDecodeError as error:

@@ -50,7 +50,7 @@ def _figure(argument: ast.Argument) -> Figure | Diagnostic:
     text = argument.value.value if isinstance(argument.value, ast.Text) else ""
     unit = FIGURES[argument.name.text]
     match = NUMBER.fullmatch(text)
-    if match is None or match[4] != unit or (match[3] and not match[2]):
+    if match is None or match[4] != unit or (match[3] and not match[2]) or not float(match[1]):
         example = '"83 MiB"' if unit else '"6.2 G"'
         label = Label(argument.value.span, "not understood")
         return Diagnostic("E0217", "a published figure is a number with its unit", label, help=f"for example {example}")

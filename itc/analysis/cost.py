@@ -108,6 +108,9 @@ def _sets_read(param: Param, readers: list[tuple[Reached, ParamRef]]) -> int:
 
     Each reads a box of sets. Numbers of an axis that the same readers read are one class, and the classes are few.
     """
+    if len(readers) == 1:
+        (run, ref), *_ = readers
+        return run.sets(ref)
     covered, sizes = np.ones(len(readers), bool), np.ones((), np.int64)
     for axis, count in enumerate(param.sets):
         read = np.zeros((len(readers), count), bool)

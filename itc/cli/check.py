@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
+
 from itc.cli import options
 from itc.cli.errors import reporting
 from itc.driver import names
@@ -24,5 +26,6 @@ def check(
     for net in nets:
         outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
         console.print(
-            f"{spec}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}", soft_wrap=True
+            f"{escape(str(spec))}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}",
+            soft_wrap=True,
         )

@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 
 from rich.console import Console
 from rich.text import Text
 
-from itc.diagnostics import CompileError, render
+from itc.diagnostics import CompileError, fail, render
 
 
 @contextmanager
@@ -28,6 +29,12 @@ def reporting(as_json: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        _print(fail("E0620", f"cannot write: {error.strerror}"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _print(error: CompileError) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
 from itc.cli import options
@@ -11,9 +12,18 @@ from itc.cli.errors import reporting
 from itc.driver import machine_backend
 
 
-def machines(as_json: options.Json = False) -> None:
-    """List the machines that come with itc."""
+def machines(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Print the file of this one, with the source of each value.", show_default=False),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the machines that come with itc, or print the file of one to start from."""
     with reporting(as_json):
+        if name is not None:
+            typer.echo(machine_backend().machine_text(name), nl=False)
+            return
         found = machine_backend().machines()
     if as_json:
         options.print_json([machine.model_dump(mode="json", by_alias=True) for machine in found])

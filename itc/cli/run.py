@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import typer
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itc.cli import options
@@ -19,6 +20,7 @@ from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
+from itc.files import folder
 from itc.ir.op import Array
 from itc.pictures import read_picture, write_classes
 from itc.version import __version__
@@ -77,9 +79,11 @@ class Job:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         console = Console(stderr=True)
         with Progress(*columns, console=console, transient=True, disable=self.quiet) as self.progress:
-            inputs = self.inputs()
-            weights = self.network.weights(self.weights)
+            weights = self.network.weights(self.weights) if self.weights else None
+            inputs = self.inputs() if self.picture else None
             compiled = self.step(f"compiling for {self.machine}", self.compile)
+            weights = weights or self.network.weights()  # made only for a network that fits
+            inputs = inputs or self.inputs()
             self.step("timing", lambda: compiled.report)
             found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
             against, expected = self.step("running the reference", lambda: self.reference(inputs, weights))
@@ -122,7 +126,7 @@ class Job:
         for label, array in found.items():
             if array.ndim != 4:
                 continue
-            self.out.mkdir(parents=True, exist_ok=True)
+            folder(self.out)
             path = self.out / f"{self.network.ir.name}-{label}.png"
             write_classes(path, array[0], f"{self.network.ir.name}, {label}   {self.weights_text}")
             written.append(path)
@@ -167,8 +171,9 @@ class Result:
         """Prints tables and where the pictures are."""
         network, report = self.job.network, self.compiled.report.json()
         console = options.console()
-        head = f"[bold]{network.ir.name}[/] on [bold]{report['machine']}[/]"
-        console.print(f"{head}   {self.job.weights_text}   {self.job.input_text}\n", soft_wrap=True)
+        head = f"[bold]{network.ir.name}[/] on [bold]{escape(report['machine'])}[/]"
+        texts = escape(f"{self.job.weights_text}   {self.job.input_text}")
+        console.print(f"{head}   {texts}\n", soft_wrap=True)
         console.print(totals(network.cost(), network.published))
         console.print(
             Group(fit_table(report), stream_table(report), outputs_table(report, self.agreement, self.against))
@@ -177,7 +182,7 @@ class Result:
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
             names = ", ".join(path.name for path in self.pictures)
-            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: {names}", soft_wrap=True)
+            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: {names}", soft_wrap=True, markup=False)
 
 
 def difference(found: Array, expected: Array) -> float:

@@ -58,7 +58,7 @@ class ParamSpec:
 
 
 def known_init(init: str, shape: tuple[int, ...]) -> bool:
-    """Whether `init` is a word, a finite number, or `normal(std)` or `values(...)` of such, for a parameter of `shape`."""
+    """Whether `init` is a word, a finite number, `normal(std)` or `values(...)`, and fits a parameter of `shape`."""
     word, numbers = split_init(init)
     count = {"values": prod(shape), "normal": 1}.get(word, 0)
     if numbers:

@@ -16,6 +16,10 @@ from typer.testing import CliRunner, Result
 import itc
 from itc import weights
 from itc.cli import app
+from itc.diagnostics import CompileError
+from itc.files import folder, write_text
+from itc.ir.types import TensorType
+from itc.pictures import read_picture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ITNET = str(EXAMPLES / "itnet.itn")
@@ -162,6 +166,58 @@ def test_version_and_machines() -> None:
     assert all(name in invoke("machines").output for name in names)
 
 
+def test_the_file_of_a_machine_can_be_a_start(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(invoke("machines", "edge-16").output)
+    assert run_json(tmp_path, "-m", str(tmp_path / "mine.yaml"))["machine"]["machine"] == "edge-16"
+    assert invoke("machines", "edge-17").exit_code == 1
+
+
 def test_the_public_names() -> None:
     assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
     assert all(hasattr(itc, name) for name in itc.__all__)
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_out_that_cannot_be_a_folder(out: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CompileError) as error:
+        folder(tmp_path / out)
+    assert [d.code for d in error.value.diagnostics] == ["E0620"]
+
+
+def test_emitting_onto_a_folder_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as error:
+        write_text(tmp_path, "text")
+    assert [d.code for d in error.value.diagnostics] == ["E0620"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    write_text(Path("/dev/null"), "text")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 2), 32768, np.uint16)).save(tmp_path / "p.png")
+    assert np.allclose(read_picture(tmp_path / "p.png", TensorType("f32", (3, 2, 2))), 0.5, atol=0.01)
+
+
+@pytest.mark.parametrize(("value", "code"), [(np.nan, "E0615"), (1, "E0614")])
+def test_weights_that_are_no_numbers(value: float, code: str, tmp_path: Path) -> None:
+    net = small()
+    dtype = np.float32 if code == "E0615" else np.int32
+    weights.save(tmp_path / "w.st", {key: np.full(value_.shape, value, dtype) for key, value_ in net.weights().items()})
+    with pytest.raises(CompileError) as error:
+        net.weights(tmp_path / "w.st")
+    assert {d.code for d in error.value.diagnostics} == {code}
+
+
+def test_a_million_exits_are_refused(tmp_path: Path) -> None:
+    spec = tmp_path / "all.itn"
+    spec.write_text(
+        "@loop(times)\niterative r(carry x, times):\n    x = relu(x)\n\n"
+        "network n(times=1000000):\n    input x: f32[1, 2, 2]\n    y = r(x, times=times)\n    emit z = relu(y) at all\n"
+    )
+    with pytest.raises(CompileError) as error:
+        itc.load(spec)
+    assert [d.code for d in error.value.diagnostics] == ["E0390"]

@@ -104,6 +104,17 @@ def test_copies_and_arithmetic_in_front_join_their_reader() -> None:
     assert kernels(net) == {"a": ["resize", "relu", "conv"]}
 
 
+def test_a_pool_of_single_places_is_a_copy() -> None:
+    net = parse(
+        """
+  %1 = max_pool(%x) {kernel = [1, 1], stride = [1, 1]}: f32[4, 8, 8]
+  %2 = conv(%1, @a.w) CONV
+  return %2 {name = y}""",
+        "a",
+    )
+    assert kernels(net) == {"a": ["max_pool", "conv"]}
+
+
 def test_copies_go_to_every_reader_and_arithmetic_to_none_of_several() -> None:
     shared = """
   %1 = affine(%x) {factor = 2.0}: f32[4, 8, 8]

@@ -44,7 +44,11 @@ NET = """net @everything(%x: f32[4, 6, 6]) {
       yield %6
     }
     emit when %t in {2, 3} {
-      yield %r
+      %f = loop %h in 1..2 carry (%g = %r) {
+        %m = sigmoid(%g): f32[4, 6, 6]
+        yield %m
+      }: f32[4, 6, 6]
+      yield %f
     }
     yield %4, %s
   }: f32[4, 6, 6], f32[4, 6, 6], 2 x f32[4, 12, 12], 2 x f32[4, 6, 6]

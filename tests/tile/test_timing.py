@@ -40,7 +40,7 @@ def test_schedules_of_larger_nets_hold(net: Net, machine: object, objective: str
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("name", ["edge-16", "gc200"])
+@pytest.mark.parametrize("name", ["edge-64", "gc200"])
 def test_schedules_of_a_small_itnet_hold(name: str, shared: bool) -> None:
     check_timing(time_program(compiled(small_itnet(5, shared), load_machine(name))))
 

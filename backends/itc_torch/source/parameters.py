@@ -66,6 +66,23 @@ class Group(nn.Module):
     def __getattr__(self, name: str) -> Any:
         return super().__getattr__(name)'''
 
+NORM = '''\
+def norm(*shape: int) -> Group:
+    """Scale, shift and running statistics of a batch norm; leading axes are sets."""
+    return Group(
+        weight=nn.Parameter(torch.ones(shape)),
+        bias=nn.Parameter(torch.zeros(shape)),
+        running_mean=torch.zeros(shape),
+        running_var=torch.ones(shape),
+    )'''
+
+NORM_PARTS = [
+    ("weight", "ones", True),
+    ("bias", "zeros", True),
+    ("running_mean", "zeros", False),
+    ("running_var", "ones", False),
+]
+
 
 def tree(net: Net) -> Tree:
     """Parameters by the segments of their keys."""
@@ -93,11 +110,22 @@ def declarations(net: Net, indent: int) -> Iterator[str]:
 def _part(part: Tree | Param) -> Code:
     if isinstance(part, Param):
         return _made(part) if part.trained else _tensor(part)
+    if _is_norm(part):
+        shape = next(value.shape for value in part.values() if isinstance(value, Param))
+        return Bracket("norm(", tuple(map(str, shape)))
     if _is_list(part):
         return _list(tuple(map(_part, part.values())))
     plain = tuple(prefixed(f"{name}=", _part(value)) for name, value in part.items() if _plain(name))
     odd = tuple(prefixed(f"{quoted(name)}: ", _part(value)) for name, value in part.items() if not _plain(name))
     return Bracket("Group(", (*plain, Bracket("**{", odd, "}")) if odd else plain)
+
+
+def _is_norm(part: Tree | Param) -> bool:
+    """Whether a group is what `batch_norm` makes."""
+    params = [] if isinstance(part, Param) else [value for value in part.values() if isinstance(value, Param)]
+    if isinstance(part, Param) or len(params) < len(part) or len({param.shape for param in params}) != 1:
+        return False
+    return [(name, param.init, param.trained) for name, param in zip(part, params, strict=True)] == NORM_PARTS
 
 
 def _list(parts: tuple[Code, ...]) -> Code:
@@ -156,7 +184,15 @@ def definitions(net: Net) -> list[str]:
     words = {split_init(param.init)[0] for param in net.params}
     used = [text for name, text in DEFINITIONS.items() if name in words]
     nested = any("." in param.key for param in net.params)
-    return used + ([GROUP] if nested else [])
+    return used + [GROUP] * nested + [NORM] * any(map(_is_norm, _groups(tree(net))))
+
+
+def _groups(part: Tree | Param) -> Iterator[Tree]:
+    """A tree and all trees in it."""
+    if not isinstance(part, Param):
+        yield part
+        for inner in part.values():
+            yield from _groups(inner)
 
 
 def attribute(net: Net, key: str) -> str:

@@ -12,7 +12,7 @@ from itc_dsl.lowering.exits import exits_of
 from itc_dsl.lowering.loops import with_emit
 from itc_dsl.lowering.losses import loss_of
 from itc_dsl.lowering.scope import Axis, Lowering, OpenLoop, Scope, executes
-from itc_dsl.lowering.values import Frame, Stop, describe, is_tensor, leaves, rebuild
+from itc_dsl.lowering.values import Frame, Items, Stop, describe, is_tensor, leaves, rebuild
 from itc_dsl.sharing import Sharing
 
 
@@ -63,7 +63,8 @@ def emitted(scope: Scope, statement: ast.Emit) -> Value:
     value = scope.value(statement.value)
     if isinstance(value, Value) and is_tensor(value):
         return value
-    help = "a loop's series cannot be handed out yet" if isinstance(value, Value) else "pick one: `x[0]`"
+    help = "a loop's series cannot be handed out yet" if isinstance(value, Value) else ""
+    help = "pick one: `x[0]`" if isinstance(value, Items) and value.items else help
     raise fail("E0303", "an output is a tensor", statement.value.span, f"this is {describe(value)}", help)
 
 

@@ -9,10 +9,14 @@ from itc_dsl.lowering.scope import OpenLoop, Scope
 from itc_dsl.lowering.values import Items, describe
 from itc_dsl.signature import listed
 
+#: Every exit is an output with figures and a program of its own.
+MAX_EXITS = 1000
+
 
 def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
-    """The iterations after which an emit hands out: ascending, none beyond the loop (E0403, E0404)."""
+    """The iterations after which an emit hands out: ascending, not too many, none beyond the loop (E0403, E0404)."""
     if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
+        _bounded(loop.loop.count, at)
         return loop.loop.iterations
     numbers = _numbers(scope, scope.value(at), at)
     beyond = [n for n in numbers if not 1 <= n <= loop.loop.count]
@@ -25,7 +29,14 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
         edit = Edit(literal.span, wanted) if literal else None
         help = f"write `{wanted}`"
         raise CompileError([Diagnostic("E0404", "exits ascend, each once", label, help=help, edit=edit)])
+    _bounded(len(numbers), at)
     return IterationSet.of(numbers)
+
+
+def _bounded(count: int, at: ast.Expr) -> None:
+    if count > MAX_EXITS:
+        message = f"an output has at most {MAX_EXITS} exits"
+        raise fail("E0390", message, at.span, f"these are {count}", "list those that matter: `at [1, 2, 4]`")
 
 
 def _numbers(scope: Scope, value: object, at: ast.Expr) -> list[int]:
@@ -55,7 +66,11 @@ def _beyond(scope: Scope, at: ast.Expr, loop: OpenLoop, numbers: list[int], beyo
     help = f"write `{rest}`" if rest else f"exits are from 1 to {count}"
     edit = Edit(literal.span, str(rest)) if literal and rest else None
     span = wrong[0].span if wrong else place.span
-    return Diagnostic("E0403", message, Label(span, f"beyond iteration {count}"), tuple(labels), help, edit)
+    return Diagnostic("E0403", message, Label(span, _outside(beyond, count)), tuple(labels), help, edit)
+
+
+def _outside(beyond: list[int], count: int) -> str:
+    return f"beyond iteration {count}" if min(beyond) > count else "iterations count from 1"
 
 
 def literal_list(scope: Scope, expr: ast.Expr) -> ast.List | None:

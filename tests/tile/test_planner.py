@@ -1,0 +1,196 @@
+"""Plans: candidates judged as shards are, the fastest pace there is room for, and what is said when there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itc.diagnostics import CompileError, render
+from itc.ir import Net
+from itc_tile.candidates import receive_cycles, send_cycles
+from itc_tile.compiler import compile_net
+from itc_tile.exchange import Exchange
+from itc_tile.footprint import footprint, fullest_tile, table_rows, total_bytes
+from itc_tile.fusion import fuse
+from itc_tile.machine import Machine, load_machine
+from itc_tile.memory import EXCHANGE, kernel_memory, total
+from itc_tile.misfit import tile_room
+from itc_tile.planner import Site, choose, sites, turn_loops
+from itc_tile.program import regions
+from itc_tile.timing import compute_cycles, image_cycles, time_program
+from itc_tile.work import kernel_cycles
+from tests.random_nets import nets
+from tests.tile.hand_itnet import itnet, small_itnet
+from tests.tile.machines import machines
+
+EDGE16 = load_machine("edge-16")
+
+
+@settings(max_examples=25, deadline=None)
+@given(nets(), st.data())
+def test_candidates_are_never_above_the_fullest_shard(net: Net, data: st.DataObject) -> None:
+    """A candidate is judged by one of its shards; the plan is checked against all."""
+    for site in sites(fuse(net), EDGE16):
+        index = data.draw(st.integers(0, len(site.candidates) - 1))
+        held = regions(site.node, site.candidates.split(index))
+        kernel, each = site.node.kernel, site.candidates
+        assert each.split(index).shards == each.shards[index]
+        for judged, exact in (
+            (each.compute, kernel_cycles(kernel, held, EDGE16)),
+            (each.memory, total(kernel_memory(kernel, held, site.keeping, EDGE16))),
+            (each.receive, receive_cycles(kernel, held, EDGE16)),
+            (each.send, send_cycles(kernel, held, EDGE16)),
+        ):
+            assert judged[index] in exact
+            assert 0.5 * exact.max() <= judged[index] + 1000
+
+
+def chosen(found: list[Site], machine: Machine, **options: float) -> dict[str, int] | None:
+    """For each site the candidate of a plan."""
+    splits = choose(found, machine, tile_room(machine), **options)
+    if splits is None:
+        return None
+    return {
+        site.label: next(i for i in range(len(site.candidates)) if site.candidates.split(i) == splits[site.label])
+        for site in found
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(nets(), machines())
+def test_plans_keep_the_fastest_pace(net: Net, machine: Machine) -> None:
+    """No splits keep a faster pace: the fewest tiles that could are too many."""
+    found = sites(fuse(net), machine)
+    plan = chosen(found, machine)
+    room = tile_room(machine)
+    if plan is None:
+        assert least_tiles(found, room, np.inf) > machine.tiles or any(too_full(site, room, machine) for site in found)
+        return
+    assert sum(site.copies * site.candidates.shards[plan[site.label]] for site in found) <= machine.tiles
+    assert all(site.exact_memory(plan[site.label], machine, 1) <= room for site in found)
+    pace = max(site.pace[plan[site.label]] for site in found)
+    if not any(too_full(site, room, machine) for site in found):
+        assert least_tiles(found, room, pace - 1) > machine.tiles
+
+
+def least_tiles(found: list[Site], room: int, pace: float) -> float:
+    total = 0.0
+    for site in found:
+        fits = (site.candidates.memory <= room) & (site.pace <= pace)
+        total += site.copies * site.candidates.shards[fits].min() if fits.any() else np.inf
+    return total
+
+
+def too_full(site: Site, room: int, machine: Machine) -> bool:
+    """Whether some candidate looks as if it fitted, but a shard other than the one it is judged by does not."""
+    fits = np.flatnonzero(site.candidates.memory <= room)
+    return any(site.exact_memory(int(index), machine, 1) > room for index in fits)
+
+
+def test_a_relaxed_pace_shortens_the_way() -> None:
+    found = sites(fuse(itnet()), load_machine("gc200"))
+    fast, relaxed = (chosen(found, load_machine("gc200"), relaxed=relaxed) for relaxed in (1, 3))
+    assert fast is not None and relaxed is not None
+    assert sum(site.time[relaxed[site.label]] for site in found) < sum(site.time[fast[site.label]] for site in found)
+    assert max(site.pace[relaxed[site.label]] for site in found) <= 3 * max(
+        site.pace[fast[site.label]] for site in found
+    )
+
+
+def test_room_for_more_values_is_kept_in_loops() -> None:
+    machine = load_machine("gc200")
+    found = sites(fuse(itnet()), machine)
+    plan = chosen(found, machine, depth=3)
+    assert plan is not None
+    for site in found:
+        held = site.candidates.held[plan[site.label]] * (2 if site.turns > 1 else 0)
+        assert site.candidates.memory[plan[site.label]] + held <= machine.tile.memory
+
+
+def test_turns() -> None:
+    """Kernels in the loop have as many turns as it has iterations, copies of their own weights one."""
+    shared, independent = ({s.label: s for s in sites(fuse(small_itnet(4, kind)), EDGE16)} for kind in (True, False))
+    assert shared["stem_1"].turns == 1 and shared["expand_1"].turns == shared["mix_1"].turns == 4
+    assert shared["head_1"].turns == 1 and shared["head_1"].copies == 2
+    assert independent["expand_1"].turns == 1 and independent["expand_1"].copies == 4
+    assert independent["mix_1"].copies == 3
+    assert turn_loops(shared["expand_1"].node) == ("t",)
+    assert shared["project_1"].reading_turns == 4
+
+
+def test_objectives() -> None:
+    machine = load_machine("gc200")
+    stream, image = (compile_net(itnet(), machine, objective) for objective in ("throughput", "latency"))
+    assert time_program(stream).period < time_program(image).period
+    assert image_cycles(image) < image_cycles(stream)
+
+
+def test_the_itnets_of_the_paper_on_edge_128() -> None:
+    """The shared network fits, the independent one of equal accuracy does not."""
+    machine = load_machine("edge-128")
+    program = compile_net(itnet(), machine)
+    memory = footprint(program)
+    assert max(int(total(contents).max()) for contents in memory.values()) <= machine.tile.memory
+    with pytest.raises(CompileError, match=r"E0510.*itnet does not fit on edge-128") as caught:
+        compile_net(itnet(29, shared=False), machine)
+    text = render(caught.value.diagnostics)
+    assert "tiles of 256 KiB, the machine has 128.0 MiB in 512" in text
+    assert "the fullest of `mix_1` would hold" in text and "inputs" in text
+    assert "share the weights of" in text and "or take" in text
+
+
+def test_what_is_proposed_fits() -> None:
+    """On the larger machine that the help names, the independent network fits."""
+    for name, f, other in (("edge-16", 9, "edge-32"), ("edge-64", 51, "edge-128")):
+        with pytest.raises(CompileError, match=f"take {other} ") as caught:
+            compile_net(itnet(f), load_machine(name))
+        assert [d.code for d in caught.value.diagnostics] == ["E0510"]
+        compile_net(itnet(f), load_machine(other))
+
+
+def test_more_kernels_than_tiles() -> None:
+    machine = EDGE16.model_copy(update={"tiles": 8, "grid": (2, 4)})
+    with pytest.raises(CompileError, match=r"E0511.*has 31 kernels, edge-16 only 8 tiles"):
+        compile_net(small_itnet(), machine)
+
+
+def test_what_no_tile_can_hold() -> None:
+    machine = EDGE16.model_copy(update={"tile": EDGE16.tile.model_copy(update={"memory": 4096})})
+    with pytest.raises(CompileError, match=r"E0510.*in parts larger than a tile of 4 KiB"):
+        compile_net(small_itnet(), machine)
+
+
+def test_footprint_counts_every_table() -> None:
+    program = compile_net(small_itnet(), load_machine("edge-64"))
+    memory, rows = footprint(program), table_rows(program)
+    tables = [edge.copies for edge in program.edges] + [exit.copies for exit in program.exits]
+    ends = sum(len(copies) for copies in tables)
+    ends += sum(len(edge.copies) for edge in program.edges if edge.producer in program.placements)
+    assert sum(int(each.sum()) for each in rows.values()) == ends
+    assert all((memory[label][EXCHANGE] == rows[label] * 16).all() for label in rows)
+    fullest = fullest_tile(program, memory)
+    assert fullest.bytes == sum(fullest.contents.values()) == max(int(total(m).max()) for m in memory.values())
+    assert total_bytes(program, memory) == sum(
+        int(total(m).sum()) * program.placements[k].copies for k, m in memory.items()
+    )
+
+
+def test_windows_cover_what_ports_carry() -> None:
+    """All that a tile takes in, and what its producers send to it alone, at the rate of a port."""
+    program = compile_net(small_itnet(), load_machine("gc200"))
+    exchange = Exchange(program)
+    fixed = program.machine.exchange.sync + program.machine.exchange.latency
+    for label, window in exchange.windows.items():
+        assert window >= fixed + exchange.received[label].max() / 4
+        for readers in exchange.sent.values():
+            if label in readers:
+                assert window >= fixed + readers[label].max() / 4
+
+
+def test_compile_and_times_do_not_grow_with_iterations() -> None:
+    short, long = (compile_net(itnet(iterations=n, exits=(1, n)), load_machine("gc200")) for n in (4, 64))
+    assert list(short.nodes) == list(long.nodes)
+    assert len(compute_cycles(short)) == len(compute_cycles(long))
+    assert time_program(long).period > 8 * time_program(short).period
