@@ -22,12 +22,13 @@ from itc.ir import (
     When,
     close,
 )  # fmt: skip
-from tests.net_operations import MAX_RUNS, SMALL, Limits, Operations
+from tests.net_arrangements import Arrangements
+from tests.net_operations import MAX_RUNS, SMALL, Limits
 
 __all__ = ["SMALL", "Generator", "Limits"]
 
 
-class Generator(Operations):
+class Generator(Arrangements):
     """Draws one net."""
 
     @contextmanager

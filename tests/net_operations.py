@@ -21,13 +21,14 @@ from itc.ir import (
     TensorType,
     Value,
 )  # fmt: skip
-from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir.ops.pointwise import Add, Affine, Div, Maximum, Minimum, Mul, Sub
 from itc.ir.ops.shape import Fill
 
 T = TypeVar("T")
 
 MAX_RUNS = 12  # iterations of all loops around one another, so that rounding has no time to grow
-ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "abs")
+POSITIVE = ("sqrt", "log", "exp")  # of numbers from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,10 @@ class Operations:
         return [v for v in self.scope.tensors if v.name in self.scope.live]
 
     def define(self, value: Value, live: bool = True) -> Value:
-        """Adds a value to the scope; `live` tells whether it depends on an input."""
+        """Adds a map, vector or series to the scope; `live` tells whether it depends on an input."""
         if isinstance(value.type, SeriesType):
             self.scope.series.append(value)
-        else:
+        elif len(value.tensor.shape) in (1, 3):
             self.scope.tensors.append(value)
         if live:
             self.scope.live.add(value.name)
@@ -165,25 +166,29 @@ class Operations:
         return self.map_operation(self.recent(maps))
 
     def map_operation(self, x: Value) -> Value:
-        kinds: tuple[Callable[[Value], Value], ...] = (
-            self.conv,
-            self.elementwise,
-            self.binary,
-            self.depthwise,
-            self.pool,
-            self.resize,
-            self.concat,
-            self.global_pool,
-        )
-        return self.pick(kinds)(x)
+        return self.pick(self.map_kinds())(x)
+
+    def map_kinds(self) -> tuple[Callable[[Value], Value], ...]:
+        layers = (self.conv, self.elementwise, self.binary, self.depthwise)
+        return (*layers, self.pool, self.resize, self.concat, self.global_pool)
 
     def vector_operation(self, x: Value) -> Value:
-        kinds = (self.linear, self.elementwise, self.binary, self.concat)
-        return self.pick(kinds)(x)
+        return self.pick(self.vector_kinds())(x)
+
+    def vector_kinds(self) -> tuple[Callable[[Value], Value], ...]:
+        return (self.linear, self.elementwise, self.binary, self.concat)
 
     def elementwise(self, x: Value) -> Value:
-        kinds = ("batch_norm", *ACTIVATIONS, "affine", "dropout", *(("softmax",) if x.tensor.channels > 1 else ()))
-        kind = self.pick(kinds)
+        many = ("softmax", "layer_norm", "rms_norm", "group_norm") if x.tensor.channels > 1 else ()
+        kind = self.pick(("batch_norm", *ACTIVATIONS, "affine", "dropout", "prelu", *POSITIVE, *many))
+        if kind == "prelu":
+            return self.call(self.layer("prelu", x.tensor, channels=self.chance()), x)
+        if kind in POSITIVE:
+            squashed = self.call(self.layer("sigmoid", x.tensor), x)
+            return self.call(self.layer(kind, x.tensor), squashed)
+        if kind in many[1:]:
+            groups = {"groups": 1} if kind == "group_norm" else {}
+            return self.call(self.layer(kind, x.tensor, eps=0.1, affine=self.chance(), **groups), x)
         if kind == "affine":
             factor, offset = self.pick((0.5, -1.0, 1.25)), self.pick((0.0, 1.0, -0.75))
             return self.call(Layer(Affine(factor, offset)), x)
@@ -201,7 +206,7 @@ class Operations:
             stride.append(self.number(1, 2))
             pad.append(p if k > 1 else 0)
             dilation.append(d)
-        return {"stride": _pair(stride), "pad": _pair(pad), "dilation": _pair(dilation)}, _pair(kernel)
+        return {"stride": pair_of(stride), "pad": pair_of(pad), "dilation": pair_of(dilation)}, pair_of(kernel)
 
     def conv(self, x: Value) -> Value:
         groups = self.pick([g for g in (1, 2, 4) if x.tensor.channels % g == 0])
@@ -229,8 +234,8 @@ class Operations:
             kernel.append(k)
             stride.append(self.number(1, 3))
             pad.append(self.number(0, k // 2))
-        options = {"stride": _pair(stride), "pad": _pair(pad), "ceil": self.chance()}
-        return self.call(self.layer(self.pick(("max_pool", "avg_pool")), x.tensor, _pair(kernel), **options), x)
+        options = {"stride": pair_of(stride), "pad": pair_of(pad), "ceil": self.chance()}
+        return self.call(self.layer(self.pick(("max_pool", "avg_pool")), x.tensor, pair_of(kernel), **options), x)
 
     def global_pool(self, x: Value) -> Value:
         return self.call(self.layer("global_pool", x.tensor), x)
@@ -248,8 +253,13 @@ class Operations:
     def binary(self, x: Value) -> Value:
         y = self.fitted(self.recent(self.live_tensors()), x)
         if self.chance():
-            return self.call(Layer(self.pick((Add(), Sub()))), x, x if y == x and self.chance() else self.squashed(y))
-        return self.call(Layer(Mul()), x, self.squashed(y))
+            op = self.pick((Add(), Sub(), Minimum(), Maximum()))
+            return self.call(Layer(op), x, x if y == x and self.chance() else self.squashed(y))
+        if self.chance():
+            return self.call(Layer(Mul()), x, self.squashed(y))
+        return self.call(
+            Layer(Div()), x, self.call(Layer(Affine(0.5, 1.0)), self.call(self.layer("sigmoid", y.tensor), y))
+        )
 
     def squashed(self, x: Value) -> Value:
         """`x` in a bounded range, so that products cannot blow up in a loop."""
@@ -291,6 +301,6 @@ class Operations:
         return y if y.type == x.type else self.reduced(y, x.tensor.channels)
 
 
-def _pair(numbers: Sequence[int]) -> tuple[int, int]:
+def pair_of(numbers: Sequence[int]) -> tuple[int, int]:
     first, second = numbers
     return first, second

@@ -199,9 +199,8 @@ def _attend(shards: Shards) -> Ints:
 def _norm(shards: Shards) -> Ints:
     """A pass over what is read for mean and variance, and one to scale and shift what is made."""
     unit = shards.units.vector
-    statistics = shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
-    scaled = np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
-    return np.asarray(statistics + scaled)
+    scaling = np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
+    return scaling + shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
 
 
 def _rope(shards: Shards) -> Ints:

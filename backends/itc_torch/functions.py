@@ -57,7 +57,7 @@ def attention(
     causal: bool = False,
 ) -> Tensor:
     """Attention of tokens q to tokens k with values v, in parts of the channels."""
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(-3, -2) for x in (q, k, v))
+    q, k, v = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
     attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     return torch.flatten(attended.transpose(-3, -2), -2)
 

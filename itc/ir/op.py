@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -57,12 +57,13 @@ class ParamSpec:
     init: str = "zeros"
 
 
-def known_init(init: str) -> bool:
-    """Whether `init` is one of the words, a finite number, or `normal(...)` or `values(...)` of such."""
+def known_init(init: str, shape: tuple[int, ...]) -> bool:
+    """Whether `init` is a word, a finite number, `normal(std)` or `values(...)`, and fits a parameter of `shape`."""
     word, numbers = split_init(init)
-    if numbers and (word == "values" or (word == "normal" and len(numbers) == 1)):
-        return all(map(_is_number, numbers))
-    return init in INITS or _is_number(init)
+    count = {"values": prod(shape), "normal": 1}.get(word, 0)
+    if numbers:
+        return len(numbers) == count and all(map(_is_number, numbers))
+    return (init in INITS and (init != "sinusoid" or bool(shape))) or _is_number(init)
 
 
 def split_init(init: str) -> tuple[str, tuple[str, ...]]:

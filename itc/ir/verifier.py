@@ -51,7 +51,7 @@ class _Verifier:
                 self.fault(f"no operation reads @{param.key}", self.net.span)
             if param.copies < 1:
                 self.fault(f"@{param.key} has no sets", self.net.span)
-            if not known_init(param.init):
+            if not known_init(param.init, param.shape):
                 self.fault(f"@{param.key} has an unknown init `{param.init}`", self.net.span)
 
     def output(self, output: Output) -> None:

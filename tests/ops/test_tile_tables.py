@@ -1,4 +1,4 @@
-"""The tile tables of every operation: what is read suffices, shards make what the whole does, work counts."""
+"""The tile machine's tables for all operations: what is read suffices, shards make what the whole does, work counts."""
 
 from __future__ import annotations
 

@@ -31,19 +31,11 @@ def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, s
         case str() if accepts.words:
             message = f"{describe(value)} is none of {', '.join(accepts.words)}"
             raise fail("E0304", message, span, "not one of them")
-        case Items():
+        case Items() if {"pair", "integers", "numbers"} & accepts.kinds:
             return _list(accepts, value, what, span)
         case Varying():
             message = f"{what} cannot depend on `iteration` yet"
             raise fail("E0412", message, span, "differs between iterations")
-    raise _unfit(accepts, value, what, span)
-
-
-def _list(accepts: Accepts, value: Items, what: str, span: Span) -> object:
-    if "pair" in accepts or "integers" in accepts:
-        return _integers(accepts, value, what, span)
-    if "numbers" in accepts and all(map(is_number, value.items)):
-        return tuple(float(item) for item in value.items if isinstance(item, int | float))
     raise _unfit(accepts, value, what, span)
 
 
@@ -60,6 +52,15 @@ def _number(accepts: Accepts, value: int | float, expr: ast.Expr | None, what: s
     if "integer" in accepts or "pair" in accepts:
         raise CompileError([not_an_integer(value, expr, what, span, describe(value))])
     raise _unfit(accepts, value, what, span)
+
+
+def _list(accepts: Accepts, value: Items, what: str, span: Span) -> tuple[int | float, ...]:
+    if "numbers" not in accepts:
+        return _integers(accepts, value, what, span)
+    numbers = tuple(float(item) for item in value.items if is_number(item) and isinstance(item, int | float))
+    if len(numbers) < len(value.items):
+        raise _unfit(accepts, value, what, span)
+    return numbers
 
 
 def _integers(accepts: Accepts, value: Items, what: str, span: Span) -> tuple[int, ...]:
