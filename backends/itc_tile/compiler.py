@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from itc.ir.net import Net
@@ -15,10 +16,11 @@ from itc_tile.misfit import does_not_fit, tile_room, too_many_kernels
 from itc_tile.place import place, settled
 from itc_tile.planner import Objective, Site, choose, sites
 from itc_tile.program import Placement, Program, build_program
-from itc_tile.schedule import Lifetimes
-from itc_tile.timing import image_cycles, time_program
+from itc_tile.schedule import Lifetimes, Stream
+from itc_tile.timing import Timing, image_cycles, time_program
 
-DEPTHS = (1.1, 1.25, 1.5, 2, 3, 4)
+SLOWER = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
+ROUNDS = 4
 PACES = (1.25, 1.5, 2, 3, 5, 10, 1e9)
 
 
@@ -40,11 +42,13 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput")
     return _deeper(program, found) if objective == "throughput" else _faster(program, found)
 
 
-def _planned(net: Net, found: list[Site], machine: Machine, depth: float = 1, relaxed: float = 1) -> Program | None:
+def _planned(
+    net: Net, found: list[Site], machine: Machine, more: Mapping[str, float] | None = None, relaxed: float = 1
+) -> Program | None:
     """The program of the best plan in which every tile has room, tables of copies included; None if there is none."""
     room = tile_room(machine)
     while True:
-        splits = choose(found, machine, room, depth, relaxed)
+        splits = choose(found, machine, room, more, relaxed)
         if splits is None:
             return None
         program = _placed(net, found, splits, machine)
@@ -71,17 +75,33 @@ def _placed(net: Net, found: list[Site], splits: dict[str, Split], machine: Mach
 
 
 def _deeper(program: Program, found: list[Site]) -> Program:
-    """A plan that leaves room for more images at once, where the memory is what makes the period long, and it pays."""
-    best, timing = program, time_program(program)
-    if timing.period <= Lifetimes(timing.schedule.stream).shortest() * 1.1:
-        return best
-    period = timing.period
-    for depth in DEPTHS:
-        other = _planned(program.net, found, program.machine, depth)
+    """A plan with room for more images at once, where it is memory that makes the period long.
+
+    Longer and longer periods are aimed at, from the shortest that the first plan's kernels could keep: those that lack
+    the room for it get smaller parts, until none does. No period is aimed at that is longer than what is reached.
+    """
+    first = best = time_program(program)
+    shortest = Lifetimes(Stream(first.exchange, first.compute)).shortest()
+    for slower in SLOWER:
+        if best.period <= shortest * slower:
+            break
+        other = _with_room(first, found, int(shortest * slower))
+        best = min(best, other, key=lambda timing: timing.period)
+    return best.program
+
+
+def _with_room(timing: Timing, found: list[Site], period: int) -> Timing:
+    """The best of the plans on the way to one whose kernels have the room for a period."""
+    best, more = timing, dict[str, float]()
+    for _ in range(ROUNDS):
+        lifetimes = Lifetimes(Stream(timing.exchange, timing.compute))
+        wanting = lifetimes.wanting(period, timing.room)
+        more |= {label: max(more.get(label, 0.0), room) for label, room in wanting.items()}
+        other = _planned(timing.program.net, found, timing.program.machine, more) if wanting else None
         if other is None:
             break
-        if (shorter := time_program(other).period) < period:
-            best, period = other, shorter
+        timing = time_program(other)
+        best = min(best, timing, key=lambda each: each.period)
     return best
 
 

@@ -64,19 +64,16 @@ class Site:
         running = (self.candidates.receive + self.candidates.compute) * self.turns
         return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.reading_turns))
 
-    def memory(self, depth: float) -> Ints:
-        """Bytes of the fullest tile, by candidate, with `depth` values side by side where images are interleaved."""
-        return np.asarray(self.candidates.memory + np.ceil(self.deeper(depth) * self.candidates.held).astype(np.int64))
+    def memory(self, more: float) -> Ints:
+        """Bytes of the fullest tile, by candidate, with room for `more` times what its inputs and its result take."""
+        return np.asarray(self.candidates.memory + np.ceil(more * self.candidates.held).astype(np.int64))
 
-    def deeper(self, depth: float) -> float:
-        return depth - 1 if self.turns > 1 else 0.0
-
-    def exact_memory(self, index: int, machine: Machine, depth: float) -> int:
+    def exact_memory(self, index: int, machine: Machine, more: float) -> int:
         """The same for one candidate, over all of its shards."""
         held = regions(self.node, self.candidates.split(index))
         memory = kernel_memory(self.node.kernel, held, self.keeping, machine)
-        more = np.ceil(self.deeper(depth) * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
-        return int((total(memory) + more).max())
+        room = np.ceil(more * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
+        return int((total(memory) + room).max())
 
 
 def sites(net: Net, machine: Machine) -> list[Site]:
@@ -167,6 +164,7 @@ class _Choice:
 
     site: Site
     indices: Ints
+    more: float
     at: int = 0
     slowest: float = np.inf
 
@@ -196,21 +194,26 @@ class _Choice:
 
 
 def choose(
-    found: Sequence[Site], machine: Machine, memory: int, depth: float = 1, relaxed: float = 1
+    found: Sequence[Site],
+    machine: Machine,
+    memory: int,
+    more: Mapping[str, float] | None = None,
+    relaxed: float = 1,
 ) -> dict[str, Split] | None:
     """A split for each site, none of whose tiles holds more than `memory` bytes; None where there is no room.
 
-    `depth` is how many values a kernel in a loop must have room for in each of its buffers, so that images can be
-    interleaved. A pace that is `relaxed`, a multiple of the fastest, leaves tiles to shorten the way of an image.
+    `more` says for some kernels, by label, how much room a tile must have beside, as a multiple of what its inputs and
+    its result take. A pace that is `relaxed`, a multiple of the fastest, leaves tiles to shorten the way of an image.
     """
     refused: dict[str, set[int]] = {}
+    more = more or {}
     while True:
-        choices = [_choice(site, memory, refused.get(site.label, set()), depth) for site in found]
+        choices = [_choice(s, memory, refused.get(s.label, set()), more.get(s.label, 0.0)) for s in found]
         if not all(len(choice.indices) for choice in choices) or _tiles(choices) > machine.tiles:
             return None
         _pace(choices, machine.tiles, relaxed)
         _spend(choices, machine.tiles)
-        wrong = _too_full(choices, machine, memory, depth)
+        wrong = _too_full(choices, machine, memory)
         if not wrong:
             return {
                 choice.site.label: choice.site.candidates.split(int(choice.indices[choice.at])) for choice in choices
@@ -219,14 +222,14 @@ def choose(
             refused.setdefault(label, set()).add(index)
 
 
-def _choice(site: Site, memory: int, refused: set[int], depth: float) -> _Choice:
+def _choice(site: Site, memory: int, refused: set[int], more: float) -> _Choice:
     """The candidates that fit, without those that in nothing are better than one of fewer tiles."""
-    fits = np.flatnonzero(site.memory(depth) <= memory)
+    fits = np.flatnonzero(site.memory(more) <= memory)
     fits = fits[~np.isin(fits, list(refused))]
     time, pace = site.time[fits], site.pace[fits]
     order = np.lexsort((time + pace, site.candidates.shards[fits]))
     better = _records(time[order]) | _records(pace[order])
-    return _Choice(site, fits[order][better])
+    return _Choice(site, fits[order][better], more)
 
 
 def _records(numbers: Ints) -> NDArray[np.bool_]:
@@ -280,10 +283,10 @@ def _spend(choices: Sequence[_Choice], tiles: int) -> None:
         steps[number] = choice.best_step()
 
 
-def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int, depth: float) -> list[tuple[str, int]]:
+def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[tuple[str, int]]:
     """Choices whose fullest tile, over all shards, holds more than the one they were judged by."""
     return [
         (choice.site.label, int(choice.indices[choice.at]))
         for choice in choices
-        if choice.site.exact_memory(int(choice.indices[choice.at]), machine, depth) > memory
+        if choice.site.exact_memory(int(choice.indices[choice.at]), machine, choice.more) > memory
     ]

@@ -26,7 +26,7 @@ from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
 from itc_tile.binding import Origin
 from itc_tile.exchange import Exchange
-from itc_tile.memory import OUTPUT, buffers, is_one_buffer, landing, value_bytes
+from itc_tile.memory import INPUTS, OUTPUT, buffers, is_one_buffer, kernel_memory, landing, value_bytes
 from itc_tile.planner import what_is_kept
 from itc_tile.program import Edge
 from itc_tile.timeline import Frame, Timeline
@@ -82,6 +82,11 @@ class Stream(Timeline):
             for result, value in zip(values, emit.body.yields, strict=True):
                 self.make(result, inner.last + inner.ready[value.name], frame)
         self.ended(loop, inner.last, inner, frame)
+
+    def whole(self, period: int) -> int:
+        """The least period from this one on whose shares for iterations are whole numbers of cycles."""
+        unit = lcm(*(prod(self.frames[var].count for var in frame.reach) for frame in self.frames.values()))
+        return -(-period // unit) * unit
 
     def spacing(self, label: str) -> int:
         """The least time between two runs of one copy of a kernel."""
@@ -227,6 +232,17 @@ class Lifetimes:
                 found[buffer[0]] += (count - 1) * self._bytes(buffer)
         return found
 
+    def wanting(self, period: int, room: Mapping[str, Ints]) -> dict[str, float]:
+        """The kernels whose tiles lack room for a period, and how much they need in multiples of what they hold."""
+        self.stream.lay(self.stream.whole(period))
+        extra, found = self.extra(self.slots()), {}
+        for label, bytes in extra.items():
+            if (bytes > room[label]).any():
+                kernel, regions = self.program.nodes[label].kernel, self.program.regions[label]
+                memory = kernel_memory(kernel, regions, self.stream.keeping[label], self.program.machine)
+                found[label] = float((bytes / np.maximum(memory[INPUTS] + memory[OUTPUT], 1)).max())
+        return found
+
     def _bytes(self, buffer: Buffer) -> Ints:
         """Bytes of one value in a buffer; of a series, of all its elements."""
         label, place = buffer
@@ -244,9 +260,8 @@ def schedule(exchange: Exchange, compute: Mapping[str, int], room: Mapping[str, 
     stream = Stream(exchange, compute)
     lifetimes = Lifetimes(stream)
     least = lifetimes.shortest()
-    unit = lcm(*(prod(stream.frames[v].count for v in frame.reach) for frame in stream.frames.values()))
     while True:
-        period = -(-min(least, stream.one_at_a_time) // unit) * unit
+        period = stream.whole(min(least, stream.one_at_a_time))
         stream.lay(period)
         slots = lifetimes.slots()
         extra = lifetimes.extra(slots)

@@ -17,7 +17,7 @@ import numpy as np
 from itc.analysis.depth import segments
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
-from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies
+from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
 from itc_tile.binding import Bindings
 from itc_tile.exchange import Exchange
 from itc_tile.kernel import Kernel, data_values
@@ -75,7 +75,8 @@ class Timeline(ABC):
         self.compute = compute
         self.bindings = Bindings(self.program.net)
         self.turn = {label: turn_loops(node)[-1:] for label, node in self.program.nodes.items()}
-        self.gap = {label: least_gap(node) for label, node in self.program.nodes.items()}
+        counts = {loop.var: loop.count for loop in walk(self.program.net.body) if isinstance(loop, Loop)}
+        self.gap = {label: least_gap(node, counts) for label, node in self.program.nodes.items()}
 
     @abstractmethod
     def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
@@ -184,8 +185,11 @@ class Timeline(ABC):
             frame.at_least(frame.span)
 
 
-def least_gap(node: Node) -> int:
-    """The least number of iterations from one run of a copy to its next, in the last loop in which it runs again."""
+def least_gap(node: Node, counts: Mapping[str, int]) -> int:
+    """The least number of iterations from one run of a copy to its next, in the last loop in which it runs again.
+
+    The loop, of which `counts` has the iterations, may begin anew as soon as it has ended.
+    """
     again = turn_loops(node)
     if not again or again[-1] != tuple(node.reach)[-1]:
         return 1
@@ -193,8 +197,11 @@ def least_gap(node: Node) -> int:
     axis = node.axes.get(again[-1])
     groups = axis.groups if axis else np.zeros(len(iterations), np.int64)
     order = np.lexsort((iterations, groups))
-    same = np.diff(groups[order]) == 0
-    return int(np.diff(iterations[order])[same].min(initial=iterations[-1]))
+    groups, iterations = groups[order], iterations[order]
+    first, last = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+    around = iterations[first] + counts[again[-1]] - iterations[last - 1]
+    following = np.diff(iterations)[np.diff(groups) == 0]
+    return int(min(around.min(), following.min(initial=around.min())))
 
 
 class Alone(Timeline):

@@ -11,7 +11,7 @@ from itc_tile.memory import total
 from itc_tile.program import Program
 from itc_tile.schedule import Lifetimes, Schedule, schedule
 from itc_tile.timeline import Alone
-from itc_tile.work import kernel_cycles
+from itc_tile.work import Ints, kernel_cycles
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,8 @@ class Timing:
 
     `compute` and `windows` are of one run of each kernel: of its fullest tile, and for its operands to arrive.
     `outputs` is when each output is there after an image began alone in the machine, `image` when all of it is over.
-    `memory` is what fills the tiles when images follow each other as in `schedule`; see `itc_tile.footprint`.
+    `memory` is what fills the tiles when images follow each other as in `schedule`, see `itc_tile.footprint`, and
+    `room` what is free on each shard's tile when they pass one at a time.
     """
 
     exchange: Exchange
@@ -30,6 +31,7 @@ class Timing:
     image: int
     schedule: Schedule
     memory: Memory
+    room: Mapping[str, Ints]
 
     @property
     def program(self) -> Program:
@@ -52,7 +54,7 @@ def time_program(program: Program) -> Timing:
     stream = schedule(exchange, compute, room)
     extra = Lifetimes(stream.stream).extra(stream.slots)
     memory = footprint(program, extra)
-    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory)
+    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory, room)
 
 
 def image_cycles(program: Program) -> int:

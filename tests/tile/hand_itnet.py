@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from itc.ir import (
+    OPS,
     Body,
     Builder,
     Carry,
@@ -54,12 +56,9 @@ class ItNet:
         self.b.add(Loop("t", len(self.times), tuple(carries), close(statements, out), (*results, series)))
         return verify(self.b.net([Output("segmentation", series, self.exits)]))
 
-    def apply(self, name: str, *xs: Value, sets: Index | None = None, key: str = "", **attributes: object) -> Value:
-        layer = (
-            LAYERS[name](*([*xs] if name == "concat" else [xs[0].tensor]), **attributes)
-            if name != "concat"
-            else LAYERS[name](*(x.tensor for x in xs))
-        )
+    def apply(self, name: str, *xs: Value, sets: Index | None = None, key: str = "", **attributes: Any) -> Value:
+        joined = name == "concat"
+        layer = LAYERS[name](*(x.tensor for x in (xs if joined else xs[:1])), **attributes)
         stem = key or name
         if layer.params:
             self.keys[stem] = self.keys.get(stem, 0) + 1
@@ -67,9 +66,9 @@ class ItNet:
         refs = [self.param(f"{stem}.{p.name}", p.shape, p.role, p.init, sets) for p in layer.params]
         return self.b.apply(layer.op, [*xs, *refs])
 
-    def param(self, key: str, shape: tuple[int, ...], role: object, init: str, sets: Index | None) -> ParamRef:
+    def param(self, key: str, shape: tuple[int, ...], role: Any, init: str, sets: Index | None) -> ParamRef:
         counts = (sets.count,) if sets else ()
-        self.b.param(Param(key, TensorType("f32", shape), role, init, counts))  # type: ignore[arg-type]
+        self.b.param(Param(key, TensorType("f32", shape), role, init, counts))
         return ParamRef(key, (sets,) if sets else ())
 
     def block(self, x: Value, out: int, kernel: int = 3, stride: int = 1) -> Value:
@@ -111,8 +110,6 @@ class ItNet:
         return self.b.apply(LAYERS["resize"](y.tensor, like=x.tensor).op, [y, x])
 
     def apply_binary(self, name: str, x: Value, y: Value) -> Value:
-        from itc.ir import OPS
-
         return self.b.apply(OPS[name](), [x, y])
 
     def bottleneck(self, x: Value) -> Value:

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itc_tile.exchange import Exchange, traffic
+from itc_tile.fusion import fuse
 from itc_tile.machine import Machine, load_machine
-from itc_tile.place import hops, link_loads, place, serpentine
+from itc_tile.misfit import tile_room
+from itc_tile.place import hops, link_loads, place, serpentine, settled
+from itc_tile.planner import choose, sites
+from itc_tile.program import Placement, build_program
+from tests.tile.hand_itnet import itnet
 
 GRIDS = st.tuples(st.integers(1, 7), st.integers(1, 7))
 
@@ -62,6 +68,40 @@ def test_loads_are_those_of_routes_walked(network: str, grid: tuple[int, int], d
             expected[link] += amount
         assert hops(machine, np.array([a]), np.array([b]))[0] == len(steps)
     assert (link_loads(machine, source, target, amounts) == expected).all()
+
+
+@pytest.mark.parametrize("network", ["mesh", "torus"])
+@given(grid=GRIDS, data=st.data())
+def test_settling_moves_every_tile_somewhere_and_fills_no_link_more(
+    network: str, grid: tuple[int, int], data: st.DataObject
+) -> None:
+    machine = grid_machine(*grid, network)
+    tile = st.integers(0, machine.tiles - 1)
+    routes = data.draw(st.lists(st.tuples(tile, tile, st.integers(1, 99)), min_size=1, max_size=20))
+    source, target, amounts = (np.array(column, np.int64) for column in zip(*routes, strict=True))
+    moved = settled(machine, source, target, amounts)
+    assert sorted(moved) == list(range(machine.tiles))
+    before, after = (
+        link_loads(machine, at[source], at[target], amounts).max() for at in (np.arange(machine.tiles), moved)
+    )
+    assert after <= before
+
+
+def test_settling_shortens_the_ways_of_an_itnet() -> None:
+    """Kernels in the order of the text leave one link with several times what it need carry."""
+    machine = load_machine("edge-128")
+    found = sites(fuse(itnet()), machine)
+    splits = choose(found, machine, tile_room(machine))
+    assert splits is not None
+    tiles = place([site.copies * splits[site.label].shards for site in found], machine)
+    placements = [
+        Placement(site.label, splits[site.label], own.reshape(site.copies, -1))
+        for site, own in zip(found, tiles, strict=True)
+    ]
+    source, target, amounts = traffic(Exchange(build_program(fuse(itnet()), machine, placements)))
+    moved = settled(machine, source, target, amounts)
+    before, after = (link_loads(machine, at[source], at[target], amounts).max() for at in (np.arange(512), moved))
+    assert 2 * after < before
 
 
 def walk(source: int, target: int, grid: tuple[int, int], wraps: bool) -> list[tuple[int, int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from itc.diagnostics import CompileError, render
 from itc.ir import Net
 from itc_tile.candidates import receive_cycles, send_cycles
-from itc_tile.compiler import compile_net
+from itc_tile.compiler import _planned, compile_net
 from itc_tile.exchange import Exchange
 from itc_tile.footprint import footprint, fullest_tile, table_rows, total_bytes
 from itc_tile.fusion import fuse
@@ -47,7 +49,7 @@ def test_candidates_are_never_above_the_fullest_shard(net: Net, data: st.DataObj
             assert 0.5 * exact.max() <= judged[index] + 1000
 
 
-def chosen(found: list[Site], machine: Machine, **options: float) -> dict[str, int] | None:
+def chosen(found: list[Site], machine: Machine, **options: Any) -> dict[str, int] | None:
     """For each site the candidate of a plan."""
     splits = choose(found, machine, tile_room(machine), **options)
     if splits is None:
@@ -58,7 +60,7 @@ def chosen(found: list[Site], machine: Machine, **options: float) -> dict[str, i
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(nets(), machines())
 def test_plans_keep_the_fastest_pace(net: Net, machine: Machine) -> None:
     """No splits keep a faster pace: the fewest tiles that could are too many."""
@@ -69,7 +71,7 @@ def test_plans_keep_the_fastest_pace(net: Net, machine: Machine) -> None:
         assert least_tiles(found, room, np.inf) > machine.tiles or any(too_full(site, room, machine) for site in found)
         return
     assert sum(site.copies * site.candidates.shards[plan[site.label]] for site in found) <= machine.tiles
-    assert all(site.exact_memory(plan[site.label], machine, 1) <= room for site in found)
+    assert all(site.exact_memory(plan[site.label], machine, 0) <= room for site in found)
     pace = max(site.pace[plan[site.label]] for site in found)
     if not any(too_full(site, room, machine) for site in found):
         assert least_tiles(found, room, pace - 1) > machine.tiles
@@ -86,7 +88,7 @@ def least_tiles(found: list[Site], room: int, pace: float) -> float:
 def too_full(site: Site, room: int, machine: Machine) -> bool:
     """Whether some candidate looks as if it fitted, but a shard other than the one it is judged by does not."""
     fits = np.flatnonzero(site.candidates.memory <= room)
-    return any(site.exact_memory(int(index), machine, 1) > room for index in fits)
+    return any(site.exact_memory(int(index), machine, 0) > room for index in fits)
 
 
 def test_a_relaxed_pace_shortens_the_way() -> None:
@@ -99,14 +101,25 @@ def test_a_relaxed_pace_shortens_the_way() -> None:
     )
 
 
-def test_room_for_more_values_is_kept_in_loops() -> None:
+def test_room_is_kept_where_it_is_asked_for() -> None:
     machine = load_machine("gc200")
     found = sites(fuse(itnet()), machine)
-    plan = chosen(found, machine, depth=3)
+    plan = chosen(found, machine, more={"project_1": 3.0, "data_4": 0.5})
     assert plan is not None
-    for site in found:
-        held = site.candidates.held[plan[site.label]] * (2 if site.turns > 1 else 0)
-        assert site.candidates.memory[plan[site.label]] + held <= machine.tile.memory
+    for label, more in (("project_1", 3.0), ("data_4", 0.5)):
+        each = next(site for site in found if site.label == label)
+        index = plan[label]
+        assert each.candidates.memory[index] + more * each.candidates.held[index] <= machine.tile.memory
+
+
+def test_memory_that_makes_the_period_long_is_made_room_for() -> None:
+    """The network with weights of its own in every iteration holds many images at once."""
+    machine = load_machine("gc200")
+    net = fuse(itnet(29, shared=False))
+    found = sites(net, machine)
+    first = _planned(net, found, machine)
+    assert first is not None
+    assert time_program(compile_net(itnet(29, shared=False), machine)).period < 0.6 * time_program(first).period
 
 
 def test_turns() -> None:

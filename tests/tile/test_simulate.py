@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from itc_tile.nodes import nodes
 from itc_tile.program import Copies, Program
 from itc_tile.program_text import print_program
 from itc_tile.simulate import TileReadError, Tiles, run, simulate
+from tests.conftest import Golden
 from tests.random_nets import difference, random_inputs, random_weights
 from tests.tile.hand_itnet import small_itnet
 from tests.tile.placements import place
@@ -143,6 +145,15 @@ def test_the_error_says_which_tile_lacks_what(net: Net, program: Program) -> Non
     assert (error.value.tile, error.value.kernel, error.value.value, error.value.box) == (tile, "e", "%o", box)
     places = " x ".join(f"{first}..{end - 1}" for first, end in box)
     assert str(error.value) == f"tile {tile} reads [{places}] of %o for e, where no copy wrote"
+
+
+def test_text(program: Program, golden: Golden) -> None:
+    golden(Path(__file__).parent / "golden" / "everything.tile", print_program(program))
+
+
+def test_text_with_tables_has_a_line_for_every_copy(program: Program) -> None:
+    more = len(print_program(program, tables=True).splitlines()) - len(print_program(program).splitlines())
+    assert more == sum(len(table.copies) for table in (*program.edges, *program.exits, *program.loads))
 
 
 def test_one_run_leaves_nothing_behind_for_the_next(net: Net, program: Program) -> None:

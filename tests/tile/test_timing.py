@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from itc.ir import Net
@@ -24,16 +24,17 @@ from tests.tile.hand_itnet import small_itnet
 from tests.tile.machines import compiled, machines
 
 IMAGES = 4
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking such nets takes minutes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
 @given(nets(), machines(), st.sampled_from(["throughput", "latency"]))
 def test_schedules_hold(net: Net, machine: object, objective: str) -> None:
     check_timing(time_program(compiled(net, machine, objective)))  # type: ignore[arg-type]
 
 
 @pytest.mark.long
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, phases=UNSHRUNK)
 @given(nets(Limits(statements=6, depth=3)), machines(), st.sampled_from(["throughput", "latency"]))
 def test_schedules_of_larger_nets_hold(net: Net, machine: object, objective: str) -> None:
     check_timing(time_program(compiled(net, machine, objective)))  # type: ignore[arg-type]

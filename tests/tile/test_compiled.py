@@ -1,0 +1,50 @@
+"""The whole compiler on random nets and machines: what fits computes what the interpreter does."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itc.backend import MachineBackend, backend
+from itc_tile import load_machine, report, simulate
+from itc_tile.machine import Machine
+from tests.random_nets import Case, cases, difference, random_inputs, random_weights
+from tests.tile.hand_itnet import small_itnet
+from tests.tile.machines import compiled, machines
+
+
+@settings(max_examples=20, deadline=None)
+@given(cases(), machines(), st.sampled_from(["throughput", "latency"]))
+def test_what_fits_computes_what_the_interpreter_does(case: Case, machine: Machine, objective: str) -> None:
+    program = compiled(case.net, machine, objective)
+    found = simulate(program, case.inputs, case.weights)
+    assert list(found) == list(case.outputs)
+    assert max(difference(found[label], case.outputs[label]) for label in found) < 1e-4
+
+
+@settings(max_examples=20, deadline=None)
+@given(cases(), machines())
+def test_reports_add_up(case: Case, machine: Machine) -> None:
+    program = compiled(case.net, machine)
+    found = report(program)
+    assert found.fit.fullest.bytes <= machine.tile.memory
+    assert found.fit.bytes_used <= found.fit.bytes
+    assert sum(kernel.tiles * kernel.copies for kernel in found.kernels) == found.fit.tiles_used <= machine.tiles
+    assert sum(kernel.macs * kernel.runs for kernel in found.kernels) == found.macs
+    assert [output.label for output in found.outputs] == list(case.net.labels)
+    assert all(output.ratio >= 1 for output in found.outputs if output.bound_cycles) and found.stream.ratio >= 1
+    assert all(0 <= kernel.busy <= 1 for kernel in found.kernels)
+
+
+def test_the_backend_is_found_by_its_name() -> None:
+    found = backend("tile")
+    assert isinstance(found, MachineBackend)
+    machine = found.load_machine("gc200")
+    assert machine in found.machines()
+    net = small_itnet()
+    program = found.compile(net, machine)
+    assert found.report(program).json()["machine"] == "gc200"
+    outputs = found.simulate(program, random_inputs(net, 1), random_weights(net))
+    assert list(outputs) == list(net.labels)
+    assert found.text(net, machine="gc200").startswith("program @itnet on gc200 {")
+    assert load_machine("gc200").json()["peak_macs_per_cycle"] == 1472 * 16
