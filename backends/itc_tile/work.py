@@ -200,7 +200,7 @@ def _norm(shards: Shards) -> Ints:
     """A pass over what is read for mean and variance, and one to scale and shift what is made."""
     unit = shards.units.vector
     scaling = np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
-    return scaling + shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2)
+    return np.asarray(scaling + shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2), np.int64)
 
 
 def _rope(shards: Shards) -> Ints:
