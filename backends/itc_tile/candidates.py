@@ -19,6 +19,9 @@ from itc_tile.traffic import wanted_elements
 from itc_tile.work import Ints, Regions, kernel_cycles
 
 
+MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs.
@@ -56,7 +59,7 @@ class Candidates:
 def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates:
     """All splits that take no more tiles than there are; those that differ in no part's size are one."""
     axes = _axes(kernel)
-    splits = _grid([parts for parts, _ in axes], machine.tiles)
+    splits = _grid([parts for parts, _ in axes], min(machine.tiles, MOST_SHARDS))
     worst = [chosen[splits[:, axis]] for axis, (_, chosen) in enumerate(axes)]
     boxes = np.stack(worst, axis=1) if worst else np.zeros((len(splits), 0, 2), np.int64)
     regions = needed(kernel, boxes)

@@ -60,6 +60,20 @@ def test_matrix_unit(inputs: int, outputs: int, size: int, kernel: int, cycles: 
     assert whole(conv_kernel(inputs, outputs, size, kernel)) == cycles
 
 
+@pytest.mark.parametrize(
+    ("side", "inputs", "outputs", "vendor", "within"),
+    [(7, 16, 16, 529, 0.31), (14, 64, 64, 16111, 0.02), (28, 256, 64, 214795, 0.002)],
+)
+def test_the_form_of_the_matrix_formula(side: int, inputs: int, outputs: int, vendor: int, within: float) -> None:
+    """With the numbers of the half-precision unit, cycles of the vendor's own formula for 1 x 1 convolutions."""
+    units = GC200.compute["f32"]
+    half = units.matrix.model_copy(update={"rate": 64, "inputs": 16, "outputs": 16})  # type: ignore[union-attr]
+    machine = GC200.model_copy(update={"compute": {"f32": units.model_copy(update={"matrix": half})}})
+    kernel = conv_kernel(inputs, outputs, side)
+    regions = needed(kernel, partition(kernel.result.tensor.shape, Split()))
+    assert abs(int(kernel_cycles(kernel, regions, machine)[0]) / vendor - 1) < within
+
+
 def test_depthwise_convolutions_run_on_the_vector_unit() -> None:
     """60 channels of 10 x 10: 500 rounds of 6 workers x 2 elements, 9 taps of 1.5 cycles, rounded up."""
     assert whole(conv_kernel(60, 60, 10, 3, groups=60)) == 360 + 6 * 500 * 14
