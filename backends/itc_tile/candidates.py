@@ -18,7 +18,6 @@ from itc_tile.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total, value
 from itc_tile.traffic import wanted_elements
 from itc_tile.work import Ints, Regions, kernel_cycles
 
-
 MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
 
 
