@@ -153,8 +153,13 @@ class Timeline(ABC):
 
     def entry(self, loop: Loop, frame: Frame) -> int:
         """When a loop can begin: all that it reads is there, and what its kernels hold has been pushed."""
-        begin = [frame.ready[c.init.name] for c in loop.carries if c.init.name in frame.ready]
-        begin += [frame.ready[e.series.name] for e in loop.each if e.series.name in frame.ready]
+        begin = [
+            frame.ready[value.name]
+            for inner in walk((loop,))
+            if isinstance(inner, Loop)
+            for value in (*(carry.init for carry in inner.carries), *(each.series for each in inner.each))
+            if value.name in frame.ready
+        ]
         for apply in applies(loop.body.statements):
             read = [value.name for value in data_values(apply) if value.name in frame.ready]
             begin += [frame.ready[name] + self.push(name) for name in read]

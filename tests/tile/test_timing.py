@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from itc.ir import Net
+from itc.ir import Net, parse_net
 from itc_tile.bound import lower_bound
 from itc_tile.exchange import Exchange
 from itc_tile.machine import load_machine
@@ -44,6 +44,28 @@ def test_schedules_of_larger_nets_hold(net: Net, machine: object, objective: str
 @pytest.mark.parametrize("name", ["edge-64", "gc200"])
 def test_schedules_of_a_small_itnet_hold(name: str, shared: bool) -> None:
     check_timing(time_program(compiled(small_itnet(5, shared), load_machine(name))))
+
+
+CARRY_FROM_TWO_LOOPS_OUT = """
+net @carried(%image: f32[1, 8, 12]) {
+  %2 = loop %t in 1..4 carry (%1 = %image) {
+    %0 = tanh(%1): f32[1, 8, 12]
+    yield %0
+  }: f32[1, 8, 12]
+  %8 = loop %u in 1..2 carry (%3 = %image) {
+    %7 = loop %v in 1..3 carry (%4 = %2) {
+      %5 = sigmoid(%4): f32[1, 8, 12]
+      yield %5
+    }: f32[1, 8, 12]
+    yield %7
+  }: f32[1, 8, 12]
+  return %8 {name = out}
+}
+"""
+
+
+def test_a_loop_waits_for_the_carries_of_loops_within() -> None:
+    check_timing(time_program(compiled(parse_net(CARRY_FROM_TWO_LOOPS_OUT), load_machine("edge-64"))))
 
 
 def check_timing(timing: Timing) -> None:
