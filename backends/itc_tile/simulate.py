@@ -12,6 +12,7 @@ from itertools import count
 
 import numpy as np
 
+from itc.interpreter import completed
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
@@ -57,7 +58,7 @@ class _Run:
     def __init__(self, tiles: Tiles, inputs: Mapping[str, Array]) -> None:
         self.tiles = tiles
         self.program: Program = tiles.program
-        self.inputs = {value.name: inputs[value.name][None] for value in self.program.net.inputs}
+        self.inputs = {name: array[None] for name, array in completed(self.program.net, inputs).items()}
         self.batch = next((array.shape[1] for array in self.inputs.values()), 1)
         self.places: dict[str, _Place] = {}
         self.series: dict[str, list[_Place]] = {}

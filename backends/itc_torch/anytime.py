@@ -82,9 +82,12 @@ class _Run:
 
 
 def _bind(graph: fx.Graph, inputs: tuple[Tensor, ...], named_inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    names = [str(node.target) for node in graph.nodes if node.op == "placeholder"]
-    signature = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names])
-    return signature.bind(*inputs, **named_inputs).arguments
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    kind, none = Parameter.POSITIONAL_OR_KEYWORD, Parameter.empty
+    signature = Signature([Parameter(str(n.target), kind, default=n.args[0] if n.args else none) for n in placeholders])
+    bound = signature.bind(*inputs, **named_inputs)
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def _labels(graph: fx.Graph) -> Labels:

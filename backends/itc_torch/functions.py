@@ -12,6 +12,13 @@ import torch.nn.functional as F  # noqa: N812  torch's own idiom
 from torch import Tensor
 
 
+def given_or_zeros(given: Tensor | None, first: Tensor, sizes: tuple[int, ...], dtype: str = "") -> Tensor:
+    """An input that may be left out: zeros of `sizes` then, for as many samples as the first input has."""
+    if given is not None:
+        return given
+    return first.new_zeros((first.shape[0], *sizes), dtype=getattr(torch, dtype) if dtype else first.dtype)
+
+
 def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
     """Norm of a - b over that of b, one number for each sample."""
     a, b = a.flatten(1), b.flatten(1)

@@ -150,7 +150,9 @@ def change(op: Change, a: Ref, b: Ref) -> Expr:
 
 def resize(op: Resize, x: Ref, like: Ref | None = None) -> Expr:
     options: dict[str, Any] = {"mode": "bilinear", "align_corners": False} if op.mode == "bilinear" else {}
-    if like is None:
+    if all(op.size):
+        options = {"size": op.size, **options}
+    elif like is None:
         options = {"scale_factor": op.factor, **options}
     else:
         options = {"size": call(getitem, call(getattr, like, "shape"), slice(-2, None)), **options}

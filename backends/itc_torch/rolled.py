@@ -21,8 +21,7 @@ from itc_torch.sets import set_number
 def rolled(net: Net) -> Network:
     """The module of `net` with one graph for each body: it does not grow with the iterations."""
     scope = Scope(net)
-    for value in net.inputs:
-        scope.argument(value.name)
+    scope.inputs()
     scope.parameters(tensors(net))
     _Rolled(scope).statements(net.body)
     return finish(scope, [scope.node(output.value.name) for output in net.outputs])

@@ -18,8 +18,7 @@ from itc_torch.rolled import node_label
 def unrolled(net: Net) -> Network:
     """The module of `net` as a flat graph, which grows with the iterations."""
     scope = Scope(net)
-    for value in net.inputs:
-        scope.argument(value.name)
+    scope.inputs()
     scope.parameters(tensors(net))
     _Unrolled(scope).statements(net.body)
     return finish(scope, [scope.node(output.value.name) for output in net.outputs])

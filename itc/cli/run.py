@@ -103,7 +103,7 @@ class Job:
 
     def inputs(self) -> dict[str, Array]:
         """The picture as the network's input; without one, uniform random numbers."""
-        values = self.network.ir.inputs
+        values = self.network.ir.required
         if self.picture is None:
             rng = np.random.default_rng(0)
             return {v.name: rng.random((1, *v.tensor.shape), np.float32) for v in values}

@@ -18,6 +18,7 @@ class Builder:
     def __init__(self, name: str) -> None:
         self.name = name
         self.inputs: list[Value] = []
+        self.optional: set[str] = set()
         self.params: dict[str, Param] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
@@ -36,9 +37,10 @@ class Builder:
     def value(self, type: Type, hint: str = "") -> Value:
         return Value(self.fresh(hint), type)
 
-    def input(self, name: str, type: TensorType) -> Value:
+    def input(self, name: str, type: TensorType, optional: bool = False) -> Value:
         value = self.value(type, name)
         self.inputs.append(value)
+        self.optional |= {value.name} if optional else set()
         return value
 
     def param(self, param: Param) -> ParamRef:
@@ -71,9 +73,9 @@ class Builder:
     def net(self, outputs: Sequence[Output], span: Span | None = None) -> Net:
         """The finished net."""
         assert len(self._stack) == 1, "a body is still open"
-        return Net(
-            self.name, tuple(self.inputs), tuple(self.params.values()), tuple(self._stack[0]), tuple(outputs), span
-        )
+        statements, optional = tuple(self._stack[0]), frozenset(self.optional)
+        params = tuple(self.params.values())
+        return Net(self.name, tuple(self.inputs), params, statements, tuple(outputs), span, optional)
 
 
 def close(statements: list[Statement], yields: Sequence[Value]) -> Body:

@@ -248,7 +248,8 @@ Statement = Apply | Loop | When | Emit
 class Output:
     """What the net returns. `at` are the exits, in iterations of the loop that emits, if the value is a series.
 
-    `weights` has one number for all exits or one for each; without `loss` the output is not trained.
+    `weights` has one number for all exits or one for each; without `loss` the output is not trained. `target` names
+    what it is compared with, the output's own name unless given.
     """
 
     name: str
@@ -256,6 +257,7 @@ class Output:
     at: IterationSet | None = None
     loss: str = ""
     weights: tuple[float, ...] = (1.0,)
+    target: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -265,7 +267,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Net:
-    """A whole network for one input size. Every stage after the language is a function of it."""
+    """A whole network for one input size. Every stage after the language is a function of it.
+
+    Inputs named in `optional` are zeros where a caller leaves them out; they stand behind those that are not.
+    """
 
     name: str
     inputs: tuple[Value, ...]
@@ -273,6 +278,7 @@ class Net:
     body: tuple[Statement, ...]
     outputs: tuple[Output, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
+    optional: frozenset[str] = frozenset()
 
     @cached_property
     def param(self) -> dict[str, Param]:
@@ -281,6 +287,11 @@ class Net:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(label for output in self.outputs for label in output.labels)
+
+    @property
+    def required(self) -> tuple[Value, ...]:
+        """The inputs that a caller has to give."""
+        return tuple(value for value in self.inputs if value.name not in self.optional)
 
     def with_body(self, body: tuple[Statement, ...]) -> Net:
         return replace(self, body=body)

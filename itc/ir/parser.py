@@ -86,14 +86,21 @@ class _Reader:
         return self.source.span(tree.meta.start_pos, tree.meta.end_pos)
 
     def net(self, tree: Tree[Token]) -> Net:
-        inputs = tuple(
-            self.define(_tokens(i, "VALUE")[0], self.tensor(_subtree(i, "tensor"))) for i in _subtrees(tree, "input")
-        )
+        inputs = tuple(self.input(i) for i in _subtrees(tree, "input"))
+        optional = (_tokens(i, "VALUE")[0][1:] for i in _subtrees(tree, "input") if _tokens(i, "WORD"))
         self.params = {p.key: p for p in (self.param(t) for t in _subtrees(tree, "param"))}
         body = self.statements(tree)
         outputs = tuple(self.output(t) for t in _subtrees(tree, "output"))
         name = _tokens(tree, "KEY")[0][1:]
-        return Net(name, inputs, tuple(self.params.values()), body, outputs, self.span(tree))
+        params = tuple(self.params.values())
+        return Net(name, inputs, params, body, outputs, self.span(tree), frozenset(map(str, optional)))
+
+    def input(self, tree: Tree[Token]) -> Value:
+        value = self.define(_tokens(tree, "VALUE")[0], self.tensor(_subtree(tree, "tensor")))
+        for word in _tokens(tree, "WORD"):
+            if word != "zeros":
+                raise self.error(word, "an input that is left out is `zeros`")
+        return value
 
     def define(self, token: Token, type: Type) -> Value:
         name = token[1:]
@@ -134,7 +141,7 @@ class _Reader:
 
     def output(self, tree: Tree[Token]) -> Output:
         attributes = self.attributes(_subtree(tree, "attributes"))
-        known = {"name": str, "at": IterationSet, "loss": str, "weight": tuple}
+        known = {"name": str, "at": IterationSet, "loss": str, "weight": tuple, "target": str}
         for name, value in attributes.items():
             if not isinstance(value, known.get(name, ())):
                 raise self.error(tree, f"a return has no attribute `{name}` of this kind")
@@ -147,6 +154,7 @@ class _Reader:
             attributes.get("at"),
             attributes.get("loss", ""),
             weights,
+            attributes.get("target", ""),
         )
 
     def attributes(self, tree: Tree[Token]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class _Printer:
         self.loops: dict[str, IterationSet] = {}
 
     def net(self, net: Net) -> Iterator[str]:
-        inputs = ", ".join(f"%{value.name}: {value.type}" for value in net.inputs)
+        inputs = ", ".join(f"%{v.name}: {v.type}{' = zeros' if v.name in net.optional else ''}" for v in net.inputs)
         yield f"net @{net.name}({inputs}) {{"
         for param in net.params:
             yield INDENT + param_text(param)
@@ -145,6 +145,8 @@ def output_text(output: Output) -> str:
         attributes["at"] = output.at
     if output.loss:
         attributes |= {"loss": output.loss, "weight": output.weights}
+    if output.target:
+        attributes["target"] = output.target
     return f"return %{output.value.name}{attributes_text(attributes)}"
 
 

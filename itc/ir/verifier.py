@@ -35,6 +35,7 @@ class _Verifier:
 
     def run(self) -> None:
         self.define(self.net.inputs, self.net.span)
+        self.inputs()
         if len(self.net.param) < len(self.net.params):
             self.fault("two parameters have one key", self.net.span)
         self.statements(self.net.body, loop=None)
@@ -43,6 +44,11 @@ class _Verifier:
         if len(set(self.net.labels)) < len(self.net.labels):
             self.fault("two outputs have one name", self.net.span)
         self.params()
+
+    def inputs(self) -> None:
+        names = [value.name for value in self.net.inputs]
+        if set(names[len(self.net.required) :]) != self.net.optional or (names and not self.net.required):
+            self.fault("optional inputs stand behind one that is not, and behind all that are not", self.net.span)
 
     def params(self) -> None:
         used = {ref.key for s in walk(self.net.body) if isinstance(s, Apply) for ref in s.refs}

@@ -10,6 +10,7 @@ from typing import Any
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
 from itc_torch.expressions import Call, Expr, Name, Ref, called
 from itc_torch.halting import halting_of
+from itc_torch.inputs import optional_input
 from itc_torch.lowerings import lower_op
 from itc_torch.names import identifier
 from itc_torch.sets import one_set, set_number
@@ -37,11 +38,21 @@ class Forward(Writer):
         """The lines of the whole body."""
         finals = [output for output in self.net.outputs if output.value.name not in self.handed_out]
         with self.variables.body(self.net.body, [output.value.name for output in finals]) as frame:
+            self.optional_inputs()
             if self.handed_out:
                 self.write("outputs: dict[str, Tensor] = {}")
             self.statements(self.net.body, frame)
             self.finish(finals)
         return self.out
+
+    def optional_inputs(self) -> None:
+        """What is left out is zeros."""
+        names = dict(zip(self.net.inputs, self.arguments, strict=True))
+        first = self.net.inputs[:1]
+        for value in self.net.inputs[len(self.net.required) :]:
+            lowered = optional_input(value, Name(names[value]), first[0], Name(names[first[0]]))
+            self.functions |= dict.fromkeys(called(lowered))
+            self.write(code(lowered), f"{names[value]} = ")
 
     # Operations
 

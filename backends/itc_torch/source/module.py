@@ -23,7 +23,7 @@ def module_text(net: Net) -> str:
     """Python source of `net`: a class of its name in camel case, and what it needs of its own."""
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
-    written = "\n".join((*_class(net), "", *_forward(forward.arguments), *body, *forward.methods.text()))
+    written = "\n".join((*_class(net), "", *_forward(net, forward.arguments), *body, *forward.methods.text()))
     parts = [*definitions(net), *halting_classes(net), *function_texts(forward.functions), written]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
@@ -69,7 +69,8 @@ def _class(net: Net) -> Iterator[str]:
 def _interface(net: Net) -> Iterator[str]:
     """Inputs and outputs with their shapes."""
     for value in net.inputs:
-        yield f"Input {value.name}: {_shape(value.tensor.shape)}."
+        zeros = ", zeros unless given" if value.name in net.optional else ""
+        yield f"Input {value.name}: {_shape(value.tensor.shape)}{zeros}."
     for output in net.outputs:
         yield fill(f"Output {_labels(output)}.", WIDTH - len(INDENT))
 
@@ -86,6 +87,7 @@ def _shape(sizes: tuple[int, ...]) -> str:
     return f"[batch{''.join(f', {size}' for size in sizes)}]"
 
 
-def _forward(arguments: list[str]) -> Iterator[str]:
-    typed = ("self", *(f"{name}: Tensor" for name in arguments))
+def _forward(net: Net, arguments: list[str]) -> Iterator[str]:
+    kinds = ("Tensor | None = None" if value.name in net.optional else "Tensor" for value in net.inputs)
+    typed = ("self", *(f"{name}: {kind}" for name, kind in zip(arguments, kinds, strict=True)))
     yield from lines(Bracket("def forward(", typed, ") -> dict[str, Tensor]:"), indent=1)

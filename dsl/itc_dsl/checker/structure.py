@@ -118,10 +118,10 @@ def _input(statement: ast.Input) -> Iterator[Diagnostic]:
         help = help or f"element types are: {', '.join(DTYPE_BYTES)}"
         label = Label(statement.dtype.span, "unknown")
         yield Diagnostic("E0201", f"there is no element type `{statement.dtype.text}`", label, help=help, edit=edit)
-    if statement.default:
-        yield Diagnostic(
-            "E0310", "optional inputs are not supported yet", Label(statement.default.span, "not supported yet")
-        )
+    if statement.default and not (isinstance(statement.default, ast.Name) and statement.default.text == "zeros"):
+        label, edit = Label(statement.default.span, "not zeros"), Edit(statement.default.span, "zeros")
+        message = "an input that may be left out is zeros then"
+        yield Diagnostic("E0304", message, label, help="write `= zeros`", edit=edit)
 
 
 def _returns(suite: ast.Suite) -> bool:

@@ -30,8 +30,9 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
         exits = exits_of(scope, statement.at, loop)
         frame = Frame(loop.loop.var, loop.loop.count, exits)
         value = at_exits(scope, statement, loop, frame, name)
-    loss, weights = loss_of(scope, statement, frame)
-    lowering.outputs.append(Output(name, value, exits, loss, weights))
+    loss = loss_of(scope, statement, frame)
+    target = "" if loss.target == name else loss.target
+    lowering.outputs.append(Output(name, value, exits, loss.kind, loss.weights, target))
 
 
 def output_name(lowering: Lowering, statement: ast.Emit) -> str:

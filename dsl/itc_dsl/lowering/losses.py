@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope
@@ -9,15 +11,24 @@ from itc_dsl.lowering.values import Frame, Items, Varying, describe, is_number
 from itc_dsl.signature import suggest
 
 LOSSES = ("cross_entropy", "mse")
-HELP = "`@loss(cross_entropy, weight=1)`"
+HELP = "`@loss(cross_entropy, weight=1, target=label)`"
 
 
-def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> tuple[str, tuple[float, ...]]:
-    """Kind and weights of an output's loss; no kind means that it is not trained (E0217, E0304)."""
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What an output is trained by: no kind means not at all, no target that it is the output's own name."""
+
+    kind: str = ""
+    weights: tuple[float, ...] = (1.0,)
+    target: str = ""
+
+
+def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> Loss:
+    """What `@loss` says about an output (E0217, E0304)."""
     annotation = next((a for a in statement.annotations if a.name.text == "loss"), None)
     if annotation is None:
-        return "", (1.0,)
-    kind = ""
+        return Loss()
+    kind, target = "", ""
     weights: tuple[float, ...] = (1.0,)
     for argument in annotation.arguments:
         match argument.name and argument.name.text:
@@ -26,12 +37,20 @@ def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> tuple[str
             case "weight":
                 weights = _weights(scope, argument.value, frame)
             case "target":
-                raise fail("E0310", "`target=` is not supported yet", argument.span, "not supported yet")
+                target = _target(argument.value)
             case _:
                 raise fail("E0217", "`@loss` does not know this", argument.span, "not understood", HELP)
     if not kind:
         raise fail("E0217", "`@loss` needs the kind of the loss", annotation.span, "no kind", HELP)
-    return kind, weights
+    return Loss(kind, weights, target)
+
+
+def _target(value: ast.Expr) -> str:
+    """The name under which a data set has what the output is compared with."""
+    if isinstance(value, ast.Name):
+        return value.text
+    help = "write `target=label`; without it the target has the name of the output"
+    raise fail("E0217", "`target` is a name", value.span, "not a name", help)
 
 
 def _kind(value: ast.Expr) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itc.diagnostics import fail
-from itc.ir import TensorType
+from itc.ir import Builder, TensorType
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import MAX_SIZE
 from itc_dsl.lowering.expressions import assign, elements
@@ -38,6 +38,17 @@ def input_(scope: Scope, statement: ast.Input) -> None:
     builder = scope.lowering.builder
     if any(value.name == name for value in builder.inputs):
         raise fail("E0202", f"there are two inputs `{name}`", statement.name.span, "the second")
-    value = builder.input(name, TensorType(statement.dtype.text, tuple(sizes)))
+    _in_order(builder, statement)
+    value = builder.input(name, TensorType(statement.dtype.text, tuple(sizes)), statement.default is not None)
     scope.lowering.born(value, statement.span)
     scope.names[name] = value
+
+
+def _in_order(builder: Builder, statement: ast.Input) -> None:
+    """An input that may be left out stands behind those that may not, the first of which counts the samples (E0214)."""
+    if statement.default is None and builder.optional:
+        message = "an input that has to be given stands before those that need not"
+        raise fail("E0214", message, statement.span, "behind an optional input", "move this line up")
+    if statement.default is not None and not builder.inputs:
+        message = "the first input cannot be left out: it says how many samples there are"
+        raise fail("E0214", message, statement.default.span, "the first", "leave out `= zeros`")

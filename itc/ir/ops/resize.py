@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 
@@ -31,13 +31,16 @@ def linear_source(size: int, target: int) -> tuple[Array, Array, Array]:
 @operation
 @dataclass(frozen=True)
 class Resize(Op):
-    """A map at other sizes: those of the second operand, of which only the shape is read, or `factor` times its own."""
+    """A map at other sizes: those of the second operand, of which only the shape is read, `factor` times its own, or
+    height and width `size`.
+    """
 
     name = "resize"
     shape_only = frozenset({1})
     arity = (1, 2)
     mode: str = "nearest"
     factor: int = 0
+    size: Pair = (0, 0)
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         for position, operand in enumerate(operands):
@@ -47,15 +50,16 @@ class Resize(Op):
         if self.mode not in MODES:
             raise RuleError(f"there is no mode {self.mode}; there are {', '.join(MODES)}", attribute="mode")
         at_least(0, "factor", self.factor)
-        if (len(operands) == 2) == bool(self.factor):
-            raise RuleError("`resize` takes a factor or a map to be like, one of the two", 0)
+        at_least(0, "size", self.size)
+        if (len(operands) == 2) + bool(self.factor) + all(self.size) != 1 or any(self.size) != all(self.size):
+            raise RuleError("`resize` takes a factor, a size or a map to be like, one of them", 0)
         return (x.with_shape((*x.shape[:-2], *self.sizes(*(o.shape for o in operands)))),)
 
     def sizes(self, x: tuple[int, ...], like: tuple[int, ...] = ()) -> tuple[int, int]:
         """Height and width of the result, from the shapes of the operands."""
         if like:
             return like[-2], like[-1]
-        return x[-2] * self.factor, x[-1] * self.factor
+        return self.size if all(self.size) else (x[-2] * self.factor, x[-1] * self.factor)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
@@ -75,15 +79,30 @@ class Resize(Op):
 @layer
 def resize_(
     x: TensorType,
-    factor: int | None = None,
+    factor: int | float | None = None,
     *,
+    size: Pair | None = None,
     like: TensorType | None = None,
     mode: Literal["nearest", "bilinear"] = "nearest",
 ) -> Layer:
-    """The map at `factor` times its size, or at the height and width of `like`."""
+    """The map at `factor` times its size (fractions round down), at height and width `size`, or at those of `like`."""
     needs(3, x, "resize")
-    if (factor is None) == (like is None):
-        raise RuleError("`resize` takes a factor or `like`, one of the two", help="resize(x, 2) or resize(x, like=y)")
-    if factor is not None and factor < 1:
-        raise RuleError(f"a resize factor of {factor} is not positive", attribute="factor")
-    return Layer(Resize(mode, factor or 0))
+    if (factor is None) + (size is None) + (like is None) != 2:
+        help = "resize(x, 2), resize(x, size=[h, w]) or resize(x, like=y)"
+        raise RuleError("`resize` takes a factor, `size` or `like`, one of them", help=help)
+    if size is not None:
+        at_least(1, "size", size)
+        return Layer(Resize(mode, size=size))
+    if factor is None or isinstance(factor, int):
+        if factor is not None and factor < 1:
+            raise RuleError(f"a resize factor of {factor} is not positive", attribute="factor")
+        return Layer(Resize(mode, factor or 0))
+    return Layer(Resize(mode, size=_scaled(x, factor)))
+
+
+def _scaled(x: TensorType, factor: float) -> Pair:
+    """Height and width of a map times a fraction, rounded down, as PyTorch does."""
+    height, width = (int(size * factor) for size in x.shape[-2:]) if 0 < factor < 2**31 else (0, 0)
+    if height < 1 or width < 1:
+        raise RuleError(f"{factor} times {x.shape[-2]} x {x.shape[-1]} is no size of a map", attribute="factor")
+    return height, width
