@@ -12,11 +12,12 @@ import torch.nn.functional as F  # noqa: N812  torch's own idiom
 from torch import Tensor
 
 
-def given_or_zeros(given: Tensor | None, first: Tensor, sizes: tuple[int, ...], dtype: str = "") -> Tensor:
-    """An input that may be left out: zeros of `sizes` then, for as many samples as the first input has."""
-    if given is not None:
-        return given
-    return first.new_zeros((first.shape[0], *sizes), dtype=getattr(torch, dtype) if dtype else first.dtype)
+def or_zeros(x: Tensor | None, first: Tensor, *sizes: int, kind: str = "") -> Tensor:
+    """An input that may be left out: zeros then, as many samples as `first` has."""
+    if x is not None:
+        return x
+    dtype = getattr(torch, kind) if kind else first.dtype
+    return first.new_zeros((first.shape[0], *sizes), dtype=dtype)
 
 
 def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
