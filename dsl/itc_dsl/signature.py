@@ -33,7 +33,10 @@ BUILTINS = {
     "shape": (1, 1),
     "channels": (1, 1),
     "identity": (1, 1),
+    "split": (2, 3),
 }
+#: The parameters of those whose arguments may carry names.
+BUILTIN_NAMES = {"split": ("x", "parts", "axis")}
 
 #: Beyond these a misspelt name gets no suggestion: finding one takes time.
 MAX_SUGGESTED = 64
@@ -119,6 +122,9 @@ def of_block(block: ast.Block) -> Signature:
 
 def of_builtin(name: str) -> Signature:
     least, most = BUILTINS[name]
+    if name in BUILTIN_NAMES:
+        named = (Parameter(word, required=i < least) for i, word in enumerate(BUILTIN_NAMES[name]))
+        return Signature(f"`{name}`", tuple(named))
     parameters = (Parameter(f"value {i + 1}", required=i < least) for i in range(most))
     return Signature(f"`{name}`", tuple(parameters), named=False)
 

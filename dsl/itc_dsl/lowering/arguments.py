@@ -7,7 +7,7 @@ from itc.ir import Value
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.scope import not_an_integer
-from itc_dsl.lowering.values import Items, Varying, describe, is_number, is_tensor
+from itc_dsl.lowering.values import Items, describe, is_number, is_tensor
 from itc_dsl.signature import Accepts
 
 MAX_SIZE = 2**31 - 1
@@ -33,9 +33,6 @@ def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, s
             raise fail("E0304", message, span, "not one of them")
         case Items() if {"pair", "integers", "numbers"} & accepts.kinds:
             return _list(accepts, value, what, span)
-        case Varying():
-            message = f"{what} cannot depend on `iteration` yet"
-            raise fail("E0412", message, span, "differs between iterations")
     raise _unfit(accepts, value, what, span)
 
 

@@ -1,4 +1,4 @@
-"""Operators: compile-time values are computed, values that vary by iteration are tables, tensors become operations."""
+"""Operators of compile-time values: numbers are computed, those that vary by iteration are tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.ir import Op, TensorType, Value
-from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir import Value
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope, evaluates
+from itc_dsl.lowering.tables import reached, two_loops
+from itc_dsl.lowering.tensors import affine, tensors
 from itc_dsl.lowering.values import (
     MAX_INTEGER,
     MAX_TEXT,
@@ -27,10 +28,7 @@ from itc_dsl.lowering.values import (
     make_list,
     same_structure,
 )
-from itc_dsl.lowering.widths import mended, width_edit
 
-TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul}
-VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies"}
 NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -199,7 +197,8 @@ def varying(expr: ast.Binary, left: object, right: object) -> Varying:
         raise fail("E0307", f"`{symbol}` takes numbers", expr.span, "this is true or false, by iteration")
     with np.errstate(all="ignore"):
         rough = table(expr, NUMBERS[symbol], as_float(left), as_float(right))
-        if not np.isfinite(rough.values.astype(float)).all() or np.abs(rough.values.astype(float)).max() > 2**53:
+        entries = reached(rough).astype(float)
+        if not np.isfinite(entries).all() or np.abs(entries).max() > 2**53:
             raise fail("E0307", f"`{symbol}` gives no number in some iteration", expr.span, "not possible")
         return rough if symbol == "**" else table(expr, NUMBERS[symbol], left, right)
 
@@ -212,103 +211,10 @@ def table(expr: ast.Expr, function: Callable[[Any, Any], Any], left: object, rig
     """`function` of two values of which at least one is a table, of the same loop if both are (E0412)."""
     frames = [side.frame for side in (left, right) if isinstance(side, Varying)]
     if len(frames) == 2 and frames[0] is not frames[1]:
-        raise fail("E0412", "values of two loops at once are not supported yet", expr.span, "depends on two loops")
+        raise two_loops(expr.span)
     sides = [side.values if isinstance(side, Varying) else side for side in (left, right)]
     for side in (left, right):
         if not isinstance(side, Varying | bool) and not is_number(side):
             message = f"{describe(side)} does not go with a value that depends on `iteration`"
             raise fail("E0412", message, expr.span, "not possible")
     return Varying(frames[0], np.asarray(function(*sides)))
-
-
-# Tensors
-
-
-def tensors(scope: Scope, expr: ast.Binary, left: object, right: object) -> Value:
-    """`+`, `-`, `*` of two tensors, and arithmetic of one with a number, which is `x * factor + offset`."""
-    symbol = expr.operator.text
-    if isinstance(left, Value) and isinstance(right, Value):
-        if symbol not in TENSOR_OPERATIONS or not (is_tensor(left) and is_tensor(right)):
-            raise unsupported(expr, left, right)
-        fits(scope, expr, left, right)
-        return scope.lowering.apply(TENSOR_OPERATIONS[symbol](), [left, right], expr.span, scope.origin(expr.span))
-    tensor, other = (left, right) if isinstance(left, Value) else (right, left)
-    assert isinstance(tensor, Value)
-    if isinstance(other, Varying):
-        message = "a tensor and a number that depends on `iteration` are not supported yet"
-        raise fail("E0412", message, expr.span, "differs between iterations")
-    if not isinstance(other, int | float) or isinstance(other, bool):
-        raise unsupported(expr, left, right)
-    factor, offset = _affine(expr, float(other), tensor is left)
-    return affine(scope, tensor, factor, offset, expr.span)
-
-
-def _affine(expr: ast.Binary, value: float, tensor_left: bool) -> tuple[float, float]:
-    """Factor and offset of a tensor with a number to its right or left."""
-    match expr.operator.text, tensor_left:
-        case "+", _:
-            return 1.0, value
-        case "-", True:
-            return 1.0, -value
-        case "-", False:
-            return -1.0, value
-        case "*", _:
-            return value, 0.0
-        case "/", True:
-            return float(number("/", 1.0, value, expr.span)), 0.0
-    message = f"`{expr.operator.text}` of a tensor is not supported yet"
-    raise fail("E0310", message, expr.operator.span, "not supported yet")
-
-
-def affine(scope: Scope, tensor: Value, factor: float, offset: float, span: Span) -> Value:
-    """`tensor * factor + offset`; the tensor itself where that changes nothing."""
-    if (factor, offset) == (1.0, 0.0):
-        return tensor
-    return scope.lowering.apply(Affine(factor, offset), [tensor], span, scope.origin(span))
-
-
-def unsupported(expr: ast.Binary, left: object, right: object) -> CompileError:
-    message = f"`{expr.operator.text}` does not take {describe(left)} and {describe(right)}"
-    labels = tuple(Label(e.span, describe(v)) for e, v in ((expr.left, left), (expr.right, right)))
-    return CompileError([Diagnostic("E0310", message, Label(expr.operator.span), labels)])
-
-
-def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
-    """Raises CompileError (E0301) for two tensors of unlike types, with where both come from."""
-    if left.type == right.type:
-        return
-    symbol = expr.operator.text
-    maps = len(left.tensor.shape) == len(right.tensor.shape) > 0 and left.tensor.dtype == right.tensor.dtype
-    by_channels = maps and left.tensor.channels != right.tensor.channels
-    shown = [_shown(value.tensor, by_channels) for value in (left, right)]
-    joint = "from" if symbol == "-" else "to" if symbol == "+" else "with"
-    first, second = shown if symbol == "*" else shown[::-1]
-    message = f"`{symbol}` {VERBS[symbol]} {first} {joint} {second.removesuffix(' channels')}"
-    labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
-    labels += origins(scope, ((expr.left, left), (expr.right, right)))
-    help = "give both the same width" if by_channels else "bring both to the same shape: `resize(x, like=y)`"
-    edit = None
-    for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
-        edit = edit or (width_edit(side, own.tensor.channels, other.tensor.channels) if by_channels else None)
-        if edit and by_channels and help == "give both the same width":
-            help = f"{help}: `{mended(side, edit)}`"
-    raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help, edit)])
-
-
-def _shown(type: TensorType, by_channels: bool) -> str:
-    return f"{type.channels} channels" if by_channels else str(type)
-
-
-def _name(expr: ast.Expr) -> str:
-    text = expr.span.text
-    return f"`{text}`" if len(text) <= 24 and "\n" not in text else "this"
-
-
-def origins(scope: Scope, operands: tuple[tuple[ast.Expr, Value], ...]) -> list[Label]:
-    """For operands that are variables: where their values were made."""
-    labels = []
-    for expr, value in operands:
-        origin = scope.lowering.origins.get(value.name)
-        if isinstance(expr, ast.Name | ast.Index) and origin and origin != expr.span:
-            labels.append(Label(origin, f"`{expr.span.text}` comes from here"))
-    return labels

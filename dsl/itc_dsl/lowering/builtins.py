@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from itc.diagnostics import fail
-from itc.ir import TensorType, Value
+from itc.ir import RuleError, Value
+from itc.ir.ops.part import Slice
+from itc.ir.rules import axis_of, channels_or
 from itc.source import Span
 from itc_dsl import ast
-from itc_dsl.lowering.scope import as_integer
-from itc_dsl.lowering.values import MAX_ELEMENTS, Items, describe, is_number, is_tensor, make_list
+from itc_dsl.lowering.scope import Scope, as_integer
+from itc_dsl.lowering.tables import two_loops
+from itc_dsl.lowering.values import MAX_ELEMENTS, Items, Varying, describe, is_number, is_tensor, make_list
 from itc_dsl.signature import BUILTINS
 
 
@@ -19,6 +27,7 @@ from itc_dsl.signature import BUILTINS
 class Given:
     """The arguments of one call; an expression is missing for what flows in through a pipe."""
 
+    scope: Scope
     name: str
     values: Sequence[object]
     exprs: Sequence[ast.Expr | None]
@@ -36,16 +45,18 @@ class Given:
                 raise fail("E0303", f"`{self.name}` takes numbers", self.span, f"this gets {describe(value)}")
         return [value for value in values if isinstance(value, int | float)]
 
-    def tensor(self) -> TensorType:
-        (value,) = self.values
+    def tensor(self) -> Value:
+        value = self.values[0]
         if isinstance(value, Value) and is_tensor(value):
-            return value.tensor
+            return value
         raise fail("E0303", f"`{self.name}` takes a tensor", self.span, f"this gets {describe(value)}")
 
 
-def call_builtin(name: str, values: Sequence[object], exprs: Sequence[ast.Expr | None], span: Span) -> object:
-    """The value of a call. Raises CompileError (E0303, E0305-E0307, E0390) for arguments it does not take."""
-    return RULES[name](Given(name, values, exprs, span))
+def call_builtin(
+    scope: Scope, name: str, values: Sequence[object], exprs: Sequence[ast.Expr | None], span: Span
+) -> object:
+    """The value of a call. Raises CompileError (E0302-E0307, E0390, E0412) for arguments it does not take."""
+    return RULES[name](Given(scope, name, values, exprs, span))
 
 
 def _range(given: Given) -> object:
@@ -73,22 +84,70 @@ def _enumerate(given: Given) -> object:
     return make_list([make_list(pair, given.span) for pair in enumerate(given.list_())], given.span)
 
 
-def _extreme(choose: Callable[[list[int | float]], int | float]) -> Rule:
+def _extreme(choose: Callable[[list[int | float]], int | float], by_iteration: Callable[..., NDArray[Any]]) -> Rule:
     def rule(given: Given) -> object:
-        numbers = given.numbers(given.values if len(given.values) > 1 else given.list_())
-        if not numbers:
+        values = given.values if len(given.values) > 1 else given.list_()
+        if not values:
             raise fail("E0303", f"`{given.name}` of an empty list", given.span, "nothing to choose from")
-        return choose(numbers)
+        tables = [value for value in values if isinstance(value, Varying)]
+        if not tables:
+            return choose(given.numbers(values))
+        given.numbers([value for value in values if not isinstance(value, Varying)])
+        if any(table.frame is not tables[0].frame for table in tables):
+            raise two_loops(given.span)
+        sides: list[Any] = [value.values if isinstance(value, Varying) else value for value in values]
+        return Varying(tables[0].frame, reduce(by_iteration, sides))
 
     return rule
 
 
-def _rounding(function: Callable[[int | float], int]) -> Rule:
-    return lambda given: function(*given.numbers(given.values))
+def _rounding(function: Callable[[int | float], int], by_iteration: Callable[..., NDArray[Any]]) -> Rule:
+    def rule(given: Given) -> object:
+        (value,) = given.values
+        if isinstance(value, Varying):
+            with np.errstate(invalid="ignore"):  # numbers of iterations that do not come here may be anything
+                return Varying(value.frame, by_iteration(value.values).astype(np.int64))
+        return function(*given.numbers(given.values))
+
+    return rule
+
+
+def _split(given: Given) -> object:
+    """Parts of a tensor behind each other along an axis, as a list."""
+    x, parts = given.tensor(), given.values[1]
+    axis = (
+        None if len(given.values) < 3 else as_integer(given.values[2], given.exprs[2], "`axis` of `split`", given.span)
+    )
+    try:
+        stored = channels_or(x.tensor, axis)
+        size = x.tensor.shape[axis_of(x.tensor, stored)]
+        return make_list(list(_parts(given, x, stored, _sizes(given, parts, size))), given.span)
+    except RuleError as error:
+        raise fail("E0302", error.message, given.span, "here", error.help) from None
+
+
+def _sizes(given: Given, parts: object, size: int) -> list[int]:
+    """The sizes of the parts of `size` places: so many alike, or those of a list."""
+    values = parts.items if isinstance(parts, Items) else (parts,)
+    sizes = [as_integer(value, given.exprs[1], "a part of `split`", given.span) for value in values]
+    if not isinstance(parts, Items):
+        (count,) = sizes
+        sizes = [size // count] * count if 0 < count <= size else []
+    if sum(sizes) != size or min(sizes, default=0) < 1:
+        raise RuleError(f"{size} places do not split into {sizes or describe(parts)}")
+    return sizes
+
+
+def _parts(given: Given, x: Value, axis: int, sizes: list[int]) -> Iterator[Value]:
+    start = 0
+    for size in sizes:
+        op = Slice(axis, start, start + size if start + size < sum(sizes) else 0)
+        yield given.scope.lowering.apply(op, [x], given.span, given.scope.origin(given.span))
+        start += size
 
 
 def _channels(given: Given) -> object:
-    type = given.tensor()
+    type = given.tensor().tensor
     if not type.shape:
         raise fail("E0303", "a tensor without axes has no channels", given.span, f"this is {type}")
     return type.channels
@@ -101,14 +160,15 @@ RULES: dict[str, Rule] = {
     "enumerate": _enumerate,
     "reversed": lambda given: make_list(given.list_()[::-1], given.span),
     "len": lambda given: len(given.list_()),
-    "min": _extreme(min),
-    "max": _extreme(max),
+    "min": _extreme(min, np.minimum),
+    "max": _extreme(max, np.maximum),
     "sum": lambda given: sum(given.numbers(given.list_())),
-    "int": _rounding(int),
-    "round": _rounding(round),
-    "ceil": _rounding(math.ceil),
-    "floor": _rounding(math.floor),
-    "shape": lambda given: make_list(given.tensor().shape, given.span),
+    "int": _rounding(int, np.trunc),
+    "round": _rounding(round, np.rint),
+    "ceil": _rounding(math.ceil, np.ceil),
+    "floor": _rounding(math.floor, np.floor),
+    "shape": lambda given: make_list(given.tensor().tensor.shape, given.span),
+    "split": _split,
     "channels": _channels,
     "identity": lambda given: given.values[0],
 }

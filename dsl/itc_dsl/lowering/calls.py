@@ -63,9 +63,10 @@ def builtin(scope: Scope, name: str, call: ast.Call, piped: Piped | None) -> obj
     bound, faults = bind(of_builtin(name), call, piped is not None)
     if faults:
         raise CompileError(faults)
-    exprs = [expr for given in bound.values() for expr in given]
+    signature = of_builtin(name)
+    exprs = [expr for parameter in signature.parameters for expr in bound.get(parameter.name, ())]
     values = [given_value(scope, expr, piped) for expr in exprs]
-    value = call_builtin(name, values, exprs, call.span)
+    value = call_builtin(scope, name, values, exprs, call.span)
     if name != "identity":
         scope.lowering.spend(call.span, *values, value)
     return value

@@ -8,7 +8,7 @@ from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
 from itc.source import Span
 from itc_dsl import ast
-from itc_dsl.lowering.exits import exits_of
+from itc_dsl.lowering.exits import bounded, exits_of
 from itc_dsl.lowering.halting import reject_exits
 from itc_dsl.lowering.loops import with_emit
 from itc_dsl.lowering.losses import loss_of
@@ -22,9 +22,13 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
     lowering = scope.lowering
     name = output_name(lowering, statement)
     exits: IterationSet | None = None
+    frame: Frame | None = None
     if statement.at is None:
         value = emitted(replace(scope, emitting=True), statement)
-        frame = None
+        if isinstance(value.type, SeriesType):
+            bounded(value.type.count, statement.value)
+            exits = IterationSet.span(1, value.type.count)
+            frame = Frame("", value.type.count, exits)
     else:
         loop = open_loop(lowering, statement)
         exits = exits_of(scope, statement.at, loop)
@@ -61,11 +65,11 @@ def _head(value: ast.Expr) -> ast.Ident | None:
 
 
 def emitted(scope: Scope, statement: ast.Emit) -> Value:
-    """The tensor that an emit hands out (E0303)."""
+    """The tensor that an emit hands out, or the series, if it has no exits (E0303)."""
     value = scope.value(statement.value)
-    if isinstance(value, Value) and is_tensor(value):
+    if isinstance(value, Value) and (is_tensor(value) or statement.at is None):
         return value
-    help = "a loop's series cannot be handed out yet" if isinstance(value, Value) else ""
+    help = "leave out `at`: it has an output for each iteration" if isinstance(value, Value) else ""
     help = "pick one: `x[0]`" if isinstance(value, Items) and value.items else help
     raise fail("E0303", "an output is a tensor", statement.value.span, f"this is {describe(value)}", help)
 

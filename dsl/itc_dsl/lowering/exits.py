@@ -16,7 +16,7 @@ MAX_EXITS = 1000
 def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
     """The iterations after which an emit hands out: ascending, not too many, none beyond the loop (E0403, E0404)."""
     if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
-        _bounded(loop.loop.count, at)
+        bounded(loop.loop.count, at)
         return loop.loop.iterations
     numbers = _numbers(scope, scope.value(at), at)
     beyond = [n for n in numbers if not 1 <= n <= loop.loop.count]
@@ -29,11 +29,12 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
         edit = Edit(literal.span, wanted) if literal else None
         help = f"write `{wanted}`"
         raise CompileError([Diagnostic("E0404", "exits ascend, each once", label, help=help, edit=edit)])
-    _bounded(len(numbers), at)
+    bounded(len(numbers), at)
     return IterationSet.of(numbers)
 
 
-def _bounded(count: int, at: ast.Expr) -> None:
+def bounded(count: int, at: ast.Expr) -> None:
+    """Raises CompileError (E0390) for more exits than an output has."""
     if count > MAX_EXITS:
         message = f"an output has at most {MAX_EXITS} exits"
         raise fail("E0390", message, at.span, f"these are {count}", "list those that matter: `at [1, 2, 4]`")

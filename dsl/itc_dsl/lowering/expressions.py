@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Value
 from itc.ir.op import LAYERS
 from itc.source import Span
@@ -14,7 +14,8 @@ from itc_dsl import ast
 from itc_dsl.checker.names import ITERATION
 from itc_dsl.lowering.arithmetic import as_truth
 from itc_dsl.lowering.regions import choose
-from itc_dsl.lowering.scope import Scope, evaluates
+from itc_dsl.lowering.scope import Scope, as_integer, evaluates
+from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
     BlockRef,
     Broken,
@@ -141,8 +142,11 @@ def assign(scope: Scope, target: ast.Target, value: object, span: Span) -> None:
 
 @evaluates(ast.Index)
 def index(scope: Scope, expr: ast.Index) -> object:
-    items = indexable(scope, expr.base)
-    position = scope.integer(expr.index, "an index")
+    items = indexable(scope, expr)
+    place = scope.value(expr.index)
+    if isinstance(place, Varying) and place.values.dtype.kind == "i":
+        return picked(scope, items, place, expr.span)
+    position = as_integer(place, expr.index, "an index")
     if not -len(items.items) <= position < len(items.items):
         message = f"there is no element {position} in a list of {len(items.items)}"
         raise fail("E0306", message, expr.index.span, "out of range", "elements count from 0")
@@ -151,19 +155,33 @@ def index(scope: Scope, expr: ast.Index) -> object:
 
 @evaluates(ast.Slice)
 def slice_(scope: Scope, expr: ast.Slice) -> object:
-    items = indexable(scope, expr.base)
+    items = indexable(scope, expr)
     start, stop = (scope.integer(bound, "an index") if bound else None for bound in (expr.start, expr.stop))
     scope.lowering.spend(expr.span, items)
     return make_list(items.items[start:stop], expr.span)
 
 
-def indexable(scope: Scope, base: ast.Expr) -> Items:
-    value = scope.value(base)
+def indexable(scope: Scope, expr: ast.Index | ast.Slice) -> Items:
+    value = scope.value(expr.base)
     if isinstance(value, Items):
         return value
-    if is_tensor(value):
-        raise fail("E0310", "indexing tensors is not supported yet", base.span, f"this is {describe(value)}")
-    raise fail("E0303", "only lists have elements", base.span, f"this is {describe(value)}")
+    label = Label(expr.base.span, f"this is {describe(value)}")
+    if not is_tensor(value):
+        raise CompileError([Diagnostic("E0303", "only lists have elements", label)])
+    call = _tensor_part(expr)
+    help = f"say of which axis, or write for the first: `{call}`"
+    message = "parts of tensors are taken by name"
+    raise CompileError([Diagnostic("E0303", message, label, help=help, edit=Edit(expr.span, call))])
+
+
+def _tensor_part(expr: ast.Index | ast.Slice) -> str:
+    """The call that takes this part of a tensor."""
+    base = expr.base.span.text
+    if isinstance(expr, ast.Index):
+        return f"index({base}, {expr.index.span.text})"
+    start = expr.start.span.text if expr.start else "0"
+    stop = f", {expr.stop.span.text}" if expr.stop else ""
+    return f"slice({base}, {start}{stop}, axis=0)"
 
 
 @evaluates(ast.Ternary)

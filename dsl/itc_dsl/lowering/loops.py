@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType, Statement, Value, close
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.halting import halt_of, hand_out, result_types
 from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes
+from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
     Broken,
     Frame,
+    Items,
     Stop,
+    Varying,
     describe,
     is_tensor,
     leaves,
@@ -45,8 +50,9 @@ class _Flow:
 def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
     """Elaborates the body of an iterative block; `scope` holds its arguments. Returns carries and series of yields."""
     lowering = scope.lowering
-    each = [_each(scope, param) for param in block.params if param.role == "each"]
-    frame = _frame(scope, block, each)
+    listed = [param for param in block.params if param.role == "each" and is_list(scope.names[param.name.text])]
+    each = [_each(scope, param) for param in block.params if param.role == "each" and param not in listed]
+    frame = _frame(scope, block, each, listed)
     flows = [_flow(scope, param) for param in block.params if param.role == "carry"]
     for param, items in _elements(scope, each):
         scope.names[param.name.text] = items
@@ -56,6 +62,7 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
     lowering.around.append(frame)
     try:
         with lowering.builder.body() as statements:
+            _walk(scope, listed, frame)
             scope.run(block.body)
     finally:
         lowering.around.pop()
@@ -113,9 +120,10 @@ def sharing_axis(scope: Scope, block: ast.Block, frame: Frame) -> Axis:
 # How often
 
 
-def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]]) -> Frame:
-    """The loop's variable and count, from `@loop` or the length of the series it goes through (E0408, E0418)."""
+def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Frame:
+    """The loop's variable and count, from `@loop` or the length of what it goes through (E0408, E0418)."""
     lengths = {series.type.count for _, pairs in each for series, _ in pairs if isinstance(series.type, SeriesType)}
+    lengths |= {_length(scope, param) for param in listed}
     written = loop_of(block)
     if written is not None:
         count = as_integer(scope.value(written.count), written.count, "the number of iterations")
@@ -222,15 +230,40 @@ def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:
 # Series
 
 
+def is_list(value: object) -> bool:
+    """Whether `each` goes through the elements of a list: of one that holds no series."""
+    return isinstance(value, Items) and not any(_is_series(leaf) for leaf in leaves(value))
+
+
+def _is_series(value: object) -> bool:
+    return isinstance(value, Value) and isinstance(value.type, SeriesType)
+
+
+def _length(scope: Scope, param: ast.Param) -> int:
+    value = scope.names[param.name.text]
+    assert isinstance(value, Items)
+    if not value.items:
+        span = scope.arguments[param.name.text]
+        raise fail("E0418", f"`each {param.name.text}` goes through an empty list", span, "no iteration")
+    return len(value.items)
+
+
+def _walk(scope: Scope, listed: list[ast.Param], frame: Frame) -> None:
+    """Gives each parameter that goes through a list the element of the iteration."""
+    for param in listed:
+        items, span = scope.names[param.name.text], scope.arguments[param.name.text]
+        assert isinstance(items, Items)
+        scope.names[param.name.text] = picked(scope, items, Varying(frame, np.arange(frame.count)), span)
+
+
 def _each(scope: Scope, param: ast.Param) -> tuple[ast.Param, Pairs]:
     """The series that an `each` parameter goes through, with the element of the current iteration (E0418)."""
     value, span = scope.names[param.name.text], scope.arguments[param.name.text]
     pairs: Pairs = []
     for leaf in leaves(value):
         if not isinstance(leaf, Value) or not isinstance(leaf.type, SeriesType):
-            message = f"`each {param.name.text}` goes through a series, which a `yield` collects"
-            help = "going through anything else is not supported yet"
-            raise fail("E0418", message, span, f"here is {describe(leaf)}", help)
+            message = f"`each {param.name.text}` goes through a list, or through what a `yield` collects"
+            raise fail("E0418", message, span, f"here is {describe(leaf)}")
         pairs.append((leaf, scope.lowering.value(leaf.type.element, param.name.text, span)))
     return param, pairs
 

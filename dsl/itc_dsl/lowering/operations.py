@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import LAYERS, Index, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
@@ -10,6 +10,7 @@ from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert
 from itc_dsl.lowering.scope import Axis, Scope
+from itc_dsl.lowering.tables import Groups, by_value, each_by_its_own
 from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
@@ -52,15 +53,48 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
     bound, faults = bind(signature, call, piped is not None)
     if faults:
         raise CompileError(faults)
-    ready = _converted(scope, name, call, bound, piped)
+    given = _given(scope, name, call, bound, piped)
+    differing = by_value([argument.value for argument in given], call.span)
+    if differing is None:
+        ready = _converted(name, call, given)
+        return _applied(scope, ready, _layer(scope, ready), segment)
+    frame, groups = differing
+    made: Groups[tuple[_Call, Layer]] = []
+    for iterations, values in groups:
+        ready = _converted(name, call, [replace(a, value=v) for a, v in zip(given, values, strict=True)])
+        made.append((iterations, (ready, _layer(scope, ready))))
+    _alike(made, call)
+    params = _params(scope, made[0][1][1], segment, call.span)
+    return each_by_its_own(scope, frame, made, lambda pair: _applied(scope, *pair, segment, params), call.span)
+
+
+def _layer(scope: Scope, ready: _Call) -> Layer:
     try:
-        layer = ready.layer()
-        params = [_param(scope, spec, segment, call.span) for spec in layer.params]
-        batch = _batch(scope, name, call) if layer.op.reads_batch else ()
+        return ready.layer()
+    except RuleError as error:
+        raise CompileError([_broken_rule(scope, error, ready)]) from None
+
+
+def _applied(
+    scope: Scope, ready: _Call, layer: Layer, segment: tuple[str, ...], params: list[ParamRef] | None = None
+) -> Value:
+    """The layer's operation, with its parameters where they are not there already."""
+    call = ready.call
+    try:
+        params = _params(scope, layer, segment, call.span) if params is None else params
+        batch = _batch(scope, ready.name, call) if layer.op.reads_batch else ()
         operands: list[Operand] = [*batch, *(value for value, _ in ready.tensors), *params]
         return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
     except RuleError as error:
         raise CompileError([_broken_rule(scope, error, ready)]) from None
+
+
+def _alike(made: Groups[tuple[_Call, Layer]], call: ast.Call) -> None:
+    """Raises CompileError (E0412) where a layer would need other parameters in another iteration."""
+    if any(layer.params != made[0][1][1].params for _, (_, layer) in made):
+        message = f"`{call.callee.text}` would have other parameters in other iterations"
+        help = "call it under an `if` on `iteration`, where each call has parameters of its own"
+        raise fail("E0412", message, call.span, "differs between iterations", help)
 
 
 def _batch(scope: Scope, name: str, call: ast.Call) -> tuple[Value]:
@@ -71,14 +105,32 @@ def _batch(scope: Scope, name: str, call: ast.Call) -> tuple[Value]:
     return (inputs[0],)
 
 
-def _converted(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: Piped | None) -> _Call:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An argument of a call: for which parameter, its value, and where it stands."""
+
+    parameter: Parameter
+    value: object
+    expr: ast.Expr | None
+    span: Span
+
+
+def _given(scope: Scope, name: str, call: ast.Call, bound: Bound, piped: Piped | None) -> list[_Given]:
+    """The arguments, evaluated in text order, in the order of the signature."""
+    values = {p: [(_argument(scope, e, p, name, piped), e) for e in bound[p]] for p in bound}
+    flow = piped.span if piped else call.span
+    return [
+        _Given(parameter, value, expr, expr.span if expr else flow)
+        for parameter in of_operation(name).parameters
+        for value, expr in values.get(parameter.name, ())
+    ]
+
+
+def _converted(name: str, call: ast.Call, given: list[_Given]) -> _Call:
     ready = _Call(name, call)
-    given = {p: [(_argument(scope, e, p, name, piped), e) for e in bound[p]] for p in bound}
-    for parameter in of_operation(name).parameters:
-        for value, expr in given.get(parameter.name, ()):
-            span = expr.span if expr else piped.span if piped else call.span
-            ready.spans.setdefault(parameter.name, span)
-            _take(ready, parameter, value, expr, span)
+    for argument in given:
+        ready.spans.setdefault(argument.parameter.name, argument.span)
+        _take(ready, argument.parameter, argument.value, argument.expr, argument.span)
     return ready
 
 
@@ -132,6 +184,10 @@ def _operand_label(scope: Scope, ready: _Call, at: int) -> Label:
 
 
 # Parameters
+
+
+def _params(scope: Scope, layer: Layer, segment: tuple[str, ...], span: Span) -> list[ParamRef]:
+    return [_param(scope, spec, segment, span) for spec in layer.params]
 
 
 def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) -> ParamRef:

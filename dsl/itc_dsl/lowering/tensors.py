@@ -1,0 +1,146 @@
+"""Operators of tensors: with tensors, with numbers, and with tables of a number for each iteration."""
+
+from __future__ import annotations
+
+import math
+
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.ir import Op, Operand, RuleError, TensorType, Value
+from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
+from itc.ir.ops.shape import Fill
+from itc.source import Span
+from itc_dsl import ast
+from itc_dsl.lowering.scope import Scope
+from itc_dsl.lowering.tables import as_tensor, only_number, reached
+from itc_dsl.lowering.values import Varying, describe, is_number, is_tensor
+from itc_dsl.lowering.widths import mended, width_edit
+
+TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul, "/": Div}
+VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies", "/": "divides"}
+#: How what an operator joins is put in words.
+JOINTS = {"+": "to", "-": "from", "*": "with", "/": "by"}
+#: What to write instead of an operator that tensors have not.
+INSTEAD = {
+    "**": "multiply: `x * x`; or `exp(y * log(x))`",
+    "//": "`/` divides tensors, with a fraction",
+    "%": "tensors have no remainder",
+}
+
+
+def tensors(scope: Scope, expr: ast.Binary, left: object, right: object) -> Value:
+    """`+`, `-`, `*`, `/` of which at least one side is a tensor. Raises CompileError (E0301-E0303, E0307)."""
+    symbol = expr.operator.text
+    left, right = only_number(left), only_number(right)
+    if symbol not in TENSOR_OPERATIONS or not (_operand(left) and _operand(right)):
+        raise unfit(expr, left, right)
+    if isinstance(left, Value) and isinstance(right, Value):
+        fits(scope, expr, left, right)
+        return applied(scope, TENSOR_OPERATIONS[symbol](), [left, right], expr.span)
+    if isinstance(left, Value):
+        return with_right(scope, expr, left, right)
+    assert isinstance(right, Value)
+    return with_left(scope, expr, left, right)
+
+
+def _operand(value: object) -> bool:
+    numbers = isinstance(value, Varying) and value.values.dtype != bool
+    return is_tensor(value) or is_number(value) or numbers
+
+
+def with_right(scope: Scope, expr: ast.Binary, tensor: Value, other: object) -> Value:
+    """A tensor with a number or a table to its right."""
+    if isinstance(other, Varying):
+        if expr.operator.text == "/" and not reached(other).all():
+            raise fail("E0307", "division by zero", expr.right.span, "zero in some iteration")
+        table = as_tensor(scope, other, tensor, expr.span)
+        return applied(scope, TENSOR_OPERATIONS[expr.operator.text](), [tensor, table], expr.span)
+    assert isinstance(other, int | float)
+    match expr.operator.text:
+        case "+":
+            return affine(scope, tensor, 1.0, float(other), expr.span)
+        case "-":
+            return affine(scope, tensor, 1.0, -float(other), expr.span)
+        case "*":
+            return affine(scope, tensor, float(other), 0.0, expr.span)
+    if other == 0 or not math.isfinite(1 / other):
+        raise fail("E0307", "division by zero", expr.span, f"the tensor is divided by {other}")
+    return affine(scope, tensor, 1 / other, 0.0, expr.span)
+
+
+def with_left(scope: Scope, expr: ast.Binary, other: object, tensor: Value) -> Value:
+    """A number or a table with a tensor to its right; what commutes is turned round."""
+    symbol = expr.operator.text
+    if symbol in "+*":
+        return with_right(scope, expr, tensor, other)
+    if isinstance(other, Varying):
+        table = as_tensor(scope, other, tensor, expr.span)
+        return applied(scope, TENSOR_OPERATIONS[symbol](), [table, tensor], expr.span)
+    assert isinstance(other, int | float)
+    if symbol == "-":
+        return affine(scope, tensor, -1.0, float(other), expr.span)
+    channels = tensor.tensor.channels if tensor.tensor.shape else 1
+    dividend = applied(scope, Fill(channels, float(other)), [tensor], expr.left.span)
+    return applied(scope, Div(), [dividend, tensor], expr.span)
+
+
+def affine(scope: Scope, tensor: Value, factor: float, offset: float, span: Span) -> Value:
+    """`tensor * factor + offset`; the tensor itself where that changes nothing."""
+    if (factor, offset) == (1.0, 0.0):
+        return tensor
+    return applied(scope, Affine(factor, offset), [tensor], span)
+
+
+def applied(scope: Scope, op: Op, operands: list[Operand], span: Span) -> Value:
+    """An operation that an operator stands for (E0302 for elements that it cannot compute with)."""
+    try:
+        return scope.lowering.apply(op, operands, span, scope.origin(span))
+    except RuleError as error:
+        message = error.message.replace(f"`{op.name}`", "arithmetic")
+        raise fail("E0302", message, span, "not possible", error.help) from None
+
+
+def unfit(expr: ast.Binary, left: object, right: object) -> CompileError:
+    symbol = expr.operator.text
+    message = f"`{symbol}` does not take {describe(left)} and {describe(right)}"
+    labels = tuple(Label(e.span, describe(v)) for e, v in ((expr.left, left), (expr.right, right)))
+    return CompileError([Diagnostic("E0307", message, Label(expr.operator.span), labels, INSTEAD.get(symbol, ""))])
+
+
+def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
+    """Raises CompileError (E0301) for two tensors of unlike types, with where both come from."""
+    if left.type == right.type:
+        return
+    symbol = expr.operator.text
+    maps = len(left.tensor.shape) == len(right.tensor.shape) > 0 and left.tensor.dtype == right.tensor.dtype
+    by_channels = maps and left.tensor.channels != right.tensor.channels
+    shown = [_shown(value.tensor, by_channels) for value in (left, right)]
+    first, second = shown if symbol in "*/" else shown[::-1]
+    message = f"`{symbol}` {VERBS[symbol]} {first} {JOINTS[symbol]} {second.removesuffix(' channels')}"
+    labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
+    labels += origins(scope, ((expr.left, left), (expr.right, right)))
+    help = "give both the same width" if by_channels else "bring both to the same shape: `resize(x, like=y)`"
+    edit = None
+    for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
+        edit = edit or (width_edit(side, own.tensor.channels, other.tensor.channels) if by_channels else None)
+        if edit and by_channels and help == "give both the same width":
+            help = f"{help}: `{mended(side, edit)}`"
+    raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help, edit)])
+
+
+def _shown(type: TensorType, by_channels: bool) -> str:
+    return f"{type.channels} channels" if by_channels else str(type)
+
+
+def _name(expr: ast.Expr) -> str:
+    text = expr.span.text
+    return f"`{text}`" if len(text) <= 24 and "\n" not in text else "this"
+
+
+def origins(scope: Scope, operands: tuple[tuple[ast.Expr, Value], ...]) -> list[Label]:
+    """For operands that are variables: where their values were made."""
+    labels = []
+    for expr, value in operands:
+        origin = scope.lowering.origins.get(value.name)
+        if isinstance(expr, ast.Name | ast.Index) and origin and origin != expr.span:
+            labels.append(Label(origin, f"`{expr.span.text}` comes from here"))
+    return labels
