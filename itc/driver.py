@@ -41,6 +41,13 @@ def names(path: str | Path) -> tuple[str, ...]:
     return tuple(network.name.text for network in program.main.networks)
 
 
+def documents(path: str | Path) -> tuple[str, dict[str, str]]:
+    """The documentation comments of a spec: the file's, and for each definition that has one its own."""
+    module = itc_dsl.parse(itc_dsl.read_source(Path(path)))
+    comments = {definition.name.text: itc_dsl.documentation(definition) for definition in module.definitions}
+    return itc_dsl.file_documentation(module), {name: text for name, text in comments.items() if text}
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A figure that a paper gives, as text and number; `name` is `params`, `macs`, `graph`, `latency` or `state`."""

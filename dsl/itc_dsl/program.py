@@ -85,6 +85,12 @@ class Loader:
         self.units: dict[str, Unit] = {}
         self.open: list[str] = []
 
+    def main(self, module: ast.Module) -> Unit:
+        """The unit of the spec itself; a file that imports it closes a circle."""
+        path = Path(module.source.name)
+        beside = self.search is not None and path.suffix == ".itn" and path.parent == self.search
+        return self.unit(path.stem if beside else "", module)
+
     def unit(self, key: str, module: ast.Module) -> Unit:
         """The unit of a parsed file, with everything it imports."""
         unit = self.units[key] = Unit(module)
@@ -100,7 +106,7 @@ class Loader:
     def duplicates(self, module: ast.Module) -> None:
         """Reports each name that a file defines or imports a second time."""
         first: dict[str, ast.Ident] = {}
-        imported = [name for line in module.imports for name in line.names]
+        imported = [name for line in module.imports if line.module.text not in self.open for name in line.names]
         defined = [definition.name for definition in module.definitions]
         for name in sorted([*imported, *defined], key=lambda name: name.span.start):
             known = first.setdefault(name.text, name)
@@ -144,7 +150,7 @@ class Loader:
         if name.text in self.units:
             if name.text not in self.open:
                 return self.units[name.text]
-            self.fault("E0205", "files import each other in a circle", name.span, "this one is being imported")
+            self.circle(name)
             return None
         path = self.search / f"{name.text}.itn" if self.search else None
         if path is None or not path.is_file() or len(self.units) > MAX_FILES:
@@ -156,6 +162,14 @@ class Loader:
         except CompileError as error:
             self.faults.extend(error.diagnostics)
             return None
+
+    def circle(self, name: ast.Ident) -> None:
+        """A file that is imported while what it imports is read: itself, or one that leads to it."""
+        path = [*self.open[self.open.index(name.text) :], name.text]
+        named = " -> ".join(f"{key}.itn" for key in path)
+        message = f"files import each other in a circle: {named}" if len(path) > 2 else "a file imports itself"
+        help = "move what both need into a file of its own" if len(path) > 2 else "leave this line out"
+        self.faults.append(Diagnostic("E0205", message, Label(name.span, "closes the circle"), help=help))
 
     def fault(self, code: str, message: str, span: Span, note: str) -> None:
         self.faults.append(Diagnostic(code, message, Label(span, note)))

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\(\d+\))?")
 Path = tuple[str, ...]
+#: The kinds of literals, in words for a help.
+KINDS_OF_SETTINGS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "text": "a string",
+    "list": "a list",
+}
 
 
 def parse_setting(text: str) -> tuple[str, object]:
@@ -65,7 +73,10 @@ def _literal(name: str, value: object) -> str:
             return value if bare else f'"{value}"' if '"' not in value else f"'{value}'"
         case list() | tuple() | range():
             return f"[{', '.join(_literal(name, item) for item in value)}]"
-    raise fail("E0112", f"a setting cannot be a {type(value).__name__}: {name}")
+    kind = type(value).__name__
+    article = "an" if kind[0] in "aeiou" else "a"
+    help = "numbers, true, false, none, strings, and lists of these"
+    raise fail("E0112", f"the setting `{name}` cannot be {article} {kind}", help=help)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +183,8 @@ class _Chooser:
     def unfit(self, override: ast.Override, param: ast.Param, note: str) -> None:
         message = f"`{param.name.text}` cannot be {override.value.span.text}"
         label = Label(override.value.span, note)
-        self.faults.append(Diagnostic("E0212", message, label, (Label(param.span, "the parameter"),)))
+        secondary = (Label(param.span, "the parameter"),)
+        self.faults.append(Diagnostic("E0212", message, label, secondary, _like_default(param)))
 
     def annotation(self, override: ast.Override) -> None:
         blocks = self.shareable()
@@ -224,6 +236,14 @@ def _kind(value: ast.Expr) -> str:
         case ast.List():
             return "list"
     return ""
+
+
+def _like_default(param: ast.Param) -> str:
+    """A help that shows what the parameter takes, where its default is a literal."""
+    if param.default is None or not _kind(param.default):
+        return ""
+    kind = KINDS_OF_SETTINGS[_kind(param.default)]
+    return f"write {kind}, as its default is: `{param.name.text}={param.default.span.text}`"
 
 
 def _same_kind(value: ast.Expr, default: ast.Expr) -> bool:

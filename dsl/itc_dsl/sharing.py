@@ -103,11 +103,19 @@ def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
     if field == "shared":
         return replace(sharing, shared=_groups(value))
     if isinstance(value, ast.Call) and value.callee.text == "every" and len(value.arguments) == 1:
-        return replace(sharing, mode="every", every=value.arguments[0].value)
+        return replace(sharing, mode="every", every=_run(override, value.arguments[0].value))
     if value.span.text in ("all", "none"):
         return replace(sharing, mode=value.span.text, every=None)
     help = "`all`, `none` or `every(k)`"
     raise fail("E0217", f"`{override.path[0].text}.share` is not this", value.span, "not understood", help)
+
+
+def _run(override: ast.Override, value: ast.Expr) -> ast.Number:
+    """How many iterations share one set: a number, as no name of the file means anything in an override (E0217)."""
+    if isinstance(value, ast.Number) and isinstance(value.value, int) and value.value >= 1:
+        return value
+    help = f"write a whole number from 1: `{override.path[0].text}.share=every(2)`"
+    raise fail("E0217", "`every` takes the number of iterations that share one set", value.span, "not this", help)
 
 
 #: The annotations that an override can replace, as fields behind a block's name.

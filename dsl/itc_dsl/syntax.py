@@ -45,6 +45,13 @@ TERMINALS = {
     "_EMIT": "`emit`",
 }
 MAX_EXPECTED = 5
+#: What may join expressions, and may not follow a pipe.
+OPERATORS = frozenset(
+    [
+        "_IF", "OR", "AND", "NOT", "IN", "COMPARE", "EQUAL", "PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH",
+        "PERCENT", "POWER", "LSQB",
+    ]
+)  # fmt: skip
 
 
 def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E0101", help: str = "") -> Diagnostic:
@@ -128,6 +135,7 @@ class _Unexpected:
             or self.missing_body()
             or self.missing_colon()
             or self.loose_pipe()
+            or self.pipe_before_if()
             or self.single_equals()
             or self.reserved()
             or self.anything(code, help)
@@ -226,6 +234,24 @@ class _Unexpected:
             Label(self.span, "its left is a name, a call, an index or parentheses"),
             help="put what flows into parentheses: `(a + b) |> f`, or `a + (b |> f)`",
         )
+
+    def pipe_before_if(self) -> Diagnostic | None:
+        """`x |> f if c else y`: the pipe is looser than the choice, which would pick the last stage."""
+        if self.token.type not in OPERATORS or self.before_stage() != "_PIPE":
+            return None
+        return Diagnostic(
+            "E0110",
+            f"`{self.token}` does not follow a pipe",
+            Label(self.span, "of the whole pipe, or of its last stage?"),
+            help=f"put the pipe into parentheses: `(x |> f) {self.token} ...`",
+        )
+
+    def before_stage(self) -> str:
+        """What stands before the call, or the name, that was read last."""
+        kinds = [token.type if isinstance(token, Token) else "" for token in self.stack]
+        if kinds and kinds[-1] == "RPAR" and "LPAR" in kinds:
+            del kinds[len(kinds) - 1 - kinds[::-1].index("LPAR") :]
+        return kinds[-2] if len(kinds) > 1 and kinds[-1] == "NAME" else ""
 
     def single_equals(self) -> Diagnostic | None:
         if self.token.type != "EQUALS" or not ("EQUAL" in self.expected or set(self.expected) == {"COLON"}):

@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.driver import names
+from itc.driver import documents, names
 
 
 def check(
@@ -20,7 +20,9 @@ def check(
         chosen = [network] if network or set_ else names(spec)
         nets = [options.network(spec, name, set_).ir for name in chosen or [None]]
     if as_json:
-        options.print_json({"networks": [net.name for net in nets], "errors": []})
+        about, comments = documents(spec)
+        found = {"networks": [net.name for net in nets], "about": about, "documentation": comments, "errors": []}
+        options.print_json(found)
         return
     console = options.console()
     for net in nets:

@@ -51,11 +51,16 @@ def needs_param(what: str, operands: Sequence[TensorType], position: int, shape:
         raise RuleError(f"`{what}` of {operands[0]} has a parameter {list(shape)}, not {found}", 0, position)
 
 
+#: What an attribute says, where its name does not.
+MEANINGS = {"out": " (channels of the result)", "count": " (how many there are)"}
+
+
 def at_least(bound: float, attribute: str, value: float | Sequence[float]) -> None:
     """Raises RuleError unless an attribute, or each of its numbers, is at least `bound`."""
     for number in value if isinstance(value, Sequence) else (value,):
         if not number >= bound:
-            raise RuleError(f"a {attribute} of {number} is less than {bound}", attribute=attribute)
+            meaning = MEANINGS.get(attribute, "")
+            raise RuleError(f"`{attribute}`{meaning} cannot be {number}: it is at least {bound}", attribute=attribute)
 
 
 def axis_of(type: TensorType, axis: int, attribute: str = "axis") -> int:

@@ -77,7 +77,7 @@ def test_malformed_settings(text: str) -> None:
         ({"size": 8, "refine.shar": None}, "E0212", "did you mean `share`?"),
         ({"size": 8, "refin.share": None}, "E0212", "did you mean `refine`?"),
         ({"size": 8, "refine.share": "some"}, "E0217", "`all`, `none` or `every(k)`"),
-        ({"size": 8, "refine.share": "every(0)"}, "E0217", "at least 1"),
+        ({"size": 8, "refine.share": "every(0)"}, "E0217", "whole number from 1"),
         ({"size": 8, "refine.private": ["nrom"]}, "E0405", "did you mean `norm`?"),
         ({"size": 8, "exits": [1, 2, 9]}, "E0403", "write `[1, 2]`"),
         ({"size": 8, "exits": [2, 1]}, "E0404", "write `[1, 2]`"),

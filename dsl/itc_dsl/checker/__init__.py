@@ -39,7 +39,7 @@ class Program:
 def check(module: ast.Module, search: Path | None = None) -> Program:
     """The program of a file and its imports, found in `search`. Raises CompileError with every mistake in them."""
     loader = Loader(search)
-    main = loader.unit("", module)
+    main = loader.main(module)
     faults = list(loader.faults)
     named: dict[ast.Call, str] = {}
     for unit in loader.units.values():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.ir import LAYERS, Index, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.ir import LAYERS, Index, IterationSet, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert
@@ -61,11 +63,31 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
     frame, groups = differing
     made: Groups[tuple[_Call, Layer]] = []
     for iterations, values in groups:
-        ready = _converted(name, call, [replace(a, value=v) for a, v in zip(given, values, strict=True)])
-        made.append((iterations, (ready, _layer(scope, ready))))
+        with _in_iterations(iterations):
+            ready = _converted(name, call, [replace(a, value=v) for a, v in zip(given, values, strict=True)])
+            made.append((iterations, (ready, _layer(scope, ready))))
     _alike(made, call)
     params = _params(scope, made[0][1][1], segment, call.span)
-    return each_by_its_own(scope, frame, made, lambda pair: _applied(scope, *pair, segment, params), call.span)
+
+    def run(pair: tuple[_Call, Layer]) -> Value:
+        with _in_iterations(frame.reach):
+            return _applied(scope, *pair, segment, params)
+
+    return each_by_its_own(scope, frame, made, run, call.span)
+
+
+@contextmanager
+def _in_iterations(iterations: IterationSet) -> Iterator[None]:
+    """Says of a mistake in which iterations it is one."""
+    try:
+        yield
+    except CompileError as error:
+        raise CompileError([_said_of(diagnostic, iterations) for diagnostic in error.diagnostics]) from None
+
+
+def _said_of(diagnostic: Diagnostic, iterations: IterationSet) -> Diagnostic:
+    label = diagnostic.primary
+    return replace(diagnostic, primary=label and replace(label, text=f"{label.text}, in iterations {iterations}"))
 
 
 def _layer(scope: Scope, ready: _Call) -> Layer:
