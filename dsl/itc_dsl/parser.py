@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from lark import Lark
@@ -43,6 +45,27 @@ def lark() -> Lark:
 def parse(source: Source) -> ast.Module:
     """The syntax tree of a file. Raises CompileError with every diagnostic (E01xx) that can be told apart."""
     _text_faults(source)
+    with _uncollected():
+        module = _read(source)
+    _too_deep(module)
+    if not module.definitions:
+        raise CompileError([_empty(source)])
+    return module
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, no garbage is looked for: a tree only grows, and going through it again and again is not linear."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(source: Source) -> ast.Module:
     faults: list[Diagnostic] = []
     module = _module(source, source.text, faults)
     while faults and module is None and len(faults) < MAX_SYNTAX_ERRORS:
@@ -52,9 +75,6 @@ def parse(source: Source) -> ast.Module:
         module = _module(source, rest, faults)
     if faults or module is None:
         raise CompileError(faults)
-    _too_deep(module)
-    if not module.definitions:
-        raise CompileError([_empty(source)])
     return module
 
 

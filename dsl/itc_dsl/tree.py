@@ -6,9 +6,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any, TypeVar
 
-from lark import Token, v_args
+from lark import Token, Tree
 from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.source import Source, Span
@@ -21,14 +20,31 @@ MAX_DIGITS = 18
 CONSTANTS = {"TRUE": True, "FALSE": False, "NONE": None}
 
 
-@v_args(meta=True)
-class TreeReader(Transformer_NonRecursive[Token, Any]):
+class TreeReader:
     """Without recursion, so that the depth of a text is no danger; mistakes it meets are in `faults`."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
         self.source = source
         self.faults: list[Diagnostic] = []
+
+    def transform(self, tree: Tree[Token]) -> Any:
+        """What the methods, each called as a rule, make of a tree, from its leaves up.
+
+        Lark's own transformers wrap every call anew, which takes longer than the calls.
+        """
+        order: list[Tree[Token] | Token] = []
+        left: list[Tree[Token] | Token] = [tree]
+        while left:
+            order.append(node := left.pop())
+            left += node.children if isinstance(node, Tree) else ()
+        done: Children = []
+        for node in reversed(order):
+            if isinstance(node, Tree):
+                first = len(done) - len(node.children)
+                done[first:] = [getattr(self, node.data)(node.meta, done[first:])]
+            else:
+                done.append(node)
+        return done[0]
 
     def fault(self, error: CompileError) -> None:
         self.faults.extend(error.diagnostics)

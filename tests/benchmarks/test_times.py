@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 import itc
+import itc_dsl
+from itc.source import Source
+from tests.dsl.test_bounds import long_spec
 
 pytestmark = pytest.mark.benchmark
 ITNET = Path(__file__).parents[2] / "examples" / "itnet.itn"
@@ -45,6 +48,19 @@ def test_the_length_of_the_loop_changes_no_time() -> None:
 def test_itnet_on_gc200() -> None:
     net = itc.load(ITNET)
     print(f"\ncompile and time of ItNet CamVid on gc200: {seconds(compile_and_time(net)):.2f} s (asked: under 5 s)")
+
+
+def load(text: str, network: str | None = None) -> Callable[[], object]:
+    return lambda: itc_dsl.load_net(Source("spec.itn", text), network)
+
+
+def test_loading() -> None:
+    resnet = (ITNET.parent / "resnet.itn").read_text()
+    print(f"\nloading ResNet-152: {seconds(load(resnet, 'resnet152')):.2f} s (asked: under 1 s)")
+    short, long = (seconds(load(long_spec(lines)), 1) for lines in (2_500, 10_000))
+    print(
+        f"loading 10,000 lines: {long:.2f} s (asked: under 10 s), {long / short:.1f} times as long as a quarter of them"
+    )
 
 
 def test_the_command_line() -> None:

@@ -35,20 +35,23 @@ def circles(edges: Edges) -> Iterator[Diagnostic]:
     done: set[ast.Block] = set()
     for start in edges:
         path: list[ast.Block] = []
+        on_path: set[ast.Block] = set()
         stack = [(start, iter(edges[start]))] if start not in done else []
         path.extend(block for block, _ in stack)
+        on_path.update(path)
         while stack:
             block, targets = stack[-1]
             step = next(targets, None)
             if step is None:
                 done.add(block)
                 stack.pop()
-                path.pop()
-            elif step[1] in path:
+                on_path.discard(path.pop())
+            elif step[1] in on_path:
                 yield _circle(path[path.index(step[1]) :], step[0])
             elif step[1] not in done:
                 stack.append((step[1], iter(edges[step[1]])))
                 path.append(step[1])
+                on_path.add(step[1])
 
 
 def _circle(path: list[ast.Block], last: ast.Ident | ast.Name) -> Diagnostic:

@@ -1,0 +1,138 @@
+"""Hostile specs end in a coded diagnostic, in little time and memory, and large ones load in time by their length."""
+
+from __future__ import annotations
+
+import resource
+import time
+import tracemalloc
+
+import pytest
+
+from itc.diagnostics import CompileError
+from itc.source import Source
+from itc_dsl import load_net
+
+SECONDS = 10
+BYTES = 500 * 2**20
+NET = "network net:\n    input image: f32[3, 8, 8]\n"
+END = "    emit y = image\n"
+
+
+def network(*lines: str) -> str:
+    return NET + "".join(f"    {line}\n" for line in lines) + END
+
+
+def chain(count: int) -> str:
+    blocks = [f"block b{i}(x):\n    return b{i + 1}(x)\n" for i in range(count)]
+    return "".join(blocks) + f"block b{count}(x):\n    return x\n" + NET + "    emit y = b0(image)\n"
+
+
+def doubling(count: int) -> str:
+    blocks = [f"block b{i}(x):\n    return b{i + 1}(x) + b{i + 1}(x)\n" for i in range(count)]
+    return "".join(blocks) + f"block b{count}(x):\n    return relu(x)\n" + NET + "    emit y = b0(image)\n"
+
+
+def nested_bodies(count: int) -> str:
+    lines = [" " * (i + 1) + "if true:\n" for i in range(count)]
+    return NET.replace("    ", " ") + "".join(lines) + " " * (count + 1) + "x = 1\n emit y = image\n"
+
+
+HOSTILE = {
+    "comprehension over 10^9": (network("x = [i for i in range(1000000000)]"), "E0390"),
+    "comprehensions over 10^9": (
+        network("x = [1 for a in range(1000) for b in range(1000) for c in range(1000)]"),
+        "E0391",
+    ),
+    "empty comprehension over 10^9": (
+        network("x = [1 for a in range(1000) for b in range(1000) for c in range(1000) if false]"),
+        "E0391",
+    ),
+    "for over 10^9": (
+        network("for a in range(9999):", "    for b in range(99999):", "        x = 1"),
+        "E0391",
+    ),
+    "exponential list": (network("x = [1]", *["x = x + x"] * 40), "E0390"),
+    "exponential nested list": (network("x = [1]", *["x = [x, x]"] * 40), "E0390"),
+    "list times 10^9": (network("x = [1] * 1000000000"), "E0390"),
+    "long string": (network('x = "aaaaaaaaaa"', *["x = x + x"] * 40), "E0307"),
+    "power": (network("x = 9 ** 9 ** 9"), "E0307"),
+    "mutually recursive blocks": (
+        "block a(x):\n    return b(x)\nblock b(x):\n    return c(x)\nblock c(x):\n    return a(x)\n" + network(),
+        "E0206",
+    ),
+    "recursion through an argument": (
+        "block a(x, f):\n    return f(x, f)\n" + NET + "    emit y = a(image, a)\n",
+        "E0206",
+    ),
+    "exponential calls": (doubling(40), "E0391"),
+    "2,000 blocks deep": (chain(2_000), "E0392"),
+    "10,000 brackets deep": (network("x = " + "[" * 10_000 + "]" * 10_000), "E0107"),
+    "10,000 parentheses deep": (network("x = " + "(" * 10_000 + "1" + ")" * 10_000), "E0107"),
+    "10,000 calls deep": (network("x = " + "relu(" * 10_000 + "image" + ")" * 10_000), "E0107"),
+    "10,000 bodies deep": (nested_bodies(1_000), "E0107"),
+    "10,000 operators": (network("x = " + "1 + " * 10_000 + "1"), "E0107"),
+    "10,000 powers": (network("x = " + "1 ** " * 10_000 + "1"), "E0107"),
+    "10,000 minuses": (network("x = " + "-" * 10_000 + "1"), "E0107"),
+    "10,000 choices": (network("x = " + "1 if true else " * 10_000 + "1"), "E0107"),
+    "10,000 indices": (network("y = [1]", "x = y" + "[0]" * 10_000), "E0107"),
+    "10^9 iterations": (
+        "@loop(1000000000)\niterative r(carry x):\n    x = relu(x)\n" + NET + "    emit y = r(image)\n",
+        "E0408",
+    ),
+    "a table of 10^6 numbers": (
+        "@loop(1000000)\niterative r(carry x):\n    x = x * iteration\n" + NET + "    emit y = r(image)\n",
+        "E0390",
+    ),
+}
+
+
+def most_memory() -> int:
+    """The most bytes that this process has taken so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize(("text", "code"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_bound_is_a_diagnostic(text: str, code: str) -> None:
+    started, before = time.process_time(), most_memory()
+    with pytest.raises(CompileError) as raised:
+        load_net(Source("spec.itn", text))
+    assert code in [d.code for d in raised.value.diagnostics]
+    assert len(str(raised.value)) < 100_000
+    assert time.process_time() - started < SECONDS
+    assert most_memory() - before < BYTES
+
+
+def long_spec(lines: int) -> str:
+    """Blocks, loops and regions of the usual kinds, with as many lines."""
+    blocks = "".join(
+        f"block b{i}(x, width=3):\n    y = x |> conv(width, 3) |> batch_norm |> relu\n"
+        f"    return y + (x |> conv(width, 1))\n\n"
+        for i in range(lines // 10)
+    )
+    calls = "".join(f"    x = b{i}(x)\n    x = x * 0.5 + [1, 2][{i % 2}]\n" for i in range(lines // 10))
+    loop = "@loop(4)\niterative r(carry x):\n" + "    x = x + (x |> conv(3, 1))\n" * (lines * 4 // 10)
+    return f"{blocks}{loop}\n{NET}    x = r(image)\n{calls}    emit y = x\n"
+
+
+def memory(text: str) -> int:
+    tracemalloc.start()
+    load_net(Source("spec.itn", text))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.long
+def test_memory_is_linear_in_the_length_of_a_spec() -> None:
+    small, large = memory(long_spec(500)), memory(long_spec(2000))
+    assert large < 4.5 * small
+
+
+@pytest.mark.long
+def test_ten_thousand_lines_load_in_ten_seconds() -> None:
+    text = long_spec(10_000)
+    assert text.count("\n") >= 10_000
+    started = time.process_time()
+    net = load_net(Source("spec.itn", text))
+    assert time.process_time() - started < SECONDS
+    assert len(net.params) > 1000
