@@ -200,6 +200,7 @@ network net:
         ("x = x * [1, image][iteration % 2]", "E0309"),
         ("x = x + x if iteration else x", "E0308"),
         ("x = concat(iteration, x)", "E0303"),
+        ("x = dropout(x, 0.1 * iteration, tied=true)", "E0412"),
         ("x = cast(cast(x, i64) * (1 / iteration), f32)", "E0302"),
     ],
 )
@@ -215,3 +216,34 @@ def test_many_values_of_an_argument_are_refused_in_time() -> None:
         looped("x = dropout(x, 1 / (iteration + 1))", head)
     assert [d.code for d in raised.value.diagnostics] == ["E0412"]
     assert len(looped("x = dropout(x, 0.1 * min(iteration, 9))", head).params) == 0
+
+
+TIED = """
+@loop(3)
+iterative refine(carry x):
+    x = dropout(x + 1, 0.5, tied=true)
+
+output head(x):
+    return dropout(x, 0.5, tied=true)
+
+network net:
+    input image: f32[4, 6, 6]
+    y = refine(image * 0)
+    emit y = y
+    emit head(y) at all
+"""
+
+
+@pytest.mark.parametrize("form", ["rolled", "unrolled"])
+def test_a_tied_mask_is_one_for_all_iterations(form: str) -> None:
+    torch = pytest.importorskip("torch")
+    module = training_backend().lower(net_of(TIED), form)
+    found = module(torch.zeros(2, 4, 6, 6))
+    assert set(found["y"].flatten().tolist()) == {0.0, 2.0 * (1 + 2.0 * (1 + 2.0))}
+    heads = [found[f"head@{n}"] for n in (1, 2, 3)]
+    kept = [(head > 0) for head in heads]
+    assert all((other == kept[0]).all() for other in kept) and 0 < kept[0].float().mean() < 1
+    again = module(torch.zeros(2, 4, 6, 6))
+    assert not torch.equal(again["y"], found["y"])
+    module.eval()
+    assert set(module(torch.zeros(2, 4, 6, 6))["y"].flatten().tolist()) == {3.0}

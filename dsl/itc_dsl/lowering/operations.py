@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import LAYERS, Index, IterationSet, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.ir.ops.pointwise import Dropout
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert
+from itc_dsl.lowering.masks import tied_dropout
 from itc_dsl.lowering.scope import Axis, Scope
 from itc_dsl.lowering.tables import Groups, by_value, each_by_its_own
 from itc_dsl.lowering.values import Items
@@ -61,6 +63,8 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
         ready = _converted(name, call, given)
         return _applied(scope, ready, _layer(scope, ready), segment)
     frame, groups = differing
+    if any(argument.parameter.name == "tied" for argument in given):
+        raise fail("E0412", "one mask for all iterations has one rate", call.span, "differs between iterations")
     made: Groups[tuple[_Call, Layer]] = []
     for iterations, values in groups:
         with _in_iterations(iterations):
@@ -103,6 +107,8 @@ def _applied(
     """The layer's operation, with its parameters where they are not there already."""
     call = ready.call
     try:
+        if isinstance(layer.op, Dropout) and ready.values.get("tied"):
+            return tied_dropout(scope, layer.op, ready.tensors[0][0], call.span)
         params = _params(scope, layer, segment, call.span) if params is None else params
         batch = _batch(scope, ready.name, call) if layer.op.reads_batch else ()
         operands: list[Operand] = [*batch, *(value for value, _ in ready.tensors), *params]

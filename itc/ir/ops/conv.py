@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -192,10 +192,15 @@ def depthwise(
     pad: Pair | Literal["same"] = "same",
     dilation: Pair = (1, 1),
     bias: bool = False,
+    init: WeightInit = "kaiming",
+    std: float | None = None,
+    bias_init: float = 0.0,
 ) -> Layer:
     """Convolution of every channel with a kernel of its own."""
     needs(3, x, "depthwise")
-    return conv_(x, x.channels, kernel, stride=stride, pad=pad, dilation=dilation, groups=x.channels, bias=bias)
+    start: dict[str, Any] = {"init": init, "std": std, "bias_init": bias_init}
+    window: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation}
+    return conv_(x, x.channels, kernel, groups=x.channels, bias=bias, **window, **start)
 
 
 @layer

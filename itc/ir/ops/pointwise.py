@@ -232,8 +232,8 @@ def tanh(x: TensorType) -> Layer:
 
 
 @layer
-def dropout(x: TensorType, rate: float = 0.5) -> Layer:
-    """Zeroes elements with probability `rate` in training; a new mask in every iteration."""
+def dropout(x: TensorType, rate: float = 0.5, *, tied: bool = False) -> Layer:
+    """Zeroes elements with probability `rate` in training; a new mask in every iteration, or `tied` one for all."""
     return Layer(Dropout(rate))
 
 
