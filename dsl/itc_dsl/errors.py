@@ -41,7 +41,7 @@ CODES = {
     "E0307": "arithmetic without a result",
     "E0308": "a condition or a comparison that has no answer",
     "E0309": "branches that leave unlike values, or nothing",
-    "E0310": "something the compiler does not support yet",
+    "E0310": "a `return` in some iterations only",
     "E0390": "a list that is too long",
     "E0391": "elaborating the spec takes too long, or gives too large a net",
     "E0392": "calls nest too deep",

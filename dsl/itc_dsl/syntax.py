@@ -138,6 +138,7 @@ class _Unexpected:
             or self.pipe_before_if()
             or self.single_equals()
             or self.reserved()
+            or self.late_version()
             or self.anything(code, help)
         )
 
@@ -264,6 +265,13 @@ class _Unexpected:
             return None
         message = f"`{self.token}` is a word of the language"
         return Diagnostic("E0101", message, Label(self.span, "a name is expected"), help="take another name")
+
+    def late_version(self) -> Diagnostic | None:
+        if self.token != "itn" or "BLOCK" not in self.expected:
+            return None
+        help = "only comments may stand above it"
+        label = Label(self.span, "not the first line")
+        return Diagnostic("E0109", "the version of the language is the first line of a file", label, help=help)
 
     def anything(self, code: str, help: str) -> Diagnostic:
         found = TERMINALS.get(self.token.type, f"`{self.token}`") if not self.token.strip() else f"`{self.token}`"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from itc.cli import app
 from itc.driver import Network, load, names
+from itc.ir.types import NUMPY_NAMES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,7 +77,8 @@ def test_specs(name: str, text: str, tmp_path: Path) -> None:
 
 def random_inputs(net: Network) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    return {value.name: rng.random((1, *value.tensor.shape), np.float32) for value in net.ir.inputs}
+    drawn = {value: rng.random((1, *value.tensor.shape), np.float32) for value in net.ir.inputs}
+    return {value.name: array.astype(NUMPY_NAMES[value.tensor.dtype]) for value, array in drawn.items()}
 
 
 def test_the_documents_have_examples() -> None:

@@ -104,8 +104,9 @@ def if_(scope: Scope, statement: ast.If) -> None:
     assert isinstance(truth, Varying)
     for node in ast.walk(*statement.body, *statement.otherwise):
         if isinstance(node, ast.Return):
-            message = "`return` under a condition on `iteration` is not supported yet"
-            raise fail("E0310", message, node.span, "in some iterations only")
+            message = "a block returns in all iterations or in none"
+            help = "give a name its value in both branches, and return that behind them"
+            raise fail("E0310", message, node.span, "in some iterations only", help)
     before = scope.names
     after: list[dict[str, object]] = []
 
