@@ -184,15 +184,23 @@ def _picked_leaf(scope: Scope, column: tuple[object, ...], used: list[int], plac
     if not all(map(is_number, column)) and not all(isinstance(value, bool) for value in column):
         raise unlike(span)
     numbers: list[Any] = [*column]
-    return Varying(places.frame, np.asarray(numbers)[np.searchsorted(used, places.values).clip(max=len(used) - 1)])
+    return Varying(places.frame, _looked_up(np.asarray(numbers), used, places))
 
 
 def _picked_tensor(scope: Scope, values: list[Value], used: list[int], places: Varying, span: Span) -> Value:
-    found = by_value([places], span)
+    distinct = list(dict.fromkeys(values))
+    which = np.asarray([distinct.index(value) for value in values])
+    table = Varying(places.frame, _looked_up(which, used, places))
+    found = by_value([table], span)
     assert found, "there is one table"
     frame, groups = found
-    chosen = [(iterations, values[used.index(place)]) for iterations, (place,) in groups if isinstance(place, int)]
+    chosen = [(iterations, distinct[place]) for iterations, (place,) in groups if isinstance(place, int)]
     return each_by_its_own(scope, frame, chosen, lambda value: value, span)
+
+
+def _looked_up(entries: NDArray[Any], used: list[int], places: Varying) -> NDArray[Any]:
+    """For each iteration the entry at its place, of those at the places `used`; anything where it does not come."""
+    return np.asarray(entries[np.searchsorted(used, places.values).clip(max=len(used) - 1)])
 
 
 def unlike(span: Span) -> CompileError:
