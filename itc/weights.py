@@ -28,6 +28,8 @@ from itc.ir.net import Net, Param
 from itc.ir.op import Array, split_init
 from itc.ir.ops.position import sinusoids
 
+_OTHER_SPEC = "it was trained with another formula in `iteration`: use the spec that it is of"
+
 
 def initial(net: Net, seed: int = 0) -> dict[str, Array]:
     """Fresh float32 values of every parameter; each depends on `seed` and its own key alone."""
@@ -73,7 +75,7 @@ def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`; raises CompileError (E0610-E0615) naming each key that is not as `net` has it."""
+    """The checkpoint at `path`; raises CompileError (E0610-E0616) naming each key that is not as `net` has it."""
     try:
         found = load_file(path)
     except FileNotFoundError:
@@ -87,6 +89,7 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
         raise fail("E0611", f"{path} is not a safetensors file: {error}") from None
     check(found, net, str(path))
     _numbers(found, str(path))
+    _tables(found, net, str(path))
     return {key: np.asarray(value, np.float32) for key, value in found.items()}
 
 
@@ -102,6 +105,18 @@ def _numbers(found: Mapping[str, Array], name: str) -> None:
         Diagnostic("E0615", f"{name} has values in {key} that are not finite in float32")
         for key, value in found.items()
         if value.dtype.kind == "f" and not (np.abs(value) <= limit).all()
+    ]
+    if faults:
+        raise CompileError(faults)
+
+
+def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
+    """Raises CompileError (E0616) for constants whose numbers the spec gives and the checkpoint has otherwise."""
+    tables = [param for param in net.params if param.role == "constant" and param.init.startswith("values(")]
+    faults = [
+        Diagnostic("E0616", f"{name} has other numbers in {param.key} than the spec computes", help=_OTHER_SPEC)
+        for param in tables
+        if not np.allclose(found[param.key], _initial(param, np.random.default_rng()), rtol=1e-3, atol=1e-6)
     ]
     if faults:
         raise CompileError(faults)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from itc import weights
 from itc.diagnostics import CompileError
-from itc.driver import training_backend
+from itc.driver import load, training_backend
 from itc.interpreter import interpret
 from itc.ir import Net, When, parse_net, print_net, walk
 from itc.ir.op import Array
@@ -247,3 +249,55 @@ def test_a_tied_mask_is_one_for_all_iterations(form: str) -> None:
     assert not torch.equal(again["y"], found["y"])
     module.eval()
     assert set(module(torch.zeros(2, 4, 6, 6))["y"].flatten().tolist()) == {3.0}
+
+
+def test_a_checkpoint_of_another_formula_is_refused(tmp_path: Path) -> None:
+    old, new = looped("x = x * (1 / iteration)"), looped("x = x * (2 / iteration)")
+    path = tmp_path / "old.safetensors"
+    weights.save(path, weights.initial(old))
+    assert weights.load(path, old).keys() == old.param.keys()
+    with pytest.raises(CompileError) as raised:
+        weights.load(path, new)
+    assert [d.code for d in raised.value.diagnostics] == ["E0616"]
+
+
+TABLES = Path(__file__).parent / "specs" / "tables.itn"
+
+
+@pytest.mark.parametrize("hint", [False, True], ids=["without", "with"])
+def test_all_backends_agree_with_an_input_left_out_or_given(hint: bool) -> None:
+    torch = pytest.importorskip("torch")
+    network = load(TABLES)
+    values, rng = network.weights(), np.random.default_rng(0)
+    given = network.ir.inputs if hint else network.ir.required
+    assert [value.name for value in given] == ["image", "hint"][: len(given)]
+    inputs = {value.name: rng.normal(size=(2, *value.tensor.shape)).astype(np.float32) for value in given}
+    expected = network.interpret(inputs, values)
+    if not hint:
+        zeros = {**inputs, "hint": np.zeros((2, 4, 8, 8), np.float32)}
+        expected_of_zeros = network.interpret(zeros, values)
+        assert all((expected[label] == expected_of_zeros[label]).all() for label in expected)
+    tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+    found = [network.compile("gc200").run(inputs, values)]
+    scope: dict[str, Any] = {}
+    exec(network.emit(), scope)  # our own text
+    for module in (network.torch("rolled"), network.torch("unrolled"), scope["Tables"]()):
+        module.load_state_dict({key: torch.from_numpy(array) for key, array in values.items()})
+        module.eval()
+        with torch.inference_mode():
+            found.append({label: output.numpy() for label, output in module(**tensors).items()})
+    with torch.inference_mode():
+        found.append({label: output.numpy() for label, output in network_outputs(network, values, tensors)})
+    for outputs in found:
+        assert outputs.keys() == expected.keys()
+        for label, array in expected.items():
+            np.testing.assert_allclose(outputs[label], array, rtol=1e-4, atol=1e-5)
+
+
+def network_outputs(network: Any, values: dict[str, Array], tensors: dict[str, Any]) -> Any:
+    """The outputs one by one, as soon as each is there."""
+    import torch
+
+    module = network.torch()
+    module.load_state_dict({key: torch.from_numpy(array) for key, array in values.items()})
+    return module.eval().iterate(**tensors)
