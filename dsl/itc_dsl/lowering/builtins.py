@@ -40,8 +40,9 @@ class Given:
         raise fail("E0303", f"`{self.name}` takes a list", self.span, f"this gets {describe(value)}")
 
     def numbers(self, values: Sequence[object]) -> list[int | float]:
+        """The plain numbers among values that are numbers or tables of them (E0303)."""
         for value in values:
-            if not is_number(value):
+            if not is_number(value) and not (isinstance(value, Varying) and value.values.dtype != np.bool_):
                 raise fail("E0303", f"`{self.name}` takes numbers", self.span, f"this gets {describe(value)}")
         return [value for value in values if isinstance(value, int | float)]
 
@@ -89,10 +90,10 @@ def _extreme(choose: Callable[[list[int | float]], int | float], by_iteration: C
         values = given.values if len(given.values) > 1 else given.list_()
         if not values:
             raise fail("E0303", f"`{given.name}` of an empty list", given.span, "nothing to choose from")
+        numbers = given.numbers(values)
         tables = [value for value in values if isinstance(value, Varying)]
         if not tables:
-            return choose(given.numbers(values))
-        given.numbers([value for value in values if not isinstance(value, Varying)])
+            return choose(numbers)
         if any(table.frame is not tables[0].frame for table in tables):
             raise two_loops(given.span)
         sides: list[Any] = [value.values if isinstance(value, Varying) else value for value in values]
@@ -103,11 +104,11 @@ def _extreme(choose: Callable[[list[int | float]], int | float], by_iteration: C
 
 def _rounding(function: Callable[[int | float], int], by_iteration: Callable[..., NDArray[Any]]) -> Rule:
     def rule(given: Given) -> object:
-        (value,) = given.values
+        numbers, (value,) = given.numbers(given.values), given.values
         if isinstance(value, Varying):
             with np.errstate(invalid="ignore"):  # numbers of iterations that do not come here may be anything
                 return Varying(value.frame, by_iteration(value.values).astype(np.int64))
-        return function(*given.numbers(given.values))
+        return function(*numbers)
 
     return rule
 
@@ -146,6 +147,14 @@ def _parts(given: Given, x: Value, axis: int, sizes: list[int]) -> Iterator[Valu
         start += size
 
 
+def _sum(given: Given) -> object:
+    numbers, tables = given.numbers(given.list_()), [v for v in given.list_() if isinstance(v, Varying)]
+    if any(table.frame is not tables[0].frame for table in tables):
+        raise two_loops(given.span)
+    total = sum(numbers)
+    return Varying(tables[0].frame, np.asarray(total + sum(table.values for table in tables))) if tables else total
+
+
 def _channels(given: Given) -> object:
     type = given.tensor().tensor
     if not type.shape:
@@ -162,7 +171,7 @@ RULES: dict[str, Rule] = {
     "len": lambda given: len(given.list_()),
     "min": _extreme(min, np.minimum),
     "max": _extreme(max, np.maximum),
-    "sum": lambda given: sum(given.numbers(given.list_())),
+    "sum": _sum,
     "int": _rounding(int, np.trunc),
     "round": _rounding(round, np.rint),
     "ceil": _rounding(math.ceil, np.ceil),

@@ -259,7 +259,9 @@ def as_integer(value: object, expr: ast.Expr | None, what: str, span: Span | Non
         return value
     span = expr.span if expr else span
     if isinstance(value, Varying):
-        raise fail("E0412", f"{what} cannot depend on `iteration`", span, "differs between iterations")
+        message = f"{what} has to be an integer" if value.values.dtype.kind != "i" else ""
+        message = message or f"{what} cannot depend on `iteration`"
+        raise fail("E0412", message, span, "differs between iterations")
     raise CompileError([not_an_integer(value, expr, what, span, describe(value))])
 
 
