@@ -50,7 +50,7 @@ FAULTS = {
         "gives",
     ),
     "rule": ("%1 = conv(%s, @w) {pad = [1, 1]}", "%1 = conv(%s, @w) {pad = [1, 1], groups = 2}", "channels"),
-    "attribute": ("conv(%s, @w) {pad = [1, 1]}", "conv(%s, @w) {pad = [1, 1], stride = [0, 1]}", "less than 1"),
+    "attribute": ("conv(%s, @w) {pad = [1, 1]}", "conv(%s, @w) {pad = [1, 1], stride = [0, 1]}", "at least 1"),
     "operands": ("%3 = add(%1, %s)", "%3 = add(%1)", "takes 2 operands, not 1"),
     "series as operand": ("%6 = add(%c, %e)", "%6 = add(%c, %all)", "takes tensors"),
     "sets": ("@p: 4 x", "@p: 3 x", "3 sets, its index takes 4"),
