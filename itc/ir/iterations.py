@@ -71,6 +71,17 @@ class IterationSet:
         """The members from `first` to `last`."""
         return IterationSet.joined(run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)
 
+    def moved(self, step: int, offset: int) -> IterationSet:
+        """`step * t + offset` of each member t, where that is 1 or more; `step` is positive."""
+        runs = (range(step * r[0] + offset, step * r[-1] + offset + 1, step * r.step) for r in self.runs)
+        return IterationSet.joined(run[bisect_left(run, 1) :] for run in runs)
+
+    def pulled(self, step: int, offset: int, count: int) -> IterationSet:
+        """Those t of 1 to `count` of which `step * t + offset` is a member; `step` is positive."""
+        if step == 1:
+            return self.moved(1, -offset).clip(1, count)
+        return IterationSet.of(t for n in self for t, rest in (divmod(n - offset, step),) if not rest and 0 < t <= count)
+
     @property
     def _contiguous(self) -> bool:
         return len(self.runs) == 1 and self.runs[0].step == 1
