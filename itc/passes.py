@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from itc.diagnostics import CompileError
 from itc.ir.net import Net, applies
@@ -34,27 +34,32 @@ class Rewritten:
 
     def then(self, after: Rewritten) -> Rewritten:
         """What `after` made of this net, with weights that come the whole way."""
-        if after.adapt is unchanged:
-            return Rewritten(after.net, self.adapt)
+        if unchanged in (self.adapt, after.adapt):
+            return Rewritten(after.net, after.adapt if self.adapt is unchanged else self.adapt)
         return Rewritten(after.net, lambda weights: after.adapt(self.adapt(weights)))
 
 
-class Transform(ABC):
+class Transform(Protocol):
     """A pass or a pipeline: something with a name that is done to a net."""
 
-    name: str
-    summary: str
+    @property
+    def name(self) -> str:
+        """The word for it on the command line."""
 
-    @abstractmethod
+    @property
+    def summary(self) -> str:
+        """What it does, in a line."""
+
     def __call__(self, net: Net) -> Rewritten:
         """The net rewritten: well formed, with the outputs of `net` under the same labels."""
 
 
-class Pass(Transform):
+@dataclass(frozen=True)
+class Pass(ABC):
     """One rewriting, as a frozen dataclass whose fields are its options."""
 
-    name: ClassVar[str]  # type: ignore[misc]
-    summary: ClassVar[str]  # type: ignore[misc]
+    name: ClassVar[str]
+    summary: ClassVar[str]
 
     @abstractmethod
     def rewrite(self, net: Net) -> Rewritten:
@@ -71,7 +76,7 @@ class Pass(Transform):
 
 
 @dataclass(frozen=True)
-class Pipeline(Transform):
+class Pipeline:
     """Passes one after the other."""
 
     name: str
@@ -111,7 +116,9 @@ def named(text: str, known: Mapping[str, Transform]) -> Transform:
 
 
 def _with_options(found: Transform, texts: list[str]) -> Transform:
-    options = {f.name: getattr(found, f.name) for f in fields(found)} if isinstance(found, Pass) else {}  # type: ignore[arg-type]
+    if not isinstance(found, Pass):
+        raise WrongPass(f"the pipeline `{found.name}` has no options")
+    options = {f.name: getattr(found, f.name) for f in fields(found)}
     given: dict[str, int] = {}
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))
@@ -119,7 +126,7 @@ def _with_options(found: Transform, texts: list[str]) -> Transform:
             has = ", ".join(f"{n}={_text(v)}" for n, v in options.items()) or "no options"
             raise WrongPass(f"`{found.name}` has no option `{name}`; it has {has}")
         given[name] = _option(found.name, name, value, options[name])
-    return replace(found, **given) if given else found  # type: ignore[type-var]
+    return replace(found, **given) if given else found
 
 
 def _option(owner: str, name: str, text: str, default: object) -> int:

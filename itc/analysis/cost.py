@@ -93,7 +93,7 @@ def _limit(statement: Statement, output: Output, at: int | None) -> dict[str, in
     if not isinstance(statement, Loop) or output.at is None or at is None:
         return {}
     emits = (emit for emit, series in statement.collected if output.value in series)
-    return {statement.var: emit.iterations.numbers[output.at.rank(at)] for emit in emits}
+    return next(({statement.var: emit.iterations.numbers[output.at.rank(at)]} for emit in emits), {})
 
 
 def _macs(net: Net, runs: Iterable[Reached]) -> int:

@@ -80,7 +80,9 @@ class IterationSet:
         """Those t of 1 to `count` of which `step * t + offset` is a member; `step` is positive."""
         if step == 1:
             return self.moved(1, -offset).clip(1, count)
-        return IterationSet.of(t for n in self for t, rest in (divmod(n - offset, step),) if not rest and 0 < t <= count)
+        return IterationSet.of(
+            t for n in self for t, rest in (divmod(n - offset, step),) if not rest and 0 < t <= count
+        )
 
     @property
     def _contiguous(self) -> bool:

@@ -34,7 +34,8 @@ PIPELINES: tuple[Pipeline, ...] = (
     Pipeline("unrolled", "every loop written out, and then as default", (Unroll(), *CLEAN)),
 )
 
-TRANSFORMS: dict[str, Transform] = {each.name: each for each in (*PASSES, *PIPELINES)}
+_ALL: tuple[Transform, ...] = (*PASSES, *PIPELINES)
+TRANSFORMS: dict[str, Transform] = {each.name: each for each in _ALL}
 
 __all__ = [
     "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms", "Hoist",

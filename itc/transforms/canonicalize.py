@@ -9,7 +9,7 @@ from itc.ir.net import Apply, Body, Loop, Net, Statement, Value, When
 from itc.passes import Pass, Rewritten
 from itc.transforms.expansion import Plan, expand
 from itc.transforms.identities import is_identity
-from itc.transforms.rewriting import scores, stable, values, with_bodies, with_outputs
+from itc.transforms.rewriting import scores, stable, values, with_bodies, with_carries, with_outputs
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,6 @@ class _Simpler:
             (first, *_) = new.values
             self.env[new.result.name] = first
             return ()
-        if isinstance(new, Loop) and new.halt:
-            new = replace(new, halt=replace(new.halt, score=self.value(new.halt.score)))
         return self.agreed(new) if isinstance(new, When) else (new,)
 
     def agreed(self, when: When) -> tuple[Statement, ...]:
@@ -81,14 +79,10 @@ class _Simpler:
     def without_unchanged(self, loop: Loop) -> Loop:
         """A loop without the carries that each iteration hands on as they came."""
         rows = list(zip(loop.carries, loop.body.yields, loop.carry_results, strict=True))
-        same = [carry.inner == after for carry, after, _ in rows]
-        if not any(same) or (loop.halt and loop.halt.kind == "act"):
+        changed = [carry.inner != after or result.name in self.scores for carry, after, result in rows]
+        if all(changed) or (loop.halt and loop.halt.kind == "act"):
             return loop
-        for (carry, _, result), unchanged in zip(rows, same, strict=True):
-            if unchanged and result.name not in self.scores:
+        for (carry, _, result), changes in zip(rows, changed, strict=True):
+            if not changes:
                 self.env[carry.inner.name] = self.env[result.name] = self.value(carry.init)
-        kept = [row for row, unchanged in zip(rows, same, strict=True) if not unchanged or row[2].name in self.scores]
-        carries, yields, left = (tuple(row[at] for row in kept) for at in range(3))
-        body = replace(loop.body, yields=yields)
-        results = (*left, *loop.results[len(rows) :])
-        return replace(loop, carries=carries, body=body, results=results)
+        return with_carries(loop, changed)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Loop, Net, Statement, Value
 from itc.ir.ops.pointwise import Add, Maximum, Minimum, Mul
 from itc.passes import Pass, Rewritten
-from itc.transforms.rewriting import scores, stable, values, with_bodies, with_outputs
+from itc.transforms.rewriting import scores, stable, values, with_bodies, with_carries, with_outputs
 
 COMMUTATIVE = (Add, Mul, Minimum, Maximum)
 
@@ -61,9 +61,6 @@ class _Merger:
         if isinstance(statement, Loop):
             statement = self.without_twins(statement)
         new = with_bodies(statement, self.env, self.body)
-        if isinstance(new, Loop) and new.halt:
-            score = self.env.get(new.halt.score.name, new.halt.score)
-            return (replace(new, halt=replace(new.halt, score=score)),)
         if not isinstance(new, Apply) or not (new.op.repeatable or not self.training):
             return (new,)
         key = _key(new)
@@ -81,17 +78,11 @@ class _Merger:
         kept = []
         for carry, after, result in zip(loop.carries, loop.body.yields, loop.carry_results, strict=True):
             key = (self.env.get(carry.init.name, carry.init), after)
-            if key in first and result.name not in self.scores:
+            kept.append(key not in first or result.name in self.scores)
+            if not kept[-1]:
                 self.env[carry.inner.name], self.env[result.name] = first[key]
-                continue
             first.setdefault(key, (carry.inner, result))
-            kept.append((carry, after, result))
-        if len(kept) == len(loop.carries):
-            return loop
-        carries, yields, left = (tuple(row[at] for row in kept) for at in range(3))
-        body = replace(loop.body, yields=yields)
-        results = (*left, *loop.results[len(loop.carries) :])
-        return replace(loop, carries=carries, body=body, results=results)
+        return loop if all(kept) else with_carries(loop, kept)
 
 
 def _key(apply: Apply) -> Hashable:

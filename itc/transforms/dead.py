@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, children, walk
 from itc.passes import Pass, Rewritten
 from itc.transforms.expansion import Plan, expand
-from itc.transforms.rewriting import results, stable
-
-T = TypeVar("T")
+from itc.transforms.rewriting import results, stable, where
 
 
 @dataclass(frozen=True)
@@ -121,12 +119,12 @@ class _Sweep:
             case When():
                 kept = [value.name in self.needed for value in statement.results]
                 body, otherwise = (self.body(each, kept) for each in children(statement))
-                return replace(statement, body=body, otherwise=otherwise, results=_where(kept, statement.results))
+                return replace(statement, body=body, otherwise=otherwise, results=where(kept, statement.results))
             case Emit():
                 raise AssertionError("the loop around takes it")
 
     def body(self, body: Body, kept: list[bool]) -> Body:
-        return Body(self.statements(body.statements), _where(kept, body.yields))
+        return Body(self.statements(body.statements), where(kept, body.yields))
 
     def loop(self, loop: Loop) -> Loop:
         carried = [
@@ -136,7 +134,7 @@ class _Sweep:
         for emit, series in loop.collected:
             kept = [value.name in self.needed for value in series]
             if any(kept):
-                emits[id(emit)] = replace(emit, body=self.body(emit.body, kept)), _where(kept, series)
+                emits[id(emit)] = replace(emit, body=self.body(emit.body, kept)), where(kept, series)
         inside: list[Statement] = []
         for statement in loop.body.statements:
             if not isinstance(statement, Emit):
@@ -146,12 +144,8 @@ class _Sweep:
         collected = (value for _, series in emits.values() for value in series)
         return replace(
             loop,
-            carries=_where(carried, loop.carries),
+            carries=where(carried, loop.carries),
             each=tuple(each for each in loop.each if each.inner.name in self.needed),
-            body=Body(tuple(inside), _where(carried, loop.body.yields)),
-            results=(*_where(carried, loop.carry_results), *collected, *loop.halt_results),
+            body=Body(tuple(inside), where(carried, loop.body.yields)),
+            results=(*where(carried, loop.carry_results), *collected, *loop.halt_results),
         )
-
-
-def _where(kept: list[bool], values: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(value for value, keep in zip(values, kept, strict=True) if keep)

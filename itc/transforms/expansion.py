@@ -17,7 +17,6 @@ from itc.ir.net import (
     Carry,
     Each,
     Emit,
-    Halt,
     Index,
     Loop,
     Net,

@@ -217,7 +217,8 @@ def _norm_of(apply: Apply) -> _Norm | None:
     """The norm that an operation is, if it is one with the same sets of all its parameters."""
     if not isinstance(apply.op, BatchNorm) or len(apply.refs) != 4 or len({ref.index for ref in apply.refs}) > 1:
         return None
-    return _Norm(*(ref.key for ref in apply.refs), apply.op.eps)
+    scale, shift, mean, var = (ref.key for ref in apply.refs)
+    return _Norm(scale, shift, mean, var, apply.op.eps)
 
 
 def _behind(net: Net) -> Iterator[tuple[int, Apply]]:
@@ -229,4 +230,3 @@ def _behind(net: Net) -> Iterator[tuple[int, Apply]]:
             first = apply.operands[0]
             if isinstance(apply.op, BatchNorm) and isinstance(first, Value) and first.name in makers:
                 yield id(apply), makers[first.name]
-

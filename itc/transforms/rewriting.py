@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from itc.ir.net import (
     Apply,
@@ -24,6 +25,7 @@ from itc.ir.net import (
 )
 
 Env = Mapping[str, Value]
+T = TypeVar("T")
 
 
 def results(statement: Statement) -> tuple[Value, ...]:
@@ -118,6 +120,19 @@ def stable(rewrite: Callable[[Net], Net], net: Net) -> Net:
     while (after := rewrite(net)) != net:
         net = after
     return net
+
+
+def where(kept: Sequence[bool], values: tuple[T, ...]) -> tuple[T, ...]:
+    """Those of `values` that are kept."""
+    return tuple(value for value, keep in zip(values, kept, strict=True) if keep)
+
+
+def with_carries(loop: Loop, kept: Sequence[bool]) -> Loop:
+    """A loop with only some of its carries, and of what it yields and gives for them."""
+    body = replace(loop.body, yields=where(kept, loop.body.yields))
+    left = loop.results[len(loop.carries) :]
+    results = (*where(kept, loop.carry_results), *left)
+    return replace(loop, carries=where(kept, loop.carries), body=body, results=results)
 
 
 class Names:
