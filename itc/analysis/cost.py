@@ -81,7 +81,7 @@ def _output_cost(net: Net, label: str, runs: list[Reached], latency: int) -> Out
 
 def _until(net: Net, output: Output, at: int | None) -> Iterable[Reached]:
     """What runs up to an output: the statements down to the one that makes it, a loop only to the exit."""
-    for statement in net.body:
+    for statement in net.body if output.value not in net.inputs else ():
         if not isinstance(statement, Emit) and output.value in statement.results:
             yield from reached((statement,), until=_limit(statement, output, at))
             return

@@ -359,7 +359,7 @@ class _Copies:
         outside, to.out = to.out, []
         inner = [to.define(carry.inner) for carry in loop.carries]
         self.carried = [*inner]
-        emitted: list[tuple[Value, IterationSet, int]] = []
+        emitted: list[tuple[Value, IterationSet, int, str]] = []
         for copy in range(1, factor + 1):
             to.at[loop.var] = place = Place(var, factor, before + copy - factor)
             to.suffix = f"{self.suffix}_c{copy}" if factor > 1 else self.suffix
@@ -368,7 +368,7 @@ class _Copies:
                 exits = statement.iterations.pulled(place.step, place.offset, turns)
                 if exits.runs:
                     to.out.append(to.rolled_emit(statement, var, exits))
-                    emitted.extend((result, exits, place.offset) for result in series)
+                    emitted.extend((result, exits, place.offset, to.suffix) for result in series)
 
             self.run(emit)
         to.suffix = self.suffix
@@ -377,21 +377,18 @@ class _Copies:
         body = Body(tuple(to.out), yields)
         to.out = outside
         left = tuple(to.define(value) for value in loop.carry_results)
-        collected = tuple(self.collected(result, exits, factor, offset) for result, exits, offset in emitted)
+        collected = tuple(self.collected(v, exits, factor, offset, end) for v, exits, offset, end in emitted)
         to.out.append(replace(loop, var=var, count=turns, carries=carries, body=body, results=(*left, *collected)))
         self.carried = [*left]
 
-    def collected(self, result: Value, exits: IterationSet, step: int, offset: int) -> Value:
+    def collected(self, result: Value, exits: IterationSet, step: int, offset: int, suffix: str) -> Value:
         """The shorter series of a rolled loop that holds some elements of `result`."""
-        element = result.type.element if isinstance(result.type, SeriesType) else result.tensor
-        taken = bool(self.series[result.name]) or len(exits) < len(self.exits(result))
-        suffix = f"{self.suffix}_c{offset % step + 1}" if step > 1 else f"{self.suffix}_left" if taken else self.suffix
-        new = Value(self.to.names.fresh(result.name, suffix), SeriesType(len(exits), element))
+        assert isinstance(result.type, SeriesType)
+        if not suffix and len(exits) < result.type.count:
+            suffix = "_left"
+        new = Value(self.to.names.fresh(result.name, suffix), replace(result.type, count=len(exits)))
         self.series[result.name] |= {step * t + offset: Element(new, step * t + offset) for t in exits}
         return new
-
-    def exits(self, result: Value) -> IterationSet:
-        return next(emit.iterations for emit, values in self.loop.collected if result in values)
 
     def finish(self) -> None:
         """Lets what the copies made stand for the results of the loop."""
