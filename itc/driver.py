@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +18,7 @@ from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.ir.printer import print_net
-from itc.passes import Adapt, Rewritten, Transform, named, unchanged
+from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.transforms import TRANSFORMS
 
 Arrays = Mapping[str, Array]
@@ -76,12 +76,16 @@ class Network:
         Its outputs have the same labels and values, and its `weights` are made of those of the spec. Raises WrongPass
         for a name or an option that there is not.
         """
-        result = self
-        for each in passes:
-            new = (find_pass(each) if isinstance(each, str) else each)(result.ir)
-            adapt = Rewritten(result.ir, result.adapt).then(new).adapt
-            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=adapt)
+        _, result = [("", self), *self.steps(*passes)][-1]
         return result
+
+    def steps(self, *passes: str | Transform) -> Iterator[tuple[str, Network]]:
+        """The network behind each single pass of these, those of pipelines one by one, with the pass's name."""
+        result = self
+        for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
+            new = Rewritten(result.ir, result.adapt).then(each(result.ir))
+            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=new.adapt)
+            yield each.name, result
 
     def text(self) -> str:
         """The looped IR as text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import ClassVar, Protocol
@@ -85,9 +85,18 @@ class Pipeline:
 
     def __call__(self, net: Net) -> Rewritten:
         result = Rewritten(net)
-        for each in self.passes:
+        for each in flat(self.passes):
             result = result.then(each(result.net))
         return result
+
+
+def flat(transforms: Iterable[Transform]) -> Iterator[Transform]:
+    """The single passes of pipelines."""
+    for each in transforms:
+        if isinstance(each, Pipeline):
+            yield from flat(each.passes)
+        else:
+            yield each
 
 
 def without_unread(net: Net) -> Rewritten:

@@ -34,7 +34,7 @@ After = Annotated[
     typer.Option(
         "--after",
         metavar="PASS",
-        help="Show the network behind a pass or pipeline; again for more, in this order. Passes: "
+        help="The network behind a pass or pipeline; again for more, in this order. Passes: "
         f"{', '.join(p.name for p in PASSES)}, and a backend's, such as fuse. Pipelines: "
         f"{', '.join(p.name for p in PIPELINES)}. Options: 'unroll(factor=2)', 'peel(first=1, last=1)'.",
     ),

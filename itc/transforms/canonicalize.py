@@ -80,6 +80,8 @@ class _Simpler:
         """A loop without the carries that each iteration hands on as they came."""
         rows = list(zip(loop.carries, loop.body.yields, loop.carry_results, strict=True))
         changed = [carry.inner != after or result.name in self.scores for carry, after, result in rows]
+        if loop.halt and not any(changed):
+            changed = [True, *changed[1:]]  # a loop that halts has a carry
         if all(changed) or (loop.halt and loop.halt.kind == "act"):
             return loop
         for (carry, _, result), changes in zip(rows, changed, strict=True):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, children, walk
 from itc.passes import Pass, Rewritten
 from itc.transforms.expansion import Plan, expand
-from itc.transforms.rewriting import results, stable, where
+from itc.transforms.rewriting import binds, results, stable, where
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,15 @@ def _ends(net: Net) -> dict[str, int]:
 
 
 def needs(net: Net) -> set[str]:
-    """Names of all values that some output depends on; takes time by the size of the program."""
+    """Names of all values that some output depends on; takes time by the size of the program.
+
+    A loop that halts has a carry, needed or not.
+    """
     sources: dict[str, list[str]] = {}
     for statement in walk(net.body):
         for value, read in _edges(statement):
             sources.setdefault(value.name, []).append(read.name)
+    halting = [s for s in walk(net.body) if isinstance(s, Loop) and s.halt and s.carries]
     found: set[str] = set()
     left = [output.value.name for output in net.outputs]
     while left:
@@ -57,7 +61,15 @@ def needs(net: Net) -> set[str]:
         if name not in found:
             found.add(name)
             left += sources.get(name, ())
+        if not left:
+            left += [s.carry_results[0].name for s in halting if _lacks_carries(s, found)]
     return found
+
+
+def _lacks_carries(loop: Loop, needed: set[str]) -> bool:
+    """Whether only how long a loop ran is needed of it."""
+    carried = {value.name for value in (*binds(loop), *loop.carry_results)}
+    return carried.isdisjoint(needed) and any(value.name in needed for value in loop.halt_results)
 
 
 def _edges(statement: Statement) -> Iterator[tuple[Value, Value]]:
