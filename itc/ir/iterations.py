@@ -78,11 +78,7 @@ class IterationSet:
 
     def pulled(self, step: int, offset: int, count: int) -> IterationSet:
         """Those t of 1 to `count` of which `step * t + offset` is a member; `step` is positive."""
-        if step == 1:
-            return self.moved(1, -offset).clip(1, count)
-        return IterationSet.of(
-            t for n in self for t, rest in (divmod(n - offset, step),) if not rest and 0 < t <= count
-        )
+        return IterationSet.joined(part for run in self.runs for part in _pulled(run, step, offset)).clip(1, count)
 
     @property
     def _contiguous(self) -> bool:
@@ -108,6 +104,17 @@ class IterationSet:
 
     def __str__(self) -> str:
         return "{" + ", ".join(_run_text(run) for run in self.runs) + "}"
+
+
+def _pulled(run: range, step: int, offset: int) -> Iterator[range]:
+    """The t of which `step * t + offset` is in a run."""
+    if step == 1 or run.step == 1:
+        first, last = -(-(run[0] - offset) // step), (run[-1] - offset) // step
+        yield range(first, last + 1, run.step)
+        return
+    for turn, rest in (divmod(number - offset, step) for number in run):
+        if not rest:
+            yield range(turn, turn + 1)
 
 
 def _grown(run: range, following: deque[range]) -> range:

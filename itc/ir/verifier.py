@@ -199,7 +199,7 @@ class _Verifier:
 def _within(reach: IterationSet, index: Index) -> bool:
     """Whether all iterations that get here read a set."""
     read = reach.moved(index.step, index.offset) if index.step > 0 else IterationSet(())
-    return len(read) == len(reach) and not read.difference(index.over).runs
+    return len(read) == len(reach) and read.intersection(index.over) == read
 
 
 def _elements(series: Value, count: int) -> tuple[Type, ...]:

@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 NAMES = (*TRANSFORMS, "fuse", "unroll(factor=2)", "peel(first=0, last=1)")
 
 
-def small() -> Network:
-    return load(HERE / "small.itn")
+def small(**settings: object) -> Network:
+    return load(HERE / "small.itn", **settings)
 
 
 @pytest.mark.parametrize("name", ["spec", *NAMES])
@@ -57,6 +57,29 @@ def test_backends_agree_behind_passes(name: str) -> None:
     for form, outputs in found.items():
         assert sorted(outputs) == sorted(expected), form
         assert max(difference(outputs[k], expected[k]) for k in expected) < 1e-4, form
+
+
+@pytest.mark.parametrize("name", ["default", "unrolled", "peel", "unroll(factor=3)"])
+def test_a_training_step_is_the_same(name: str) -> None:
+    """Gradients and statistics behind passes that keep training, of the parameters that are left."""
+    torch = pytest.importorskip("torch")
+    before = small(rate=0, exits=[1, 4])
+    weights = before.weights(seed=1)
+    image = torch.from_numpy(np.random.default_rng(0).random((2, 3, 16, 16), np.float32))
+    found = []
+    for net in (before, before.after(name)):
+        module = net.torch("rolled").train()
+        module.load_state_dict({key: torch.from_numpy(np.array(v)) for key, v in net.adapt(weights).items()})
+        sum((value * value).sum() for value in module(image).values()).backward()
+        gradients = {key: p.grad.numpy() for key, p in module.named_parameters() if p.grad is not None}
+        found.append(gradients | {key: value.numpy() for key, value in module.named_buffers()})
+    expected, behind = found
+    assert sorted(behind) == sorted(expected)
+    assert len(behind) > 10
+    for key, value in behind.items():
+        np.testing.assert_allclose(
+            value, expected[key], rtol=1e-4, atol=1e-4 * np.abs(expected[key]).max(), err_msg=key
+        )
 
 
 def test_weights_are_those_of_the_spec(tmp_path: Path) -> None:
