@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 
 from itc.analysis.cost import cost
@@ -17,10 +18,11 @@ STABLE = ("canonicalize", "canonicalize(training=false)", "cse", "cse(training=f
 NO_DEARER = (*STABLE, "licm", "licm(training=false)")
 LIMITS = Limits(halting=True)
 
+few = settings(on_random_nets, max_examples=12)
+many = settings(on_random_nets, max_examples=100)
 
-@settings(on_random_nets, max_examples=20)
-@given(cases(LIMITS))
-def test_values_and_text_stay(case: Case) -> None:
+
+def values_and_text_stay(case: Case) -> None:
     for name in (*ALL, *NO_DEARER):
         found = named(name, TRANSFORMS)(case.net)
         assert parse_net(print_net(found.net)) == found.net, name
@@ -32,18 +34,14 @@ def test_values_and_text_stay(case: Case) -> None:
         assert worst < 1e-5, (name, worst)
 
 
-@on_random_nets
-@given(cases(LIMITS))
-def test_what_is_clean_stays(case: Case) -> None:
+def what_is_clean_stays(case: Case) -> None:
     for name in STABLE:
         each = named(name, TRANSFORMS)
         once = each(case.net).net
         assert each(once).net == once, name
 
 
-@on_random_nets
-@given(cases(LIMITS))
-def test_costs(case: Case) -> None:
+def costs_do_not_rise(case: Case) -> None:
     before = cost(case.net)
     for name in NO_DEARER:
         after = cost(named(name, TRANSFORMS)(case.net).net)
@@ -58,11 +56,32 @@ def test_costs(case: Case) -> None:
         assert {output.label: output.latency for output in after.outputs} == expected, name
 
 
-@on_random_nets
-@given(cases(LIMITS))
-def test_only_loops_that_halt_and_their_series_stay(case: Case) -> None:
+def only_loops_that_halt_and_their_series_stay(case: Case) -> None:
     loops = [s for s in walk(case.net.body) if isinstance(s, Loop)]
     left = [s for s in walk(TRANSFORMS["unroll"](case.net).net.body) if isinstance(s, Loop)]
     if all(loop.halt is None for loop in loops):
         assert not left
     assert all(loop.halt or loop.each or loop.emits for loop in left)
+
+
+PROPERTIES = (
+    values_and_text_stay,
+    what_is_clean_stays,
+    costs_do_not_rise,
+    only_loops_that_halt_and_their_series_stay,
+)
+
+
+@few
+@given(cases(LIMITS))
+def test_passes_on_random_nets(case: Case) -> None:
+    for holds in PROPERTIES:
+        holds(case)
+
+
+@pytest.mark.long
+@many
+@given(cases(LIMITS))
+def test_passes_on_many_random_nets(case: Case) -> None:
+    for holds in PROPERTIES:
+        holds(case)
