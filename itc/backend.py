@@ -61,6 +61,11 @@ class MachineBackend(Backend, Protocol):
         """Outputs by label, computed from the stores of the tiles."""
 
 
+def backend_names() -> list[str]:
+    """Names of the backends that are installed, whether or not what they need is."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
 @lru_cache
 def backend(name: str) -> Backend:
     """The backend `name`. Raises CompileError: E0520 there is none, E0521 what it needs is not installed."""

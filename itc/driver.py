@@ -1,9 +1,10 @@
-"""The whole pipeline on one screen: text -> AST -> IR -> costs, a program for a machine, a torch module."""
+"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a torch module."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +12,14 @@ from typing import Any, cast
 import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
-from itc.backend import Backend, MachineBackend, TrainingBackend, backend
+from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names
+from itc.diagnostics import CompileError
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.ir.printer import print_net
+from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
+from itc.transforms import TRANSFORMS
 
 Arrays = Mapping[str, Array]
 
@@ -70,6 +74,25 @@ class Network:
 
     ir: Net
     published: tuple[Published, ...] = ()
+    spec: Net | None = None
+    adapt: Adapt = unchanged
+
+    def after(self, *passes: str | Transform) -> Network:
+        """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
+
+        Its outputs have the same labels and values, and its `weights` are made of those of the spec. Raises WrongPass
+        for a name or an option that there is not.
+        """
+        _, result = [("", self), *self.steps(*passes)][-1]
+        return result
+
+    def steps(self, *passes: str | Transform) -> Iterator[tuple[str, Network]]:
+        """The network behind each single pass of these, those of pipelines one by one, with the pass's name."""
+        result = self
+        for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
+            new = Rewritten(result.ir, result.adapt).then(each(result.ir))
+            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=new.adapt)
+            yield each.name, result
 
     def text(self) -> str:
         """The looped IR as text."""
@@ -80,8 +103,12 @@ class Network:
         return cost(self.ir)
 
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
-        """The checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key."""
-        return checkpoints.load(path, self.ir) if path else checkpoints.initial(self.ir, seed)
+        """The spec's checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key.
+
+        Behind passes they are what these made of the spec's: the same network, though some keys may be gone.
+        """
+        spec = self.spec or self.ir
+        return dict(self.adapt(checkpoints.load(path, spec) if path else checkpoints.initial(spec, seed)))
 
     def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...]."""
@@ -133,11 +160,28 @@ def training_backend(name: str = "torch") -> TrainingBackend:
     return cast(TrainingBackend, backend(name))
 
 
-def stage_text(path: Path, stage: str, network: str | None, settings: Iterable[str], **options: Any) -> str:
-    """One stage of the pipeline as text: `ast`, `ir`, or a backend's."""
+def find_pass(text: str) -> Transform:
+    """A pass or pipeline by its name, with options behind it, as `itc show --after` takes it. Raises WrongPass."""
+    name = text.partition("(")[0].strip()
+    return named(text, TRANSFORMS if name in TRANSFORMS else {**TRANSFORMS, **backend_passes()})
+
+
+def backend_passes() -> dict[str, Transform]:
+    """The passes that backends bring along, of those that can be loaded."""
+    found: dict[str, Transform] = {}
+    for name in backend_names():
+        with suppress(CompileError):
+            found |= {each.name: each for each in getattr(backend(name), "passes", ())}
+    return found
+
+
+def stage_text(
+    path: Path, stage: str, network: str | None, settings: Iterable[str], passes: Iterable[str] = (), **options: Any
+) -> str:
+    """One stage of the pipeline as text: `ast`, `ir`, or a backend's; all but the first behind these passes."""
     if stage == "ast":
         return itc_dsl.print_ast(itc_dsl.parse(itc_dsl.read_source(path)))
-    net = load(path, network, **parse_settings(settings))
+    net = load(path, network, **parse_settings(settings)).after(*passes)
     if stage == "ir":
         return net.text()
     shown: Backend = backend(stage)

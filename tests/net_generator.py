@@ -12,6 +12,7 @@ from itc.ir import (
     Carry,
     Each,
     Emit,
+    Halt,
     IterationSet,
     Loop,
     Net,
@@ -106,18 +107,28 @@ class Generator(Arrangements):
         var = self.builder.fresh("t")
         self.reach[var] = IterationSet.span(1, count)
         self.depth += 1
+        halts = self.limits.halting and self.chance()
         with self.inner(var, self.reach[var]) as statements:
             each = [Each(self.define(self.builder.value(_element(s))), s) for s in walked]
             carries = [Carry(self.carried(init), init) for init in inits]
             self.statements(1)
-            emits = [self.emit(var, count) for _ in range(self.number(0, 2))]
+            emits = [] if halts else [self.emit(var, count) for _ in range(self.number(0, 2))]
             self.statements()
+            halt = self.halt() if halts else None
             yields = [self.next(carry.inner) for carry in carries]
             if emits and self.chance():
                 emits.append(self.emit(var, count))
         self.depth -= 1
         del self.reach[var]
-        self.finish(Loop(var, count, tuple(carries), close(statements, yields), (), tuple(each)), emits)
+        self.finish(Loop(var, count, tuple(carries), close(statements, yields), (), tuple(each), halt), emits)
+
+    def halt(self) -> Halt:
+        """A way to end early, by a score that is made here."""
+        x = self.recent(self.live_tensors())
+        x = self.call(self.layer("global_pool", x.tensor), x) if len(x.tensor.shape) == 3 else x
+        score = self.call(self.layer("linear", x.tensor, 1), x)
+        score = self.call(self.layer("sigmoid", score.tensor), score)
+        return self.pick((Halt("act", score, 0.25, 0.5), Halt("above", score, 0.5), Halt("below", score, 0.5)))
 
     def init(self) -> Value:
         """What a carry starts as: a value in scope, or a fill of its sizes."""
@@ -145,10 +156,11 @@ class Generator(Arrangements):
         series = [
             [self.builder.value(SeriesType(len(emit.iterations), v.tensor)) for v in emit.body.yields] for emit in emits
         ]
-        results = (*carried, *(value for values in series for value in values))
-        self.builder.add(Loop(loop.var, loop.count, loop.carries, loop.body, results, loop.each))
+        halted = [self.builder.value(loop.halt.score.type) for _ in range(loop.halt_count)] if loop.halt else []
+        results = (*carried, *(value for values in series for value in values), *halted)
+        self.builder.add(Loop(loop.var, loop.count, loop.carries, loop.body, results, loop.each, loop.halt))
         for value in results:
-            self.define(value)
+            self.define(value, live=value not in halted[:1])
         if not self.reach:
             self.outputs += [(v, e.iterations) for e, values in zip(emits, series, strict=True) for v in values]
 

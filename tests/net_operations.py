@@ -40,6 +40,7 @@ class Limits:
     iterations: int = 5
     statements: int = 4
     depth: int = 2
+    halting: bool = False
 
 
 SMALL = Limits()

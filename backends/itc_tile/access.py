@@ -18,7 +18,7 @@ from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
-from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.part import Pad, Select, Slice
 from itc.ir.ops.pointwise import (
     Add,
@@ -56,7 +56,7 @@ def _pointwise(_op: Op, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes
     return [boxes for _ in types]
 
 
-def _batch_norm(_op: BatchNorm, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
+def _batch_norm(_op: BatchNorm | ScaleShift, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes]:
     channels = boxes[..., types[0].channel_axis, :][..., None, :]
     return [boxes] + [channels] * (len(types) - 1)
 
@@ -149,6 +149,7 @@ ACCESS: dict[type[Op], Rule] = {
     ArgMax: reads.argmax,
     Attend: reads.attend,
     BatchNorm: _batch_norm,
+    ScaleShift: _batch_norm,
     Broadcast: reads.broadcast,
     ChannelShuffle: reads.all_channels,
     Concat: _concat,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from itc.ir.net import Net
 from itc.ir.op import Array
+from itc.passes import Transform
 from itc_tile.compiler import compile_net
+from itc_tile.fusion import Fuse
 from itc_tile.machine import Machine, load_machine, preset_text, presets
 from itc_tile.planner import Objective
 from itc_tile.program import Program
@@ -40,6 +42,7 @@ class Backend:
     compile: Callable[..., Program]
     report: Callable[[Program], Report]
     simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]
+    passes: tuple[Transform, ...] = (Fuse(),)
 
 
 backend = Backend("tile", text, machines, preset_text, load_machine, compile_net, report, simulate)

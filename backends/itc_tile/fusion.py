@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from itc.analysis.reach import Reach
 from itc.ir.net import Apply, Body, Emit, Loop, Net, ParamRef, Statement, Value, When, children, walk
+from itc.passes import Pass, Rewritten
 from itc_tile.buffers import own_buffers
 from itc_tile.groups import Groups
 from itc_tile.kernel import Kernel, data_values, is_copy_like, is_soft
+
+
+@dataclass(frozen=True)
+class Fuse(Pass):
+    """`fuse` as a pass: here and not among the general ones, as what a kernel can be is the tile machine's affair."""
+
+    name: ClassVar[str] = "fuse"
+    summary: ClassVar[str] = "operations grouped into the kernels of a tile machine"
+
+    def rewrite(self, net: Net) -> Rewritten:
+        return Rewritten(fuse(net))
 
 
 def fuse(net: Net) -> Net:

@@ -145,6 +145,7 @@ class CopyAxis:
 def set_numbers(index: Index, iterations: Numbers) -> Numbers:
     """The sets, from 0, that `iterations` read: `Index.at` of each."""
     over = np.array(index.over.numbers, np.int64)
+    iterations = index.step * iterations + index.offset
     if index.every == 1:
         return np.searchsorted(over, iterations)
     return np.searchsorted(np.unique((over - 1) // index.every), (iterations - 1) // index.every)

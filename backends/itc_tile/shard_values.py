@@ -16,7 +16,7 @@ from itc.ir.op import OPS, Array, Op
 from itc.ir.ops.activation import Prelu
 from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
-from itc.ir.ops.norm import BatchNorm
+from itc.ir.ops.norm import BatchNorm, ScaleShift
 from itc.ir.ops.pool import AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.reduce import Softmax
 from itc.ir.ops.resize import Resize
@@ -46,6 +46,16 @@ def _batch_norm(shards: Shards) -> Evaluation:
         x, *params = stacks
         scale, shift, mean, var = (_along(axis, param, x.ndim) for param in params)
         return np.asarray((x - mean) / np.sqrt(var + np.asarray(op.eps, var.dtype)) * scale + shift)
+
+    return Evaluation(run, shards.read)
+
+
+def _scale_shift(shards: Shards) -> Evaluation:
+    axis = shards.types[0].channel_axis
+
+    def run(stacks: Stacks) -> Array:
+        x, scale, shift = stacks
+        return np.asarray(x * _along(axis, scale, x.ndim) + _along(axis, shift, x.ndim))
 
     return Evaluation(run, shards.read)
 
@@ -141,6 +151,7 @@ EVALUATE: dict[type[Op], Callable[[Shards], Evaluation]] = {
     **dict.fromkeys(OPS.values(), embedded),
     **dict.fromkeys(set(SINGLE) - {Cast}, _reference),
     BatchNorm: _batch_norm,
+    ScaleShift: _scale_shift,
     Prelu: _prelu,
     Conv: _conv,
     Linear: _linear,

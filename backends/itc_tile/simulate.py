@@ -65,7 +65,7 @@ class _Run:
         self.iteration: dict[str, int] = {}
         self.versions = count(1)
         self.kept = walked(self.program.net)
-        self.outputs = {output.name: output for output in self.program.net.outputs}
+        self.outputs = {(output.name, output.value): output for output in self.program.net.outputs}
         self.host: dict[str, Array] = {}
 
     def start(self) -> None:
@@ -119,8 +119,8 @@ class _Run:
         for value, result, place in zip(emit.body.yields, results, self.body(emit.body), strict=True):
             self.series[result.name].append(place)
             for leaving in self.program.leaving.get(value.name, ()):
-                output = self.outputs[leaving.output]
-                if output.value == result:
+                output = self.outputs.get((leaving.output, result))
+                if output:
                     self.leave(leaving, output.labels[emit.iterations.rank(t)], place)
 
     def apply(self, apply: Apply) -> None:
@@ -160,9 +160,8 @@ class _Run:
         for reader in self.program.readers.get(value.name, ()):
             self.bring(reader, place)
         for leaving in self.program.leaving.get(value.name, ()):
-            output = self.outputs[leaving.output]
-            if output.value == value:
-                self.leave(leaving, output.name, place)
+            if (leaving.output, value) in self.outputs:
+                self.leave(leaving, leaving.output, place)
 
     def bring(self, reader: Reader, place: _Place) -> None:
         """Copies a value to a kernel, if the iterations of the loops around are ones in which it may run."""

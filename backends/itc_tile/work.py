@@ -28,7 +28,7 @@ from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Convolution, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
-from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.part import Pad, Select, Slice
 from itc.ir.ops.pointwise import (
     Add,
@@ -248,7 +248,7 @@ WORK: dict[type[Op], Rule] = {
 # a kernel of nothing else copies.
 INSTRUCTIONS: dict[type[Op], int] = {
     **dict.fromkeys((Abs, Add, Maximum, Minimum, Mul, Relu, Sub), 1),
-    **dict.fromkeys((Affine, BatchNorm, Prelu, Relu6), 2),
+    **dict.fromkeys((Affine, BatchNorm, Prelu, Relu6, ScaleShift), 2),
     **dict.fromkeys((Detach, Dropout), 0),
 }
 SPECIAL: frozenset[type[Op]] = frozenset({Div, Exp, Gelu, Log, Sigmoid, Silu, Sqrt, Tanh})

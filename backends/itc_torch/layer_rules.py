@@ -14,7 +14,7 @@ from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
-from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.pointwise import Affine, Dropout
 from itc.ir.ops.pool import AdaptivePool, GlobalPool, Pool
 from itc.ir.ops.position import Rope, Sinusoid
@@ -56,6 +56,12 @@ def batch_norm(op: BatchNorm, x: Ref, scale: Ref, shift: Ref, mean: Ref, var: Re
         return call(F.batch_norm, maps, mean, var, scale, shift, TRAINING, momentum=momentum, eps=eps)
 
     return channels_behind_batch(x, normed)
+
+
+def scale_shift(_op: ScaleShift, x: Ref, *params: Ref) -> Expr:
+    tokens = x.type.channel_axis == -1
+    scale, shift = (param if tokens else call("view", param, -1, 1, 1) for param in params)
+    return call(add, call(mul, x, scale), shift)
 
 
 def channels_behind_batch(x: Ref, lowering: Callable[[Expr], Expr]) -> Expr:

@@ -15,7 +15,7 @@ from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
-from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
+from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.part import Pad, Select, Slice
 from itc.ir.ops.pointwise import (
     Add,
@@ -68,6 +68,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Attend: layers.attend,
     AvgPool: layers.pool(F.avg_pool2d),
     BatchNorm: layers.batch_norm,
+    ScaleShift: layers.scale_shift,
     Broadcast: shapes.broadcast,
     Cast: layers.cast,
     Change: layers.change,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import add, floordiv, getitem, indexOf, sub
+from operator import add, floordiv, getitem, indexOf, mul, sub
 
 from itc.ir import Index
 from itc_torch.expressions import Expr, call
@@ -12,14 +12,18 @@ FEW = 4
 
 def set_number(index: Index, iteration: Expr) -> Expr:
     """The set, from 0, that an iteration reads, as arithmetic on the loop's variable or as a search in a tuple."""
-    run = iteration if index.every == 1 else call(floordiv, minus(iteration, 1), index.every)
     members = (
         tuple(index.over) if index.every == 1 else tuple(dict.fromkeys((t - 1) // index.every for t in index.over))
     )
     if len(members) == 1:
         return 0
+    scaled = iteration if index.step == 1 else call(mul, iteration, index.step)
     step = members[1] - members[0]
     regular = members == tuple(range(members[0], members[0] + step * len(members), step))
+    if regular and step == index.every == 1:
+        return minus(scaled, members[0] - index.offset)
+    run = minus(scaled, (index.every > 1) - index.offset)
+    run = run if index.every == 1 else call(floordiv, run, index.every)
     if not regular or (step > 1 and len(members) <= FEW):
         return call(indexOf, members, run)
     first = minus(run, members[0])

@@ -81,12 +81,19 @@ def _output_cost(net: Net, label: str, runs: list[Reached], latency: int) -> Out
 
 def _until(net: Net, output: Output, at: int | None) -> Iterable[Reached]:
     """What runs up to an output: the statements down to the one that makes it, a loop only to the exit."""
-    for statement in net.body:
+    for statement in net.body if output.value not in net.inputs else ():
         if not isinstance(statement, Emit) and output.value in statement.results:
-            limit = {statement.var: at} if isinstance(statement, Loop) and at is not None else {}
-            yield from reached((statement,), until=limit)
+            yield from reached((statement,), until=_limit(statement, output, at))
             return
         yield from reached((statement,))
+
+
+def _limit(statement: Statement, output: Output, at: int | None) -> dict[str, int]:
+    """The iteration of the loop that makes an output in which it hands out exit `at`: of a peeled one, another."""
+    if not isinstance(statement, Loop) or output.at is None or at is None:
+        return {}
+    emits = (emit for emit, series in statement.collected if output.value in series)
+    return next(({statement.var: emit.iterations.numbers[output.at.rank(at)]} for emit in emits), {})
 
 
 def _macs(net: Net, runs: Iterable[Reached]) -> int:

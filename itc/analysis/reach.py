@@ -39,15 +39,15 @@ def distinct(index: Index | int, reach: Reach) -> int:
     iterations = reach[index.var]
     if index.every == 1:
         return len(iterations)
-    return len({(t - 1) // index.every for t in iterations})
+    return len({(index.step * t + index.offset - 1) // index.every for t in iterations})
 
 
 def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
     """Which sets, from 0, the iterations of `reach` read along one axis, in ascending order."""
     if isinstance(index, int):
         return np.array([index])
-    groups = ((np.array(iterations.numbers) - 1) // index.every for iterations in (index.over, reach[index.var]))
-    over, read = map(np.unique, groups)
+    reached = index.step * np.array(reach[index.var].numbers) + index.offset
+    over, read = (np.unique((read - 1) // index.every) for read in (np.array(index.over.numbers), reached))
     return np.searchsorted(over, read)
 
 

@@ -17,18 +17,50 @@ MIB = 2**20
 
 def cost(
     spec: options.Spec,
+    after: options.After = None,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Parameters, MACs, graph size, latency, state and peak memory; in total and up to each output."""
+    options.check_passes(after)
     with reporting(as_json):
         loaded = options.network(spec, network, set_)
-        figures = loaded.cost()
+        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*after or ()))]
+        _, figures = steps[-1]
     if as_json:
-        options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}})
+        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
+        options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}, **changes})
         return
-    options.console().print(Group(totals(figures, loaded.published), outputs(figures)))
+    tables = [totals(figures, loaded.published), outputs(figures)]
+    options.console().print(Group(*tables, *[changed(steps)] * bool(after)))
+
+
+def summary(figures: Cost) -> dict[str, int]:
+    """The totals, without the network's name and its outputs."""
+    return {name: value for name, value in figures.json().items() if isinstance(value, int)}
+
+
+def changed(steps: list[tuple[str, Cost]]) -> Table:
+    """The totals of the spec, and behind each pass that changed one of them those that it did."""
+    table = Table(title="what the passes changed", title_justify="left")
+    for column in ("pass", "parameters", "MACs", "graph size", "latency", "state", "peak activations"):
+        table.add_column(column, justify="left" if column == "pass" else "right")
+    before: dict[str, int] = {}
+    for name, figures in steps:
+        now = summary(figures)
+        shown = {
+            "params": "{:,}",
+            "macs": "{:,}",
+            "graph_bytes": "",
+            "latency": "{}",
+            "state_bytes": "",
+            "peak_bytes": "",
+        }
+        cells = ((key, form.format(now[key]) or mib(now[key])) for key, form in shown.items())
+        table.add_row(name, *(text if now[key] != before.get(key) else "" for key, text in cells))
+        before = now
+    return table
 
 
 def totals(figures: Cost, published: Iterable[Published]) -> Table:

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from itc.driver import Network, load, parse_settings
+from itc.driver import Network, find_pass, load, parse_settings
+from itc.passes import WrongPass
+from itc.transforms import PASSES, PIPELINES
 
 Spec = Annotated[Path, typer.Argument(help="The spec, an .itn file.", metavar="SPEC", show_default=False)]
 Set = Annotated[
@@ -25,6 +27,27 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 MachineName = Annotated[
     str, typer.Option("--machine", "-m", help="A machine by name (see `itc machines`) or a machine file.")
 ]
+
+
+After = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--after",
+        metavar="PASS",
+        help="The network behind a pass or pipeline; again for more, in this order. Passes: "
+        f"{', '.join(p.name for p in PASSES)}, and a backend's, such as fuse. Pipelines: "
+        f"{', '.join(p.name for p in PIPELINES)}. Options: 'unroll(factor=2)', 'peel(first=1, last=1)'.",
+    ),
+]
+
+
+def check_passes(names: list[str] | None) -> None:
+    """Ends the command as used wrongly where there is no such pass."""
+    try:
+        for name in names or []:
+            find_pass(name)
+    except WrongPass as error:
+        raise typer.BadParameter(str(error), param_hint="'--after'") from None
 
 
 def network(spec: Path, name: str | None, settings: list[str] | None) -> Network:

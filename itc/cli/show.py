@@ -33,10 +33,13 @@ def show(
     stage: Annotated[Stage, typer.Option(help="Which stage to print.")] = Stage.IR,
     machine: options.MachineName = "gc200",
     form: Annotated[Form, typer.Option(help="For the stage torch.")] = Form.ROLLED,
+    after: options.After = None,
     set_: options.Set = None,
     network: options.NetworkName = None,
 ) -> None:
     """Print one stage of the pipeline: the syntax tree, the looped IR, the tile program, or the torch.fx module."""
     choices = {Stage.TORCH: {"form": form.value}, Stage.TILE: {"machine": machine}}
     with reporting():
-        typer.echo(stage_text(spec, stage.value, network, set_ or [], **choices.get(stage, {})), nl=False)
+        options.check_passes(after)
+        text = stage_text(spec, stage.value, network, set_ or [], after or [], **choices.get(stage, {}))
+        typer.echo(text, nl=False)

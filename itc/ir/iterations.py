@@ -71,6 +71,15 @@ class IterationSet:
         """The members from `first` to `last`."""
         return IterationSet.joined(run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)
 
+    def moved(self, step: int, offset: int) -> IterationSet:
+        """`step * t + offset` of each member t, where that is 1 or more; `step` is positive."""
+        runs = (range(step * r[0] + offset, step * r[-1] + offset + 1, step * r.step) for r in self.runs)
+        return IterationSet.joined(run[bisect_left(run, 1) :] for run in runs)
+
+    def pulled(self, step: int, offset: int, count: int) -> IterationSet:
+        """Those t of 1 to `count` of which `step * t + offset` is a member; `step` is positive."""
+        return IterationSet.joined(part for run in self.runs for part in _pulled(run, step, offset)).clip(1, count)
+
     @property
     def _contiguous(self) -> bool:
         return len(self.runs) == 1 and self.runs[0].step == 1
@@ -95,6 +104,17 @@ class IterationSet:
 
     def __str__(self) -> str:
         return "{" + ", ".join(_run_text(run) for run in self.runs) + "}"
+
+
+def _pulled(run: range, step: int, offset: int) -> Iterator[range]:
+    """The t of which `step * t + offset` is in a run."""
+    if step == 1 or run.step == 1:
+        first, last = -(-(run[0] - offset) // step), (run[-1] - offset) // step
+        yield range(first, last + 1, run.step)
+        return
+    for turn, rest in (divmod(number - offset, step) for number in run):
+        if not rest:
+            yield range(turn, turn + 1)
 
 
 def _grown(run: range, following: deque[range]) -> range:

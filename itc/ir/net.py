@@ -68,11 +68,14 @@ class Index:
     """Which set of a parameter an iteration reads: the dense rank of its run of `every` iterations in `over`.
 
     `over` are the iterations of loop `var` that reach the parameter, so sets that no iteration reaches do not exist.
+    Iteration t reads what iteration `step * t + offset` of `over` did before the loop was peeled, or unrolled in part.
     """
 
     var: str
     over: IterationSet
     every: int = 1
+    step: int = 1
+    offset: int = 0
 
     @cached_property
     def _groups(self) -> tuple[int, ...]:
@@ -85,6 +88,7 @@ class Index:
 
     def at(self, iteration: int) -> int:
         """The set, from 0, that `iteration` reads."""
+        iteration = self.step * iteration + self.offset
         if self.every == 1:
             return self.over.rank(iteration)
         return self._groups.index((iteration - 1) // self.every)
@@ -246,7 +250,7 @@ Statement = Apply | Loop | When | Emit
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the net returns. `at` are the exits, in iterations of the loop that emits, if the value is a series.
+    """What the net returns. `at` are the exits, in iterations of the spec's loop, if the value is a series.
 
     `weights` has one number for all exits or one for each; without `loss` the output is not trained. `target` names
     what it is compared with, the output's own name unless given.

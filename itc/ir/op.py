@@ -92,6 +92,8 @@ class Op(ABC):
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False
+    #: Whether running it twice is running it once, in training too: not for what draws numbers or keeps statistics.
+    repeatable: ClassVar[bool] = True
     #: Whether the first operand is any input of the net, for the size of the batch: a spec does not name it.
     reads_batch: ClassVar[bool] = False
 

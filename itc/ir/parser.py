@@ -256,8 +256,11 @@ class _Reader:
         (variable,) = _tokens(tree, "VALUE")
         loop = self.loop_of(variable)
         sets = _subtrees(tree, "set")
-        every = self.integer(numbers[0], 1) if numbers else 1
-        return Index(str(variable[1:]), self.set(sets[0]) if sets else loop, every)
+        offsets, everies = _tokens(tree, "OFFSET"), [_tokens(t, "INT")[0] for t in _subtrees(tree, "every")]
+        every = self.integer(everies[0], 1) if everies else 1
+        step = self.integer(numbers[0], 1, MAX_ITERATIONS) if numbers else 1
+        offset = self.integer(offsets[0], -MAX_ITERATIONS, MAX_ITERATIONS) if offsets else 0
+        return Index(str(variable[1:]), self.set(sets[0]) if sets else loop, every, step, offset)
 
     def loop_of(self, variable: Token) -> IterationSet:
         if variable[1:] not in self.loops:

@@ -125,7 +125,9 @@ class _Printer:
             return str(index)
         every = f"/{index.every}" if index.every > 1 else ""
         over = "" if index.over == self.loops.get(index.var) else f" in {index.over}"
-        return f"%{index.var}{every}{over}"
+        step = f"{index.step}*" if index.step != 1 else ""
+        offset = f"{index.offset:+}" if index.offset else ""
+        return f"{step}%{index.var}{offset}{every}{over}"
 
 
 def param_text(param: Param) -> str:

@@ -127,7 +127,7 @@ class _Verifier:
             return
         if index.var not in self.reach:
             self.fault(f"@{ref.key} is indexed by %{index.var}, which is not a loop around", span)
-        elif self.reach[index.var].difference(index.over).runs:
+        elif not _within(self.reach[index.var], index):
             self.fault(f"@{ref.key}: some iterations that reach it have no set", span)
         elif index.count != sets:
             self.fault(f"@{ref.key} has {sets} sets, its index takes {index.count}", span)
@@ -200,6 +200,12 @@ class _Verifier:
         self.reach[emit.var] = emit.iterations
         self.body(emit.body, None, emit.span)
         self.reach[emit.var] = loop.iterations
+
+
+def _within(reach: IterationSet, index: Index) -> bool:
+    """Whether all iterations that get here read a set."""
+    read = reach.moved(index.step, index.offset) if index.step > 0 else IterationSet(())
+    return len(read) == len(reach) and read.intersection(index.over) == read
 
 
 def _elements(series: Value, count: int) -> tuple[Type, ...]:

@@ -167,6 +167,11 @@ def _batch_norm(v: Values) -> Drawn:
     return drawn(v, LAYERS["batch_norm"](x, eps=v.pick(1e-5, 1e-3)), [x])
 
 
+def _scale_shift(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["scale_shift"](x), [x])
+
+
 def _group_norm(v: Values) -> Drawn:
     groups = v.number(1, 3)
     x = v.pick(v.map, v.vector)(groups * v.number(2, 3))
@@ -402,6 +407,7 @@ DRAWS: dict[str, Callable[[Values], Drawn]] = {
     "add": _binary(Add()), "sub": _binary(Sub()), "mul": _binary(Mul()), "affine": _affine, "dropout": _dropout,
     "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "prelu": _prelu, "embed": _embed,
     "batch_norm": _batch_norm, "group_norm": _group_norm, "layer_norm": _layer_norm, "rms_norm": _rms_norm,
+    "scale_shift": _scale_shift,
     "max_unpool": _max_unpool, "adaptive_pool": _adaptive_pool, "global_pool": _global_pool, "resize": _resize,
     "softmax": _softmax, "argmax": _argmax, "change": _change, "concat": _concat, "stack": _stack, "fill": _fill,
     "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,

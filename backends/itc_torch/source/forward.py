@@ -195,15 +195,25 @@ class Forward(Writer):
             frame.hands_out = True
             self.statements(emit.body.statements, frame)
             for value, series in zip(emit.body.yields, self.series[id(emit)], strict=True):
-                self.collect(emit.var, self.variables.of(value.name), series)
+                self.collect(emit, self.variables.of(value.name), series)
         self.region(emit.var, emit.iterations, out)
 
-    def collect(self, var: str, variable: str, series: Value) -> None:
+    def collect(self, emit: Emit, variable: str, series: Value) -> None:
         """Hands an element of a series out, and keeps it if something reads the series later."""
         for output in self.handed_out.get(series.name, ()):
-            self.write(f"outputs[{label_text(output.name, self.loop_variable(var))}] = {variable}")
+            self.write(f"outputs[{self.exit_label(output, emit)}] = {variable}")
         if self.variables.knows(series.name):
             self.write(f"{self.variables.of(series.name)}.append({variable})")
+
+    def exit_label(self, output: Output, emit: Emit) -> str:
+        """The label of what an iteration hands out: exits are iterations of the loop, or of what it was a part of."""
+        first, *more = zip(emit.iterations, output.at or emit.iterations, strict=True)
+        step = (more[0][1] - first[1]) // (more[0][0] - first[0]) if more else 1
+        offset = first[1] - step * first[0]
+        assert all(step * t + offset == n for t, n in more), output
+        variable = self.loop_variable(emit.var)
+        scaled = variable if step == 1 else f"{step} * {variable}"
+        return label_text(output.name, f"{scaled} {'-' if offset < 0 else '+'} {abs(offset)}" if offset else scaled)
 
     # Loops
 

@@ -56,6 +56,7 @@ class BatchNorm(Norm):
     name = "batch_norm"
     arity = (5, 5)
     pointwise = True
+    repeatable = False
     momentum: float = 0.1
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
@@ -68,6 +69,27 @@ class BatchNorm(Norm):
         x, *params = operands
         scale, shift, mean, var = (along_channels(x, p) for p in params)
         return ((x - mean) / np.sqrt(var + self.epsilon(var)) * scale + shift,)
+
+
+@operation
+@dataclass(frozen=True)
+class ScaleShift(Op):
+    """`x * scale + shift`, one number of each for a channel: what a batch norm is at inference."""
+
+    name = "scale_shift"
+    arity = (3, 3)
+    pointwise = True
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        needs(1, x, "scale_shift")
+        needs_float("scale_shift", *operands)
+        for position in (1, 2):
+            needs_param("scale_shift", operands, position, (x.channels,))
+        return (x,)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (scaled(operands[0], operands[1:]),)
 
 
 @operation
@@ -158,6 +180,12 @@ def batch_norm(x: TensorType, *, eps: float = 1e-5, momentum: float = 0.1) -> La
         ParamSpec("running_var", shape, "var", "ones"),
     )
     return Layer(BatchNorm(eps, momentum), (*_affine(x, True, True), *statistics))
+
+
+@layer
+def scale_shift(x: TensorType) -> Layer:
+    """A trained scale and shift of every channel, which start at 1 and 0."""
+    return Layer(ScaleShift(), _affine(x, True, True))
 
 
 @layer

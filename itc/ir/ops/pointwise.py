@@ -76,6 +76,7 @@ class Dropout(Unary):
     """
 
     name = "dropout"
+    repeatable = False
     rate: float = 0.5
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:

@@ -1,0 +1,43 @@
+"""Every pass over the IR, one a file, and the pipelines that have names."""
+
+from itc.passes import Pass, Pipeline, Transform
+from itc.transforms.canonicalize import Canonicalize
+from itc.transforms.common import CommonSubexpressions
+from itc.transforms.dead import DeadCode
+from itc.transforms.fold_norms import FoldNorms
+from itc.transforms.hoist import Hoist
+from itc.transforms.peel import Peel
+from itc.transforms.unroll import Unroll
+
+PASSES: tuple[Pass, ...] = (
+    Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms()
+)  # fmt: skip
+
+#: Decided conditions and identities first, as they make operations equal and loops invariant; equal operations before
+#: motion, so that one of them moves; dead code last, as all others leave some. What motion brings together is merged.
+CLEAN = (Canonicalize(), CommonSubexpressions(), Hoist(), CommonSubexpressions(), DeadCode())
+
+#: The same without what only training needs; norms are folded before anything is merged, while each layer has one norm.
+AT_INFERENCE = (
+    Canonicalize(training=False),
+    DeadCode(),
+    FoldNorms(),
+    CommonSubexpressions(training=False),
+    Hoist(training=False),
+    CommonSubexpressions(training=False),
+    DeadCode(),
+)
+
+PIPELINES: tuple[Pipeline, ...] = (
+    Pipeline("default", "what changes neither outputs nor training: canonicalize, cse, licm, cse, dce", CLEAN),
+    Pipeline("inference", "without dropout and norms, whose weights are folded, and then as default", AT_INFERENCE),
+    Pipeline("unrolled", "every loop written out, and then as default", (Unroll(), *CLEAN)),
+)
+
+_ALL: tuple[Transform, ...] = (*PASSES, *PIPELINES)
+TRANSFORMS: dict[str, Transform] = {each.name: each for each in _ALL}
+
+__all__ = [
+    "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms", "Hoist",
+    "Peel", "Unroll",
+]  # fmt: skip

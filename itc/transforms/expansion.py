@@ -1,0 +1,404 @@
+"""Loops written out in whole or in part: a net and a plan for each loop go in, an equal net comes out.
+
+In a copy of a loop's body its iteration is known, or known to be an affine function of the new loop's: indices of
+parameters become numbers or keep their sets through `Index.step` and `offset`, conditions that hold for all or none of
+the iterations are decided, and exits hand out plain values or shorter series. Keys, sets and labels stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from itc.ir.iterations import IterationSet
+from itc.ir.net import (
+    Apply,
+    Body,
+    Carry,
+    Each,
+    Emit,
+    Index,
+    Loop,
+    Net,
+    Operand,
+    Output,
+    ParamRef,
+    Statement,
+    Value,
+    When,
+    walk,
+)
+from itc.ir.ops.pointwise import Affine
+from itc.ir.types import SeriesType
+from itc.transforms.rewriting import Names, reads, results, scores
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of a loop: `first` iterations are written out, then a loop of `factor` a turn, then the rest.
+
+    At least `last` iterations are left for the rest; of `stop`, those behind it do not run at all.
+    """
+
+    first: int
+    factor: int = 1
+    last: int = 0
+    stop: int = 0
+
+    def split(self, count: int) -> tuple[int, int, int]:
+        """Iterations written out in front, turns of the new loop, and the last iteration that runs."""
+        end = min(count, self.stop or count)
+        first = min(self.first, end)
+        turns = max(0, end - first - self.last) // self.factor
+        return first, turns, end
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The iteration of an old loop in a copy of its body: `step * t + offset` for iteration t of loop `var`."""
+
+    var: str
+    step: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of a series that a new loop collects."""
+
+    series: Value
+    exit: int
+
+
+Single = Value | Element
+Planner = Callable[[Loop], Plan | None]
+
+
+def expand(net: Net, planner: Planner) -> Net:
+    """`net` with the loops for which there is a plan as these say; takes time by the size of the result.
+
+    A loop stays as it is where the series that it collects or walks goes round, or to, one that stays.
+    """
+    return _Expansion(net, planned(net, planner)).net()
+
+
+def planned(net: Net, planner: Planner) -> dict[str, Plan]:
+    """The plans that can be kept, by loop variable: all loops that a series links are written out whole, or none."""
+    loops = [statement for statement in walk(net.body) if isinstance(statement, Loop)]
+    plans = {loop.var: planner(loop) for loop in loops if loop.halt is None}
+    read = {value.name for statement in walk(net.body) for value in reads(statement)}
+    links = _linked(net)
+    stays: set[str] = set()
+    for loop in loops:
+        plan = plans.get(loop.var)
+        whole = plan is not None and plan.split(loop.count)[0] == loop.count
+        apart = not loop.each and not any(v.name in read for _, series in loop.collected for v in series)
+        if plan is None or not (whole or apart):
+            stays.add(links.find(loop.var))
+    return {var: plan for var, plan in plans.items() if plan is not None and links.find(var) not in stays}
+
+
+class _Links:
+    """Loops and series that stand or fall together, by a representative."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        root = name
+        while self._of.get(root, root) != root:
+            root = self._of[root]
+        while name != root:
+            self._of[name], name = root, self._of.get(name, name)
+        return root
+
+    def join(self, name: str, *others: str) -> None:
+        for other in others:
+            self._of[self.find(other)] = self.find(name)
+
+
+def _linked(net: Net) -> _Links:
+    links = _Links()
+    for statement in walk(net.body):
+        if isinstance(statement, Loop | When):
+            touched = {v.name for v in (*reads(statement), *statement.results) if isinstance(v.type, SeriesType)}
+            links.join(statement.var, *(f"%{name}" for name in touched))
+    return links
+
+
+class _Expansion:
+    """Copies statements; `env` has what now stands for each old value, `at` where each loop around is."""
+
+    def __init__(self, net: Net, plans: dict[str, Plan]) -> None:
+        self.old = net
+        self.plans = plans
+        self.names = Names(net)
+        self.scores = scores(net)
+        self.env: dict[str, Value | list[Single]] = {}
+        self.at: dict[str, int | Place] = {}
+        self.reach: dict[str, IterationSet] = {}
+        self.suffix = ""
+        self.out: list[Statement] = []
+
+    def net(self) -> Net:
+        self.statements(self.old.body)
+        outputs = tuple(new for output in self.old.outputs for new in self.outputs(output))
+        return replace(self.old, body=tuple(self.out), outputs=outputs)
+
+    # Values
+
+    def value(self, old: Value) -> Value:
+        found = self.env.get(old.name, old)
+        assert isinstance(found, Value), f"%{old.name} is no longer one series"
+        return found
+
+    def define(self, old: Value, type: Value | None = None) -> Value:
+        """The new value of an old one."""
+        new = Value(self.names.fresh(old.name, self.suffix), (type or old).type)
+        self.env[old.name] = new
+        return new
+
+    def bind(self, old: Value, new: Value | list[Single]) -> None:
+        """Lets `new` stand for `old`; what a loop halts by is made in its body, if need be by a copy."""
+        if old.name in self.scores and isinstance(new, Value) and not any(new in results(s) for s in self.out):
+            self.out.append(Apply(Affine(), (new,), (self.define(old),)))
+            return
+        self.env[old.name] = new
+
+    def outputs(self, output: Output) -> list[Output]:
+        """An output; of a series that is no longer one, the plain values and shorter series that make it up."""
+        found = self.env.get(output.value.name, output.value)
+        if isinstance(found, Value):
+            return [replace(output, value=found)]
+        assert output.at is not None
+        weights = output.weights * len(output.at) if len(output.weights) == 1 else output.weights
+        pieces: dict[str, list[tuple[int, float]]] = {}
+        out: list[Output] = []
+        for n, weight, single in zip(output.at, weights, found, strict=True):
+            if isinstance(single, Value):
+                out.append(Output(f"{output.name}@{n}", single, None, output.loss, (weight,)))
+            else:
+                pieces.setdefault(single.series.name, []).append((n, weight))
+        series = {s.series.name: s.series for s in found if isinstance(s, Element)}
+        for name, exits in pieces.items():
+            own = output.weights if len(output.weights) == 1 else tuple(weight for _, weight in exits)
+            at = IterationSet.of(n for n, _ in exits)
+            out.append(replace(output, value=series[name], at=at, weights=own))
+        return out
+
+    # Statements
+
+    def statements(self, statements: tuple[Statement, ...]) -> None:
+        for statement in statements:
+            match statement:
+                case Apply():
+                    operands = tuple(self.operand(o) for o in statement.operands)
+                    new = tuple(self.define(value) for value in statement.results)
+                    self.out.append(replace(statement, operands=operands, results=new))
+                case Loop(var=var):
+                    plan = self.plans.get(var)
+                    self.kept(statement) if plan is None else self.expanded(statement, plan)
+                case When():
+                    self.when(statement)
+                case Emit():
+                    self.emit(statement)
+
+    def operand(self, operand: Operand) -> Operand:
+        if isinstance(operand, Value):
+            return self.value(operand)
+        return ParamRef(operand.key, tuple(self.index(i) for i in operand.index))
+
+    def index(self, index: Index | int) -> Index | int:
+        if isinstance(index, int):
+            return index
+        place = self.at[index.var]
+        if isinstance(place, int):
+            return index.at(place)
+        return replace(
+            index, var=place.var, step=index.step * place.step, offset=index.step * place.offset + index.offset
+        )
+
+    def body(self, body: Body) -> Body:
+        """A body of its own."""
+        outside, self.out = self.out, []
+        self.statements(body.statements)
+        new = Body(tuple(self.out), tuple(self.value(value) for value in body.yields))
+        self.out = outside
+        return new
+
+    def chosen(self, var: str, iterations: IterationSet) -> tuple[bool | IterationSet, str]:
+        """Whether a condition holds here always or never, or else for which iterations of which loop."""
+        place = self.at[var]
+        if isinstance(place, int):
+            return place in iterations, ""
+        reached = self.reach[place.var]
+        pulled = iterations.pulled(place.step, place.offset, reached.last).intersection(reached)
+        if not pulled.runs:
+            return False, place.var
+        return (True if pulled == reached else pulled), place.var
+
+    def when(self, when: When) -> None:
+        holds, var = self.chosen(when.var, when.iterations)
+        if isinstance(holds, bool):
+            taken = when.body if holds else when.otherwise
+            self.statements(taken.statements)
+            for result, value in zip(when.results, taken.yields, strict=True):
+                self.bind(result, self.env.get(value.name, value))
+            return
+        reached = self.reach[var]
+        self.reach[var] = holds
+        body = self.body(when.body)
+        self.reach[var] = reached.difference(holds)
+        otherwise = self.body(when.otherwise)
+        self.reach[var] = reached
+        new = tuple(self.define(result) for result in when.results)
+        self.out.append(replace(when, var=var, iterations=holds, body=body, otherwise=otherwise, results=new))
+
+    def emit(self, emit: Emit) -> None:
+        """An emit of a loop that stays rolled; all its exits are the loop's."""
+        place = self.at[emit.var]
+        assert isinstance(place, Place)
+        self.out.append(self.rolled_emit(emit, place.var, emit.iterations))
+
+    def rolled_emit(self, emit: Emit, var: str, exits: IterationSet) -> Emit:
+        reached = self.reach[var]
+        self.reach[var] = exits
+        body = self.body(emit.body)
+        self.reach[var] = reached
+        return replace(emit, var=var, iterations=exits, body=body)
+
+    # Loops
+
+    def kept(self, loop: Loop) -> None:
+        each = [(e.inner, self.value(e.series)) for e in loop.each]
+        inits = [self.value(carry.init) for carry in loop.carries]
+        var = self.begin(loop, loop.count, Place("", 1, 0))
+        elements = tuple(Each(self.define(inner), series) for inner, series in each)
+        carries = tuple(Carry(self.define(c.inner), init) for c, init in zip(loop.carries, inits, strict=True))
+        body = self.body(loop.body)
+        halt = replace(loop.halt, score=self.value(loop.halt.score)) if loop.halt else None
+        self.finish(loop, replace(loop, var=var, carries=carries, body=body, each=elements, halt=halt))
+
+    def begin(self, loop: Loop, count: int, place: Place) -> str:
+        """Enters a rolled loop of `count` iterations in place of `loop`."""
+        var = self.names.fresh(loop.var, self.suffix)
+        self.at[loop.var] = replace(place, var=var)
+        self.reach[var] = IterationSet.span(1, count)
+        return var
+
+    def finish(self, loop: Loop, new: Loop) -> None:
+        self.out.append(replace(new, results=tuple(self.define(value) for value in loop.results)))
+
+    def expanded(self, loop: Loop, plan: Plan) -> None:
+        first, turns, end = plan.split(loop.count)
+        copies = _Copies(self, loop, end)
+        for t in range(1, first + 1):
+            copies.straight(t)
+        if turns:
+            copies.rolled(first, turns, plan.factor)
+        for t in range(first + turns * plan.factor + 1, end + 1):
+            copies.straight(t)
+        copies.finish()
+
+
+class _Copies:
+    """The copies of one loop's body: what is carried so far, and what has been collected."""
+
+    def __init__(self, expansion: _Expansion, loop: Loop, end: int) -> None:
+        self.to = expansion
+        self.loop = loop
+        self.end = end
+        self.suffix = expansion.suffix
+        self.carried: list[Value | list[Single]] = [self.found(carry.init) for carry in loop.carries]
+        self.series: dict[str, dict[int, Single]] = {v.name: {} for _, values in loop.collected for v in values}
+
+    def found(self, value: Value) -> Value | list[Single]:
+        return self.to.env.get(value.name, value)
+
+    def run(self, emit: Callable[[Emit, tuple[Value, ...]], None]) -> None:
+        """The body once, on what is carried; `emit` takes each emit with the results that hold its series."""
+        for carry, value in zip(self.loop.carries, self.carried, strict=True):
+            self.to.bind(carry.inner, value)
+        collected = iter(self.loop.collected)
+        for statement in self.loop.body.statements:
+            if isinstance(statement, Emit):
+                emit(statement, next(collected)[1])
+            else:
+                self.to.statements((statement,))
+        self.carried = [self.found(value) for value in self.loop.body.yields]
+
+    def straight(self, iteration: int) -> None:
+        """Iteration `iteration`, written out."""
+        self.to.at[self.loop.var] = iteration
+        self.to.suffix = f"{self.suffix}_{self.loop.var}{iteration}" if self.end > 1 else self.suffix
+        for each in self.loop.each:
+            elements = self.found(each.series)
+            assert isinstance(elements, list)
+            element = elements[iteration - 1]
+            assert isinstance(element, Value)
+            self.to.bind(each.inner, element)
+
+        def emit(statement: Emit, series: tuple[Value, ...]) -> None:
+            if iteration not in statement.iterations:
+                return
+            self.to.statements(statement.body.statements)
+            for result, value in zip(series, statement.body.yields, strict=True):
+                self.series[result.name][iteration] = self.to.value(value)
+
+        self.run(emit)
+        self.to.suffix = self.suffix
+
+    def rolled(self, before: int, turns: int, factor: int) -> None:
+        """A loop of `turns` turns behind iteration `before`, each of which is `factor` iterations."""
+        to, loop = self.to, self.loop
+        inits = []
+        for value in self.carried:
+            assert isinstance(value, Value), "a series is carried as one"
+            inits.append(value)
+        var = to.begin(loop, turns, Place("", factor, before))
+        outside, to.out = to.out, []
+        inner = [to.define(carry.inner) for carry in loop.carries]
+        self.carried = [*inner]
+        emitted: list[tuple[Value, IterationSet, int, str]] = []
+        for copy in range(1, factor + 1):
+            to.at[loop.var] = place = Place(var, factor, before + copy - factor)
+            to.suffix = f"{self.suffix}_c{copy}" if factor > 1 else self.suffix
+
+            def emit(statement: Emit, series: tuple[Value, ...], place: Place = place) -> None:
+                exits = statement.iterations.pulled(place.step, place.offset, turns)
+                if exits.runs:
+                    to.out.append(to.rolled_emit(statement, var, exits))
+                    emitted.extend((result, exits, place.offset, to.suffix) for result in series)
+
+            self.run(emit)
+        to.suffix = self.suffix
+        yields = tuple(value for value in self.carried if isinstance(value, Value))
+        carries = tuple(Carry(i, init) for i, init in zip(inner, inits, strict=True))
+        body = Body(tuple(to.out), yields)
+        to.out = outside
+        left = tuple(to.define(value) for value in loop.carry_results)
+        collected = tuple(self.collected(v, exits, factor, offset, end) for v, exits, offset, end in emitted)
+        to.out.append(replace(loop, var=var, count=turns, carries=carries, body=body, results=(*left, *collected)))
+        self.carried = [*left]
+
+    def collected(self, result: Value, exits: IterationSet, step: int, offset: int, suffix: str) -> Value:
+        """The shorter series of a rolled loop that holds some elements of `result`."""
+        assert isinstance(result.type, SeriesType)
+        if not suffix and len(exits) < result.type.count:
+            suffix = "_left"
+        new = Value(self.to.names.fresh(result.name, suffix), replace(result.type, count=len(exits)))
+        self.series[result.name] |= {step * t + offset: Element(new, step * t + offset) for t in exits}
+        return new
+
+    def finish(self) -> None:
+        """Lets what the copies made stand for the results of the loop."""
+        for result, value in zip(self.loop.carry_results, self.carried, strict=True):
+            self.to.bind(result, value)
+        for name, elements in self.series.items():
+            self.to.env[name] = self.whole([elements[t] for t in sorted(elements)])
+
+    def whole(self, elements: list[Single]) -> Value | list[Single]:
+        """One series where all elements are of one."""
+        owners = {single.series if isinstance(single, Element) else None for single in elements}
+        (owner, *others) = owners
+        return owner if owner is not None and not others else elements

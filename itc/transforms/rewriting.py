@@ -1,0 +1,155 @@
+"""What passes have in common: what statements read and define, uses under other names, and names nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from itc.ir.net import (
+    Apply,
+    Body,
+    Carry,
+    Each,
+    Emit,
+    Halt,
+    Index,
+    Loop,
+    Net,
+    Operand,
+    Statement,
+    Value,
+    When,
+    children,
+    walk,
+)
+
+Env = Mapping[str, Value]
+T = TypeVar("T")
+
+
+def results(statement: Statement) -> tuple[Value, ...]:
+    """The values that a statement gives to those behind it."""
+    return () if isinstance(statement, Emit) else statement.results
+
+
+def reads(statement: Statement) -> Iterator[Value]:
+    """The values that a statement itself reads, what its bodies yield among them; not what is read inside these."""
+    match statement:
+        case Apply():
+            yield from statement.values
+        case Loop():
+            yield from (carry.init for carry in statement.carries)
+            yield from (each.series for each in statement.each)
+            if statement.halt:
+                yield statement.halt.score
+    for body in children(statement):
+        yield from body.yields
+
+
+def binds(statement: Statement) -> Iterator[Value]:
+    """The values that a statement defines for its body alone."""
+    if isinstance(statement, Loop):
+        yield from (each.inner for each in statement.each)
+        yield from (carry.inner for carry in statement.carries)
+
+
+def free(statement: Statement) -> set[str]:
+    """Names that a statement, with all it holds, reads and does not define."""
+    read: set[str] = set()
+    made: set[str] = set()
+    for inner in walk((statement,)):
+        read |= {value.name for value in reads(inner)}
+        made |= {value.name for value in (*binds(inner), *results(inner))}
+    return read - made
+
+
+def variables(statement: Statement) -> set[str]:
+    """Loops on whose iteration a statement, with all it holds, depends by an index or a condition."""
+    found: set[str] = set()
+    for inner in walk((statement,)):
+        if isinstance(inner, When):
+            found.add(inner.var)
+        if isinstance(inner, Apply):
+            found |= {index.var for ref in inner.refs for index in ref.index if isinstance(index, Index)}
+    return found
+
+
+def scores(net: Net) -> frozenset[str]:
+    """Names of the values by which loops halt: these have to be made in the body of their loop."""
+    return frozenset(s.halt.score.name for s in walk(net.body) if isinstance(s, Loop) and s.halt)
+
+
+def renamed(operands: Iterable[Operand], env: Env) -> tuple[Operand, ...]:
+    """Operands with values replaced by those that stand for them."""
+    return tuple(env.get(o.name, o) if isinstance(o, Value) else o for o in operands)
+
+
+def values(given: Iterable[Value], env: Env) -> tuple[Value, ...]:
+    return tuple(env.get(value.name, value) for value in given)
+
+
+def with_bodies(statement: Statement, env: Env, body: Callable[[Body], Body]) -> Statement:
+    """A statement that holds others, with its bodies changed and what it reads itself replaced."""
+    match statement:
+        case Loop():
+            carries = tuple(Carry(c.inner, env.get(c.init.name, c.init)) for c in statement.carries)
+            each = tuple(Each(e.inner, env.get(e.series.name, e.series)) for e in statement.each)
+            inner = body(statement.body)
+            return replace(statement, carries=carries, each=each, body=inner, halt=renamed_halt(statement.halt, env))
+        case When():
+            return replace(statement, body=body(statement.body), otherwise=body(statement.otherwise))
+        case Emit():
+            return replace(statement, body=body(statement.body))
+        case Apply():
+            return replace(statement, operands=renamed(statement.operands, env))
+
+
+def renamed_halt(halt: Halt | None, env: Env) -> Halt | None:
+    return replace(halt, score=env.get(halt.score.name, halt.score)) if halt else None
+
+
+def with_outputs(net: Net, body: tuple[Statement, ...], env: Env) -> Net:
+    """`net` with another body, and outputs that are what now stands for them."""
+    outputs = tuple(replace(output, value=env.get(output.value.name, output.value)) for output in net.outputs)
+    return replace(net, body=body, outputs=outputs)
+
+
+def stable(rewrite: Callable[[Net], Net], net: Net) -> Net:
+    """`rewrite` again and again until it changes nothing; what one round uncovers is for the next."""
+    while (after := rewrite(net)) != net:
+        net = after
+    return net
+
+
+def where(kept: Sequence[bool], values: tuple[T, ...]) -> tuple[T, ...]:
+    """Those of `values` that are kept."""
+    return tuple(value for value, keep in zip(values, kept, strict=True) if keep)
+
+
+def with_carries(loop: Loop, kept: Sequence[bool]) -> Loop:
+    """A loop with only some of its carries, and of what it yields and gives for them."""
+    body = replace(loop.body, yields=where(kept, loop.body.yields))
+    left = loop.results[len(loop.carries) :]
+    results = (*where(kept, loop.carry_results), *left)
+    return replace(loop, carries=where(kept, loop.carries), body=body, results=results)
+
+
+class Names:
+    """Names for copies: that of the original with a suffix, and a number where somebody has it."""
+
+    def __init__(self, net: Net) -> None:
+        self.taken = {value.name for value in net.inputs}
+        for statement in walk(net.body):
+            self.taken |= {value.name for value in (*binds(statement), *results(statement))}
+            self.taken |= {statement.var} if isinstance(statement, Loop) else set()
+
+    def fresh(self, name: str, suffix: str) -> str:
+        """A name that nobody has; the original's own for no suffix, which only one copy may have."""
+        if not suffix:
+            return name
+        wanted, number = f"{name}{suffix}", 2
+        while wanted in self.taken:
+            wanted, number = f"{name}{suffix}_{number}", number + 1
+        self.taken.add(wanted)
+        return wanted

@@ -1,0 +1,60 @@
+"""Unrolling: loops become their iterations one behind the other, or loops of fewer and longer ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from itc.diagnostics import fail
+from itc.ir.net import Loop, Net, Statement, children
+from itc.passes import Pass, Rewritten
+from itc.transforms.expansion import Plan, Planner, expand, planned
+
+MAX_STATEMENTS = 200_000
+
+
+@dataclass(frozen=True)
+class Unroll(Pass):
+    """Writes all iterations out, or with `factor=n` n of them in each turn of a loop; what is left over comes behind.
+
+    Keys, sets and labels stay: an index becomes a number, and exits plain outputs. A loop that halts stays, as images
+    end in different iterations, and so does one that shares a series with it; in part, also one that walks a series or
+    whose series is walked. Raises CompileError (E0421) for more than 200,000 statements.
+    """
+
+    name: ClassVar[str] = "unroll"
+    summary: ClassVar[str] = "iterations one behind the other; with factor=n, n in each turn of the loop"
+    factor: int = 0
+
+    def rewrite(self, net: Net) -> Rewritten:
+        return Rewritten(bounded(net, self.plan))
+
+    def plan(self, loop: Loop) -> Plan | None:
+        if self.factor == 1:
+            return None
+        whole = not self.factor or loop.count <= self.factor
+        return Plan(loop.count) if whole else Plan(0, self.factor)
+
+
+def bounded(net: Net, planner: Planner) -> Net:
+    """`net` expanded, unless it were too large."""
+    plans = planned(net, planner)
+    size = _size(net.body, plans)
+    if size > MAX_STATEMENTS:
+        message = f"{net.name} would be {size:,} statements, more than {MAX_STATEMENTS:,}"
+        raise fail("E0421", message, net.span, help="leave its loops rolled, or unroll in part: unroll(factor=2)")
+    return expand(net, planner)
+
+
+def _size(statements: tuple[Statement, ...], plans: Mapping[str, Plan]) -> int:
+    """Statements after the expansion, at most."""
+    total = 0
+    for statement in statements:
+        inside = sum(_size(body.statements, plans) for body in children(statement))
+        if isinstance(statement, Loop) and statement.var in plans:
+            plan = plans[statement.var]
+            _, turns, end = plan.split(statement.count)
+            inside *= end - turns * plan.factor + (plan.factor if turns else 0)
+        total += 1 + inside
+    return total
