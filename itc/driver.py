@@ -42,6 +42,20 @@ def names(path: str | Path) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Formatted:
+    """A spec as it is and as `itc fmt` writes it."""
+
+    text: str
+    formatted: str
+
+
+def formatted(path: Path, content: bytes | None = None) -> Formatted:
+    """A spec in the one style; `content` is its text if it is not in the file. Raises CompileError as `load` does."""
+    source = itc_dsl.read_source(path) if content is None else itc_dsl.decoded(str(path), content)
+    return Formatted(source.text, itc_dsl.format_source(source))
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """A figure that a paper gives, as text and number; `name` is `params`, `macs`, `graph`, `latency` or `state`."""
 

@@ -54,15 +54,21 @@ def read_source(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             content = file.read(4 * MAX_CHARACTERS + 1)
-        if len(content) > 4 * MAX_CHARACTERS:
-            raise fail("E0108", f"{path} has more than {MAX_CHARACTERS} characters")
-        return Source(str(path), content.decode("utf-8-sig"))
+        return decoded(str(path), content)
     except FileNotFoundError:
         raise fail("E0601", f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise fail("E0602", f"{path} is not text: byte {error.start} is not UTF-8") from None
     except (OSError, ValueError) as error:
         raise fail("E0603", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def decoded(name: str, content: bytes) -> Source:
+    """The text that `content` is. Raises CompileError where it is none, or too long (E0602, E0108)."""
+    if len(content) > 4 * MAX_CHARACTERS:
+        raise fail("E0108", f"{name} has more than {MAX_CHARACTERS} characters")
+    try:
+        return Source(name, content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise fail("E0602", f"{name} is not text: byte {error.start} is not UTF-8") from None
 
 
 @lru_cache(maxsize=64)
