@@ -68,6 +68,6 @@ def _one(file: Path, check: bool, diff: bool, faults: list[Diagnostic]) -> bool:
 
 
 def _diff(file: Path, found: Formatted) -> str:
-    lines = (text.splitlines(keepends=True) for text in (found.text, found.formatted))
-    out = unified_diff(*lines, str(file), f"{file} (formatted)")
+    old, new = (text.splitlines(keepends=True) for text in (found.text, found.formatted))
+    out = unified_diff(old, new, str(file), f"{file} (formatted)")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in out)

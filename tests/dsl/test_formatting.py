@@ -1,4 +1,4 @@
-"""`itc fmt` keeps words, meaning and comments, is its own result, and every spec that comes with itc is in its style."""
+"""`itc fmt` keeps words, meaning and comments, its result is its own, and what comes with itc is in its style."""
 
 from __future__ import annotations
 
@@ -157,9 +157,7 @@ def test_what_comes_with_itc_is_in_the_style() -> None:
     assert not [line for line in code if len(line) > 120]
 
 
-@pytest.mark.parametrize(
-    "text", ["f(" + "x, " * 20_000 + ")", "f(x)" + " |> g(x)" * 20_000, "f(" * 40 + "x" + ")" * 40]
-)
+@pytest.mark.parametrize("text", ["f(" + "x, " * 2_000 + ")", "f(x)" + " |> g(x)" * 2_000, "f(" * 40 + "x" + ")" * 40])
 def test_the_result_stays_bounded(text: str) -> None:
     """A long name in front would indent every line that is aligned behind it."""
     spec = f"block f(x):\n    {'y' * 50_000} = {text}\n    return x\n"

@@ -33,7 +33,7 @@ class Comment:
 class Word:
     """A token; `column` is known of the first in a line.
 
-    What stands between it and the word before: `comments`, a new line (`broken`), an empty line directly above (`blank`).
+    Between it and the word before stand `comments`, a new line (`broken`), an empty line directly above (`blank`).
     """
 
     type: str
