@@ -11,6 +11,7 @@ from typing import Any, cast
 import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
+from itc.analysis.difference import Difference, difference
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend
 from itc.interpreter import interpret
 from itc.ir.net import Net
@@ -85,6 +86,10 @@ class Network:
     def cost(self) -> Cost:
         """Parameters, MACs, graph size, latency, state and peak memory, by the paper's definitions."""
         return cost(self.ir)
+
+    def difference(self, other: Network) -> Difference:
+        """What is added, removed and changed from this network to `other`."""
+        return difference(self.ir, other.ir)
 
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
         """The checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key."""
