@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from itc.diagnostics import fail
@@ -59,6 +61,13 @@ class MachineBackend(Backend, Protocol):
 
     def simulate(self, program: Any, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the tiles."""
+
+
+def folders() -> list[Path]:
+    """The folders of the packages that offer backends; none is loaded for it."""
+    modules = sorted({point.module.split(".")[0] for point in entry_points(group=GROUP)})
+    specs = (find_spec(module) for module in modules)
+    return [Path(spec.origin).parent for spec in specs if spec and spec.origin]
 
 
 @lru_cache

@@ -12,7 +12,8 @@ import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.analysis.difference import Difference, difference
-from itc.backend import Backend, MachineBackend, TrainingBackend, backend
+from itc.backend import Backend, MachineBackend, TrainingBackend, backend, folders
+from itc.explanations import Explanation, read_folder
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -34,6 +35,13 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     """
     loaded = itc_dsl.load(itc_dsl.read_source(Path(path)), network, settings, Path(path).parent)
     return Network(loaded.net, tuple(Published(f.name, f.text, f.value) for f in loaded.published))
+
+
+def explanations() -> dict[str, Explanation]:
+    """What each code means: itc's own, the language's, and those of the backends that are installed; in order."""
+    packages = [Path(__file__).parent, Path(itc_dsl.__file__).parent, *folders()]
+    found = [explanation for package in packages for explanation in read_folder(package)]
+    return {explanation.code: explanation for explanation in sorted(found, key=lambda e: e.code)}
 
 
 def names(path: str | Path) -> tuple[str, ...]:

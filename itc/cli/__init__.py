@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from itc.cli import check, cost, diff, emit, fmt, machines, run, show
+from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show
 from itc.cli.errors import reporting
 from itc.version import __version__
 
@@ -16,7 +16,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (check.check, show.show, cost.cost, run.run, diff.diff, emit.emit, fmt.fmt, machines.machines):
+COMMANDS = (
+    check.check, show.show, cost.cost, diff.diff, run.run, emit.emit, fmt.fmt, explain.explain, machines.machines,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 
