@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show
 from itc.cli.errors import reporting
 from itc.version import __version__
 
+
+class _Commands(TyperGroup):
+    """Sees the errors of writing before click does, which leaves with status 1 where a pipe is closed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with reporting():
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="itc",
     help="The compiler for iterative neural networks.",
     no_args_is_help=True,
@@ -38,8 +55,7 @@ def _options(
 
 def main() -> None:
     """The entry point: exit status 0, 1 for errors in files, 2 for a wrong use of the command line."""
-    with reporting():
-        app()
+    app()
 
 
 __all__ = ["app", "main"]

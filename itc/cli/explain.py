@@ -16,7 +16,11 @@ from itc.explanations import near, normal
 def explain(
     code: Annotated[
         str | None,
-        typer.Argument(help="The code of an error, such as E0301; all are listed without it.", show_default=False),
+        typer.Argument(
+            metavar="[CODE]",
+            help="The code of an error, such as E0301; all are listed without it.",
+            show_default=False,
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:

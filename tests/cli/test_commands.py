@@ -159,6 +159,15 @@ def test_a_wrong_use_of_the_command_line_is_status_2(arguments: list[str]) -> No
     assert invoke(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize("arguments", [["check", ITNET], ["cost", ITNET], ["show", ITNET], ["machines", "--json"]])
+def test_a_closed_pipe_is_no_error(arguments: list[str]) -> None:
+    command = [sys.executable, "-c", "from itc.cli import main; main()", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, b"")
+
+
 def test_version_and_machines() -> None:
     assert invoke("--version").output == f"itc {itc.__version__}\n"
     names = [machine["name"] for machine in json.loads(invoke("machines", "--json").output)]
