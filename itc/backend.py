@@ -50,8 +50,8 @@ class MachineBackend(Backend, Protocol):
     def machine_text(self, name: str) -> str:
         """The file of a machine that comes with it."""
 
-    def load_machine(self, name: str) -> Any:
-        """A machine by its name or the path of its file."""
+    def load_machine(self, name: Any) -> Any:
+        """A machine by its name or the path of its file; one that is loaded as it is."""
 
     def compile(self, net: Net, machine: Any, objective: str = "throughput") -> Any:
         """A program; raises CompileError where the net does not fit."""

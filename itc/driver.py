@@ -121,7 +121,9 @@ class Network:
         `objective` is what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
         """
         tile = machine_backend()
-        target = tile.load_machine(str(machine)) if isinstance(machine, str | Path) else machine
+        if objective not in ("throughput", "latency"):
+            raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        target = tile.load_machine(machine)
         return Compiled(self, target, tile.compile(self.ir, target, objective))
 
 

@@ -221,6 +221,14 @@ def test_weights_that_are_no_numbers(value: float, code: str, tmp_path: Path) ->
     assert {d.code for d in error.value.diagnostics} == {code}
 
 
+@pytest.mark.parametrize("machine", [3, None])
+def test_what_is_no_machine_is_said_so(machine: Any) -> None:
+    with pytest.raises(CompileError, match="E0501"):
+        small().compile(machine)
+    with pytest.raises(ValueError, match="objective"):
+        small().compile("edge-16", "speed")
+
+
 def test_a_million_exits_are_refused(tmp_path: Path) -> None:
     spec = tmp_path / "all.itn"
     spec.write_text(
