@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
@@ -56,9 +58,19 @@ def read_source(path: Path) -> Source:
             content = file.read(4 * MAX_CHARACTERS + 1)
         return decoded(str(path), content)
     except FileNotFoundError:
-        raise fail("E0601", f"there is no file {path}") from None
+        near = get_close_matches(path.stem, beside(path.parent), 1)
+        help = f"did you mean {path.with_name(near[0])}.itn?" if near else ""
+        raise fail("E0601", f"there is no file {path}", help=help) from None
     except (OSError, ValueError) as error:
         raise fail("E0603", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def beside(folder: Path) -> list[str]:
+    """The names of the specs in a folder, of very many the first."""
+    try:
+        return sorted(path.stem for path in islice(folder.glob("*.itn"), MAX_FILES))
+    except OSError:
+        return []
 
 
 def decoded(name: str, content: bytes) -> Source:
@@ -155,7 +167,9 @@ class Loader:
         path = self.search / f"{name.text}.itn" if self.search else None
         if path is None or not path.is_file() or len(self.units) > MAX_FILES:
             where = f"there is no {name.text}.itn beside the file" if path else "only `std` can be imported here"
-            self.fault("E0204", f"cannot find `{name.text}`", name.span, where)
+            help, edit = suggest(name, ["std", *(beside(self.search) if self.search else ())])
+            label = Label(name.span, where)
+            self.faults.append(Diagnostic("E0204", f"cannot find `{name.text}`", label, help=help, edit=edit))
             return None
         try:
             return self.unit(name.text, parse(read_source(path)))

@@ -45,6 +45,18 @@ def test_check_says_what_is_in_each_network() -> None:
     ]
 
 
+def test_check_says_what_is_wrong_with_all_networks_once(tmp_path: Path) -> None:
+    (tmp_path / "spec.itn").write_text(
+        "block half(x, f):\n    return conv(x, f / 2)\n\n"
+        "network a(f=3):\n    input x: f32[3, 8, 8]\n    emit y = half(x, f)\n\n"
+        "network b = a(f=5)\n\n"
+        "network c:\n    input x: f32[3, 8, 8]\n    emit y = x + conv(x, 5)\n"
+    )
+    errors = json.loads(invoke("check", str(tmp_path / "spec.itn"), "--json").output)["errors"]
+    assert [error["code"] for error in errors] == ["E0305", "E0305", "E0301"]
+    assert "did you mean" in invoke("check", str(tmp_path / "spce.itn")).output
+
+
 @pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
 def test_every_stage_has_a_text(stage: str) -> None:
     result = invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *OPTIONS)
