@@ -33,7 +33,7 @@ def parses(path: Path) -> bool:
     return True
 
 
-WRONG = [path for path in sorted((HERE / "errors").glob("*.itn")) if parses(path)]
+WRONG = [path for path in sorted((HERE / "errors").glob("*.itn")) if path.stat().st_size < 3000 and parses(path)]
 SPECS = [*WRITTEN, *sorted((HERE / "specs").glob("*.itn")), *WRONG]
 
 

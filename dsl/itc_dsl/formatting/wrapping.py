@@ -83,15 +83,17 @@ class _Writer:
         flat = self.fits(doc, tail)
         self.leaf(replace(doc.open, word=replace(doc.open.word, comments=())), base)
         column = aligned(self.column, base)
-        if not flat and column < self.column:
+        noted = doc.inside is not None and doc.inside.first.word.comments  # behind which a new line starts anyway
+        if not flat and column < self.column and not noted:
             self.newline(column)
         if doc.inside:
             self.doc(doc.inside, column, tail + doc.close.width)
         self.leaf(doc.close, column)
 
     def fill(self, doc: Fill, base: int, tail: float) -> None:
-        column = aligned(self.column + (doc.first.space and not self.fresh), base)
-        flat = not doc.first.word.comments and self.fits(doc, tail)
+        noted = bool(doc.first.word.comments)
+        column = base if noted else aligned(self.column + (doc.first.space and not self.fresh), base)
+        flat = not noted and self.fits(doc, tail)
         long = False
         for number, part in enumerate(doc.parts):
             last = number == len(doc.parts) - 1
