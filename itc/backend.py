@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from itc.diagnostics import fail
@@ -48,8 +50,8 @@ class MachineBackend(Backend, Protocol):
     def machine_text(self, name: str) -> str:
         """The file of a machine that comes with it."""
 
-    def load_machine(self, name: str) -> Any:
-        """A machine by its name or the path of its file."""
+    def load_machine(self, name: Any) -> Any:
+        """A machine by its name or the path of its file; one that is loaded as it is."""
 
     def compile(self, net: Net, machine: Any, objective: str = "throughput") -> Any:
         """A program; raises CompileError where the net does not fit."""
@@ -64,6 +66,11 @@ class MachineBackend(Backend, Protocol):
 def backend_names() -> list[str]:
     """Names of the backends that are installed, whether or not what they need is."""
     return sorted(point.name for point in entry_points(group=GROUP))
+def folders() -> list[Path]:
+    """The folders of the packages that offer backends; none is loaded for it."""
+    modules = sorted({point.module.split(".")[0] for point in entry_points(group=GROUP)})
+    specs = (find_spec(module) for module in modules)
+    return [Path(spec.origin).parent for spec in specs if spec and spec.origin]
 
 
 @lru_cache

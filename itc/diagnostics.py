@@ -70,6 +70,13 @@ def fail(code: str, message: str, span: Span | None = None, note: str = "", help
     return CompileError([Diagnostic(code, message, primary, help=help)])
 
 
+def shortened(items: Iterable[str], most: int = 5) -> str:
+    """The items as a list in words, of many the first and how many more there are."""
+    listed = list(items)
+    rest = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + rest
+
+
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """The diagnostics as text, in the shape that rustc made familiar; one blank line between two."""
     return "\n\n".join(render_one(diagnostic) for diagnostic in diagnostics)

@@ -12,8 +12,10 @@ from typing import Any, cast
 import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
-from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names
+from itc.analysis.difference import Difference, difference
+from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names, folders
 from itc.diagnostics import CompileError
+from itc.explanations import Explanation, read_folder
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -39,6 +41,13 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     return Network(loaded.net, tuple(Published(f.name, f.text, f.value) for f in loaded.published))
 
 
+def explanations() -> dict[str, Explanation]:
+    """What each code means: itc's own, the language's, and those of the backends that are installed; in order."""
+    packages = [Path(__file__).parent, Path(itc_dsl.__file__).parent, *folders()]
+    found = [explanation for package in packages for explanation in read_folder(package)]
+    return {explanation.code: explanation for explanation in sorted(found, key=lambda e: e.code)}
+
+
 def names(path: str | Path) -> tuple[str, ...]:
     """The networks of a spec, the default one first. Raises CompileError as `load` does."""
     program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
@@ -50,6 +59,20 @@ def documents(path: str | Path) -> tuple[str, dict[str, str]]:
     module = itc_dsl.parse(itc_dsl.read_source(Path(path)))
     comments = {definition.name.text: itc_dsl.documentation(definition) for definition in module.definitions}
     return itc_dsl.file_documentation(module), {name: text for name, text in comments.items() if text}
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A spec as it is and as `itc fmt` writes it."""
+
+    text: str
+    formatted: str
+
+
+def formatted(path: Path, content: bytes | None = None) -> Formatted:
+    """A spec in the one style; `content` is its text if it is not in the file. Raises CompileError as `load` does."""
+    source = itc_dsl.read_source(path) if content is None else itc_dsl.decoded(str(path), content)
+    return Formatted(source.text, itc_dsl.format_source(source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +125,10 @@ class Network:
         """Parameters, MACs, graph size, latency, state and peak memory, by the paper's definitions."""
         return cost(self.ir)
 
+    def difference(self, other: Network) -> Difference:
+        """What is added, removed and changed from this network to `other`."""
+        return difference(self.ir, other.ir)
+
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
         """The spec's checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key.
 
@@ -128,7 +155,9 @@ class Network:
         `objective` is what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
         """
         tile = machine_backend()
-        target = tile.load_machine(str(machine)) if isinstance(machine, str | Path) else machine
+        if objective not in ("throughput", "latency"):
+            raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        target = tile.load_machine(machine)
         return Compiled(self, target, tile.compile(self.ir, target, objective))
 
 

@@ -31,8 +31,8 @@ def folder(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A new file beside `path` to write to: it takes the place of `path` when the block ends well, else it goes.
 
-    A link stays and what it leads to is replaced; a device or a pipe is written to as it is. Raises CompileError
-    (E0620) where `path` cannot be written.
+    A link stays and what it leads to is replaced, with its permissions; a device or a pipe is written to as it is.
+    Raises CompileError (E0620) where `path` cannot be written.
     """
     with writing(path):
         path = Path(os.path.realpath(path))
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         beside = Path(name)
         try:
-            beside.chmod(0o644)
+            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
             yield beside
             beside.replace(path)
         finally:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from math import prod, sqrt
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from itc.diagnostics import CompileError, Diagnostic, fail
+from itc.diagnostics import CompileError, Diagnostic, fail, shortened
 from itc.files import replacing
 from itc.ir.net import Net, Param
 from itc.ir.op import Array, split_init
@@ -95,17 +96,14 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
 
 def _numbers(found: Mapping[str, Array], name: str) -> None:
     """Raises CompileError for values that are not floating-point numbers (E0614) or not finite in float32 (E0615)."""
-    faults = [
-        Diagnostic("E0614", f"{name} has {key} as {value.dtype}", help="weights are float16, float32 or float64")
-        for key, value in found.items()
-        if value.dtype.kind != "f"
-    ]
+    faults = []
+    if other := [f"{key} as {value.dtype}" for key, value in found.items() if value.dtype.kind != "f"]:
+        help = "weights are float16, float32 or float64"
+        faults.append(Diagnostic("E0614", f"{name} has {shortened(other)}", help=help))
     limit = np.finfo(np.float32).max
-    faults += [
-        Diagnostic("E0615", f"{name} has values in {key} that are not finite in float32")
-        for key, value in found.items()
-        if value.dtype.kind == "f" and not (np.abs(value) <= limit).all()
-    ]
+    floats = ((key, value) for key, value in found.items() if value.dtype.kind == "f")
+    if endless := [key for key, value in floats if not (np.abs(value) <= limit).all()]:
+        faults.append(Diagnostic("E0615", f"{name} has values that are not finite in float32, in {shortened(endless)}"))
     if faults:
         raise CompileError(faults)
 
@@ -124,21 +122,32 @@ def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
 
 def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") -> None:
     """Raises CompileError unless `found` has the keys and shapes of `net`'s parameters, no more and no less."""
-    faults = [
-        Diagnostic("E0612", f"{name} lacks {param.key} {list(param.shape)}")
-        for param in net.params
-        if param.key not in found
-    ]
-    faults += [
-        Diagnostic("E0612", f"{name} has {key}, which {net.name} does not") for key in found if key not in net.param
-    ]
-    faults += [
-        Diagnostic("E0613", f"{name} has {key} as {list(found[key].shape)}, {net.name} as {list(net.param[key].shape)}")
-        for key in found
-        if key in net.param and found[key].shape != net.param[key].shape
-    ]
+    shapes = {key: param.shape for key, param in net.param.items()}
+    faults = mismatches({key: value.shape for key, value in found.items()}, shapes, name, net.name)
     if faults:
         raise CompileError(faults)
+
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def mismatches(found: Shapes, wanted: Shapes, name: str, owner: str) -> list[Diagnostic]:
+    """What differs between the shapes of the values `name` and of the parameters of `owner` (E0612, E0613)."""
+    faults = []
+    missing = [key for key in wanted if key not in found]
+    foreign = [key for key in found if key not in wanted]
+    other = [key for key in found if key in wanted and found[key] != wanted[key]]
+    if missing:
+        texts = shortened(f"{key} {list(wanted[key])}" for key in missing)
+        faults.append(Diagnostic("E0612", f"{name} lacks {texts}"))
+    if foreign:
+        near = get_close_matches(foreign[0], missing[:1000], 1)
+        help = f"did you mean {near[0]} where it has {foreign[0]}?" if near else ""
+        faults.append(Diagnostic("E0612", f"{name} has {shortened(foreign)}, which {owner} has not", help=help))
+    if other:
+        texts = shortened(f"{key} as {list(found[key])} and not {list(wanted[key])}" for key in other)
+        faults.append(Diagnostic("E0613", f"{name} has other shapes than {owner}: {texts}"))
+    return faults
 
 
 def save(path: str | Path, weights: Mapping[str, Array]) -> None:

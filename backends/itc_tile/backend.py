@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -38,7 +39,7 @@ class Backend:
     text: Callable[..., str]
     machines: Callable[[], list[Machine]]
     machine_text: Callable[[str], str]
-    load_machine: Callable[[str], Machine]
+    load_machine: Callable[[Any], Machine]
     compile: Callable[..., Program]
     report: Callable[[Program], Report]
     simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
+from math import isqrt
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -19,8 +20,6 @@ CODES = {
     "quantity": "E0506",
     "literal_error": "E0506",
     "range": "E0507",
-    "string_too_long": "E0507",
-    "string_too_short": "E0507",
     "too_short": "E0505",
     "grid": "E0508",
     "model_type": "E0503",
@@ -38,12 +37,26 @@ def diagnostics(error: ValidationError, document: Document, model: type[BaseMode
 def _diagnostic(details: ErrorDetails, document: Document, model: type[BaseModel]) -> Diagnostic:
     path = tuple(part for part in details["loc"] if part != "[key]")
     by_type: dict[str, Callable[[], Diagnostic]] = {
-        "extra_forbidden": lambda: _unknown(path, document, _keys(model, path[:-1])),
+        "extra_forbidden": lambda: _unknown(path, document, model),
         "missing": lambda: _missing(path, document, model),
         "literal_error": lambda: _choice(path, details, document),
         "grid": lambda: _contradiction(details, document),
     }
+    if details["type"].startswith("string_too_"):
+        return _length(path, details, document, model)
     return by_type.get(details["type"], lambda: _value(path, details, document))()
+
+
+def _length(path: Path, details: ErrorDetails, document: Document, model: type[BaseModel]) -> Diagnostic:
+    """A text that is empty or too long."""
+    span = _first_line(document.values[path])
+    most = details["ctx"].get("max_length")
+    message = f"`{path[-1]}` is longer than {most} characters" if most else f"`{path[-1]}` is empty"
+    field = _field(model, path)
+    example = field.examples[0] if not most and field.examples else ""
+    help = f"write for example `{path[-1]}: {example}`" if example else ""
+    edit = Edit(span, example) if example and span.text.startswith(("'", '"')) else None
+    return Diagnostic("E0507", message, Label(span), help=help, edit=edit)
 
 
 def _value(path: Path, details: ErrorDetails, document: Document) -> Diagnostic:
@@ -63,10 +76,12 @@ def _value(path: Path, details: ErrorDetails, document: Document) -> Diagnostic:
     )
 
 
-def _unknown(path: Path, document: Document, known: Iterable[str]) -> Diagnostic:
-    span, key = document.keys[path], str(path[-1])
+def _unknown(path: Path, document: Document, model: type[BaseModel]) -> Diagnostic:
+    span, key, known = document.keys[path], str(path[-1]), _keys(model, path[:-1])
     near = get_close_matches(key, known, 1)
+    home = next((section for section in _keys(model, ()) if key in _keys(model, (section,))), None)
     help = f"did you mean `{near[0]}`?" if near else f"the keys here are {', '.join(known)}"
+    help = f"it belongs below `{home}`" if home and key not in known else help
     return Diagnostic(
         "E0504", f"there is no key `{key}`", Label(span), help=help, edit=Edit(span, near[0]) if near else None
     )
@@ -111,13 +126,21 @@ def _contradiction(details: ErrorDetails, document: Document) -> Diagnostic:
     tiles = document.values[("tiles",)]
     if not replacement:
         network = document.values[("exchange", "network")]
-        help = "add `grid:` with rows x columns that give the number of tiles"
-        return Diagnostic("E0508", details["msg"], Label(network), (Label(tiles, "so many tiles"),), help)
+        line = f"grid: {_squarest(int(tiles.text))}"
+        help = f"add for example `{line}`: rows x columns that give the number of tiles"
+        edit = _insertion(document, (), line)
+        return Diagnostic("E0508", details["msg"], Label(network), (Label(tiles, "so many tiles"),), help, edit)
     primary = Label(document.values[("grid",)])
     help = f"write `tiles: {replacement}`, or change the grid"
     return Diagnostic(
         "E0508", details["msg"], primary, (Label(tiles, "so many tiles"),), help, Edit(tiles, replacement)
     )
+
+
+def _squarest(tiles: int) -> str:
+    """Rows x columns, no more rows than columns and as many as there can be."""
+    rows = next(n for n in range(isqrt(tiles), 0, -1) if tiles % n == 0)
+    return f"{rows} x {tiles // rows}"
 
 
 def _first_line(span: Span) -> Span:

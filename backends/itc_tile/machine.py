@@ -163,12 +163,19 @@ def preset_text(name: str) -> str:
     return (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def load_machine(name_or_path: str | Path) -> Machine:
+def load_machine(name_or_path: str | Path | Machine) -> Machine:
     """A preset by its name, or the machine of a file (a path ends in .yaml or .yml, or has a folder in it).
 
-    Raises CompileError: E0501 no such machine, E0502 not YAML, E0503 wrong form, E0504 unknown key, E0505 missing key,
-    E0506 wrong value, E0507 out of range, E0508 values that contradict each other.
+    A machine that is loaded is returned as it is. Raises CompileError: E0501 no such machine, E0502 not YAML, E0503
+    wrong form, E0504 unknown key, E0505 missing key, E0506 wrong value, E0507 out of range, E0508 values that
+    contradict each other.
     """
+    if isinstance(name_or_path, Machine):
+        return name_or_path
+    if not isinstance(name_or_path, str | Path):
+        help = f"the presets are {', '.join(presets())}"
+        message = f"a machine is a name, the path of a file, or one that is loaded, not {name_or_path!r:.60}"
+        raise fail("E0501", message, help=help)
     text = str(name_or_path)
     is_path = isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text
     if not is_path:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from itc import weights
-from itc.diagnostics import CompileError, Diagnostic
+from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
 
@@ -33,19 +33,9 @@ def init(module: nn.Module, net: Net, seed: int = 0) -> None:
 def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
     """Copies arrays into the module. Raises CompileError naming every key or shape that is wrong (E0612, E0613)."""
     state = module.state_dict()
-    faults = [
-        Diagnostic("E0612", f"the weights lack {key} {list(state[key].shape)}") for key in state if key not in values
-    ]
-    faults += [
-        Diagnostic("E0612", f"the weights have {key}, which the module does not") for key in values if key not in state
-    ]
-    faults += [
-        Diagnostic(
-            "E0613", f"the weights have {key} as {list(values[key].shape)}, the module as {list(state[key].shape)}"
-        )
-        for key in state
-        if key in values and values[key].shape != tuple(state[key].shape)
-    ]
+    found = {key: value.shape for key, value in values.items()}
+    wanted = {key: tuple(value.shape) for key, value in state.items()}
+    faults = weights.mismatches(found, wanted, "what is loaded", "the module")
     if faults:
         raise CompileError(faults)
     module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in values.items()})

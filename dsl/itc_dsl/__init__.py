@@ -14,16 +14,17 @@ from itc.source import Source
 from itc_dsl import ast
 from itc_dsl.checker import Program, check
 from itc_dsl.documentation import documentation, file_documentation
+from itc_dsl.formatting import format_source
 from itc_dsl.lowering import lower
 from itc_dsl.parser import parse
 from itc_dsl.printer import print_ast
-from itc_dsl.program import read_source
+from itc_dsl.program import decoded, read_source
 from itc_dsl.published import Figure
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Figure", "Loaded", "Program", "ast", "check", "documentation", "file_documentation", "load", "load_net",
-    "parse", "parse_setting", "print_ast", "read_source", "setting_text",
+    "Figure", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source",
+    "load", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
 ]  # fmt: skip
 
 

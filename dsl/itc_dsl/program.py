@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
@@ -54,15 +56,31 @@ def read_source(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             content = file.read(4 * MAX_CHARACTERS + 1)
-        if len(content) > 4 * MAX_CHARACTERS:
-            raise fail("E0108", f"{path} has more than {MAX_CHARACTERS} characters")
-        return Source(str(path), content.decode("utf-8-sig"))
+        return decoded(str(path), content)
     except FileNotFoundError:
-        raise fail("E0601", f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise fail("E0602", f"{path} is not text: byte {error.start} is not UTF-8") from None
+        near = get_close_matches(path.stem, beside(path.parent), 1)
+        help = f"did you mean {path.with_name(near[0])}.itn?" if near else ""
+        raise fail("E0601", f"there is no file {path}", help=help) from None
     except (OSError, ValueError) as error:
         raise fail("E0603", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def beside(folder: Path) -> list[str]:
+    """The names of the specs in a folder, of very many the first."""
+    try:
+        return sorted(path.stem for path in islice(folder.glob("*.itn"), MAX_FILES))
+    except OSError:
+        return []
+
+
+def decoded(name: str, content: bytes) -> Source:
+    """The text that `content` is. Raises CompileError where it is none, or too long (E0602, E0108)."""
+    if len(content) > 4 * MAX_CHARACTERS:
+        raise fail("E0108", f"{name} has more than {MAX_CHARACTERS} characters")
+    try:
+        return Source(name, content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise fail("E0602", f"{name} is not text: byte {error.start} is not UTF-8") from None
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +173,9 @@ class Loader:
         path = self.search / f"{name.text}.itn" if self.search else None
         if path is None or not path.is_file() or len(self.units) > MAX_FILES:
             where = f"there is no {name.text}.itn beside the file" if path else "only `std` can be imported here"
-            self.fault("E0204", f"cannot find `{name.text}`", name.span, where)
+            help, edit = suggest(name, ["std", *(beside(self.search) if self.search else ())])
+            label = Label(name.span, where)
+            self.faults.append(Diagnostic("E0204", f"cannot find `{name.text}`", label, help=help, edit=edit))
             return None
         try:
             return self.unit(name.text, parse(read_source(path)))

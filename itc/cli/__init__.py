@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-import typer
+import sys
+from typing import Any
 
-from itc.cli import check, cost, emit, machines, run, show
+import typer
+from typer.core import TyperGroup
+
+from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show
 from itc.cli.errors import reporting
 from itc.version import __version__
 
+
+class _Commands(TyperGroup):
+    """Sees the errors of writing before click does, which leaves with status 1 where a pipe is closed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with reporting():
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="itc",
     help="The compiler for iterative neural networks.",
     no_args_is_help=True,
@@ -16,7 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (check.check, show.show, cost.cost, run.run, emit.emit, machines.machines):
+COMMANDS = (
+    check.check, show.show, cost.cost, diff.diff, run.run, emit.emit, fmt.fmt, explain.explain, machines.machines,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -35,8 +55,7 @@ def _options(
 
 def main() -> None:
     """The entry point: exit status 0, 1 for errors in files, 2 for a wrong use of the command line."""
-    with reporting():
-        app()
+    app()
 
 
 __all__ = ["app", "main"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from rich.markup import escape
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.diagnostics import CompileError, Diagnostic
 from itc.driver import documents, names
+from itc.ir.net import Net
 
 
 def check(
@@ -17,13 +22,30 @@ def check(
 ) -> None:
     """Check every network of a spec, or the one that is named or set, and say what is in it."""
     with reporting(as_json):
-        chosen = [network] if network or set_ else names(spec)
-        nets = [options.network(spec, name, set_).ir for name in chosen or [None]]
+        chosen = [network] if network or set_ else names(spec) or [None]
+        nets = _nets(spec, chosen, set_)
     if as_json:
         about, comments = documents(spec)
         found = {"networks": [net.name for net in nets], "about": about, "documentation": comments, "errors": []}
         options.print_json(found)
         return
+    _show(spec, nets)
+
+
+def _nets(spec: Path, chosen: Iterable[str | None], settings: list[str] | None) -> list[Net]:
+    """The networks; raises CompileError with what is wrong in all of them, once where it is the same in several."""
+    nets, faults = [], dict[Diagnostic, None]()
+    for name in chosen:
+        try:
+            nets.append(options.network(spec, name, settings).ir)
+        except CompileError as error:
+            faults.update(dict.fromkeys(error.diagnostics))
+    if faults:
+        raise CompileError(faults)
+    return nets
+
+
+def _show(spec: Path, nets: Iterable[Net]) -> None:
     console = options.console()
     for net in nets:
         outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)

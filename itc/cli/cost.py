@@ -12,7 +12,8 @@ from itc.cli import options
 from itc.cli.errors import reporting
 from itc.driver import Published
 
-MIB = 2**20
+KIB, MIB = 2**10, 2**20
+UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 def cost(
@@ -64,27 +65,34 @@ def changed(steps: list[tuple[str, Cost]]) -> Table:
 
 
 def totals(figures: Cost, published: Iterable[Published]) -> Table:
-    """The totals, with the published figure beside each where the spec has one."""
+    """The totals, and where the spec has published figures those beside them."""
+    known = {p.name: p for p in published}
     table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
-    for column in ("figure", "itc", "", "published", "off by"):
+    for column in ("figure", "itc", "", *(("published", "off by") if known else ())):
         table.add_column(column, justify="left" if column in ("figure", "") else "right")
     rows: dict[str, tuple[str, int, str, str]] = {
         "params": ("parameters", figures.params, "", ""),
-        "macs": ("MACs", figures.macs, "", f"{figures.macs / 1e9:.2f} G"),
-        "graph": ("graph size", figures.graph_bytes, " B", mib(figures.graph_bytes)),
+        "macs": ("MACs", figures.macs, "", count_text(figures.macs)),
+        "graph": ("graph size", figures.graph_bytes, " B", size_text(figures.graph_bytes)),
         "latency": ("latency", figures.latency, "", "convolutions"),
-        "state": ("state", figures.state_bytes, " B", mib(figures.state_bytes)),
-        "peak": ("peak activations", figures.peak_bytes, " B", mib(figures.peak_bytes)),
+        "state": ("state", figures.state_bytes, " B", size_text(figures.state_bytes)),
+        "peak": ("peak activations", figures.peak_bytes, " B", size_text(figures.peak_bytes)),
     }
-    known = {p.name: p for p in published}
     for key, (name, value, unit, short) in rows.items():
-        beside = (known[key].text, f"{known[key].off(value):+.1%}") if key in known else ("", "")
+        beside = (known[key].text, f"{known[key].off(value):+.1%}") if key in known else ()
         table.add_row(name, f"{value:,}{unit}", short, *beside)
     return table
 
 
-def mib(size: int) -> str:
-    return f"{size / MIB:.2f} MiB"
+def size_text(size: int) -> str:
+    """Bytes in the unit that shows them: MiB from a tenth of one on, else KiB."""
+    return f"{size / MIB:.2f} MiB" if abs(size) >= MIB / 10 else f"{size / KIB:.2f} KiB"
+
+
+def count_text(count: int) -> str:
+    """A count in the unit that shows it, by thousands; nothing where it is short already."""
+    unit, letter = next(((unit, letter) for unit, letter in UNITS if count >= unit), (1, ""))
+    return f"{count / unit:.2f} {letter}" if letter else ""
 
 
 def outputs(figures: Cost) -> Table:
@@ -93,6 +101,6 @@ def outputs(figures: Cost) -> Table:
     for column in ("output", "MACs", "parameters", "graph size", "latency"):
         table.add_column(column, justify="left" if column == "output" else "right")
     for output in figures.outputs:
-        row = (f"{output.macs:,}", f"{output.params:,}", mib(output.graph_bytes), str(output.latency))
+        row = (f"{output.macs:,}", f"{output.params:,}", size_text(output.graph_bytes), str(output.latency))
         table.add_row(output.label, *row)
     return table

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from itc.diagnostics import CompileError, fail, render
+from itc.driver import explanations
 
 
 @contextmanager
@@ -43,7 +44,10 @@ def _print(error: CompileError) -> None:
     for line in render(error.diagnostics).split("\n"):
         console.print(_coloured(line))
     count = len(error.diagnostics)
-    console.print(Text(f"\n{count} error{'s' if count > 1 else ''}", "bold"))
+    known = explanations()
+    code = next((d.code for d in error.diagnostics if d.code in known), "")
+    more = f": `itc explain {code}` says more" if code else ""
+    console.print(Text(f"\n{count} error{'s' if count > 1 else ''}", "bold").append(more, "not bold"))
 
 
 def _coloured(line: str) -> Text:

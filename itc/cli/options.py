@@ -55,10 +55,17 @@ def network(spec: Path, name: str | None, settings: list[str] | None) -> Network
     return load(spec, name, **parse_settings(settings or []))
 
 
+class _Console(Console):
+    """Says that a pipe is closed as files do; rich would leave with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output for tables: as wide as the terminal; in a pipe, 100 columns, and text is not wrapped."""
-    out = Console(highlight=False)
-    return out if out.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=100)
+    out = _Console(highlight=False)
+    return out if out.is_terminal or "COLUMNS" in os.environ else _Console(highlight=False, width=100)
 
 
 def print_json(value: Any) -> None:

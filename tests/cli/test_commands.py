@@ -45,6 +45,18 @@ def test_check_says_what_is_in_each_network() -> None:
     ]
 
 
+def test_check_says_what_is_wrong_with_all_networks_once(tmp_path: Path) -> None:
+    (tmp_path / "spec.itn").write_text(
+        "block half(x, f):\n    return conv(x, f / 2)\n\n"
+        "network a(f=3):\n    input x: f32[3, 8, 8]\n    emit y = half(x, f)\n\n"
+        "network b = a(f=5)\n\n"
+        "network c:\n    input x: f32[3, 8, 8]\n    emit y = x + conv(x, 5)\n"
+    )
+    errors = json.loads(invoke("check", str(tmp_path / "spec.itn"), "--json").output)["errors"]
+    assert [error["code"] for error in errors] == ["E0305", "E0305", "E0301"]
+    assert "did you mean" in invoke("check", str(tmp_path / "spce.itn")).output
+
+
 @pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
 def test_every_stage_has_a_text(stage: str) -> None:
     result = invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *OPTIONS)
@@ -159,6 +171,15 @@ def test_a_wrong_use_of_the_command_line_is_status_2(arguments: list[str]) -> No
     assert invoke(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize("arguments", [["check", ITNET], ["cost", ITNET], ["show", ITNET], ["machines", "--json"]])
+def test_a_closed_pipe_is_no_error(arguments: list[str]) -> None:
+    command = [sys.executable, "-c", "from itc.cli import main; main()", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (0, b"")
+
+
 def test_version_and_machines() -> None:
     assert invoke("--version").output == f"itc {itc.__version__}\n"
     names = [machine["name"] for machine in json.loads(invoke("machines", "--json").output)]
@@ -210,6 +231,14 @@ def test_weights_that_are_no_numbers(value: float, code: str, tmp_path: Path) ->
     with pytest.raises(CompileError) as error:
         net.weights(tmp_path / "w.st")
     assert {d.code for d in error.value.diagnostics} == {code}
+
+
+@pytest.mark.parametrize("machine", [3, None])
+def test_what_is_no_machine_is_said_so(machine: Any) -> None:
+    with pytest.raises(CompileError, match="E0501"):
+        small().compile(machine)
+    with pytest.raises(ValueError, match="objective"):
+        small().compile("edge-16", "speed")
 
 
 def test_a_million_exits_are_refused(tmp_path: Path) -> None:

@@ -63,8 +63,15 @@ def test_wrong_keys_and_shapes_are_all_named(tmp_path: Path) -> None:
     assert codes(error) == ["E0612", "E0612", "E0613"]
     text = str(error.value)
     assert "lacks a.bias [2]" in text
-    assert "has b, which tiny does not" in text
-    assert "has a.weight as [2, 3], tiny as [2, 3, 1, 1]" in text
+    assert "has b, which tiny has not" in text
+    assert "has other shapes than tiny: a.weight as [2, 3] and not [2, 3, 1, 1]" in text
+
+
+def test_of_many_keys_the_first_are_named() -> None:
+    keys = [f"{i:02}.weight" for i in range(12)]
+    missing, foreign = weights.mismatches({"03.weigth": (1,)}, dict.fromkeys(keys, (1,)), "w", "n")
+    assert missing.message.endswith("04.weight [1] and 7 more")
+    assert foreign.help == "did you mean 03.weight where it has 03.weigth?"
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\xff" * 64, b"\x08\0\0\0\0\0\0\0{}      "])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,8 @@ MENDED_BY_HAND = {
     "empty",
     "foreign_key",
     "list",
-    "mesh_without_grid",
+    "long_name",
+    "misplaced_key",
     "missing_section",
     "syntax",
     "tab",
@@ -91,6 +93,13 @@ def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(preset_text("gc2").replace("name: gc2", "name: mine"), encoding="utf-8")
     assert load_machine(path).name == load_machine(str(path)).name == "mine"
+
+
+@pytest.mark.parametrize("machine", [3, None, ["gc200"]])
+def test_what_is_no_machine(machine: Any) -> None:
+    with pytest.raises(CompileError, match=r"E0501.*a machine is a name, the path of a file, or one that is loaded"):
+        load_machine(machine)
+    assert load_machine(load_machine("gc2")) == load_machine("gc2")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
         wanted = str(sorted(set(numbers)))
         label = Label((literal or at).span, "out of order" if len(set(numbers)) == len(numbers) else "one exit twice")
         edit = Edit(literal.span, wanted) if literal else None
-        help = f"write `{wanted}`"
+        help = _write(at, wanted)
         raise CompileError([Diagnostic("E0404", "exits ascend, each once", label, help=help, edit=edit)])
     bounded(len(numbers), at)
     return IterationSet.of(numbers)
@@ -64,10 +64,15 @@ def _beyond(scope: Scope, at: ast.Expr, loop: OpenLoop, numbers: list[int], beyo
     labels = [Label(loop.span, f"runs {count} iterations")]
     if literal is not None and literal is not at:
         labels.append(Label(at.span, "used here"))
-    help = f"write `{rest}`" if rest else f"exits are from 1 to {count}"
+    help = _write(at, str(rest)) if rest else f"exits are from 1 to {count}"
     edit = Edit(literal.span, str(rest)) if literal and rest else None
     span = wrong[0].span if wrong else place.span
     return Diagnostic("E0403", message, Label(span, _outside(beyond, count)), tuple(labels), help, edit)
+
+
+def _write(at: ast.Expr, exits: str) -> str:
+    """The help that says what to write, and where: for the parameter that `at` names, or behind `at`."""
+    return f"write `{at.text}={exits}`" if isinstance(at, ast.Name) else f"write `at {exits}`"
 
 
 def _outside(beyond: list[int], count: int) -> str:

@@ -1,0 +1,106 @@
+"""One line of the language as lines of text: its words in, wrapped and aligned below their bracket or pipe out.
+
+What fits is on one line. What does not is broken where its author broke it, and wherever it is still too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from itc_dsl.formatting.parts import Doc, Enclosed, Fill, Glued, Leaf, heads, parts
+from itc_dsl.formatting.words import Word
+
+WIDTH = 120
+INDENT = 4
+#: What starts further right is not aligned with, so that lines keep room and their indentation stays bounded.
+MAX_ALIGN = 80
+
+
+def wrap(words: Sequence[Word], indent: int) -> list[str]:
+    """The text lines of one line of the language that starts `indent` columns in."""
+    writer = _Writer(indent)
+    writer.doc(parts(words), indent, 0)
+    return writer.lines
+
+
+def aligned(column: int, base: int) -> int:
+    """Where the lines below a part start: at its own column, or near its base where that is far to the right."""
+    return column if column <= max(MAX_ALIGN, base + INDENT) else base + INDENT
+
+
+class _Writer:
+    """The lines so far; `fresh` says that the last one has nothing on it yet."""
+
+    def __init__(self, indent: int) -> None:
+        self.lines = [" " * indent]
+        self.fresh = True
+
+    @property
+    def column(self) -> int:
+        return len(self.lines[-1])
+
+    def newline(self, column: int) -> None:
+        self.lines.append(" " * column)
+        self.fresh = True
+
+    def fits(self, doc: Doc, tail: float) -> bool:
+        """Whether a part and the `tail` that has to follow it end within the width."""
+        return self.column + doc.width - (self.fresh and doc.first.space) + tail <= WIDTH
+
+    def doc(self, doc: Doc, base: int, tail: float) -> None:
+        """Writes a part; `base` is the column of what holds it, `tail` the width that has to follow it at once."""
+        match doc:
+            case Leaf():
+                self.leaf(doc, base)
+            case Enclosed():
+                self.enclosed(doc, base, tail)
+            case Glued(parts=inner):
+                for at, part in enumerate(inner):
+                    width, ends = heads(inner[at + 1 :])
+                    self.doc(part, base, width if ends else width + tail)
+            case Fill():
+                self.fill(doc, base, tail)
+
+    def leaf(self, leaf: Leaf, column: int) -> None:
+        self.comments(leaf, column)
+        self.lines[-1] += " " * (leaf.space and not self.fresh) + leaf.word.text
+        self.fresh = False
+
+    def comments(self, leaf: Leaf, column: int) -> None:
+        """Writes the comments before a word and starts a new line for it."""
+        for number, comment in enumerate(leaf.word.comments):
+            if number or comment.own:
+                if not self.fresh:
+                    self.newline(column)
+                self.lines[-1] += comment.text
+            else:
+                self.lines[-1] += f"  {comment.text}"
+            self.newline(column)
+
+    def enclosed(self, doc: Enclosed, base: int, tail: float) -> None:
+        self.comments(doc.open, base)
+        flat = self.fits(doc, tail)
+        self.leaf(replace(doc.open, word=replace(doc.open.word, comments=())), base)
+        column = aligned(self.column, base)
+        noted = doc.inside is not None and doc.inside.first.word.comments  # behind which a new line starts anyway
+        if not flat and column < self.column and not noted:
+            self.newline(column)
+        if doc.inside:
+            self.doc(doc.inside, column, tail + doc.close.width)
+        self.leaf(doc.close, column)
+
+    def fill(self, doc: Fill, base: int, tail: float) -> None:
+        noted = bool(doc.first.word.comments)
+        column = base if noted else aligned(self.column + (doc.first.space and not self.fresh), base)
+        flat = not noted and self.fits(doc, tail)
+        long = False
+        for number, part in enumerate(doc.parts):
+            last = number == len(doc.parts) - 1
+            after = tail if last else 0
+            breaks = part.first.word.broken or long or not self.fits(part, after)
+            if number and not flat and not part.first.word.comments and breaks:
+                self.newline(column)
+            before = len(self.lines)
+            self.doc(part, column, after)
+            long = len(self.lines) > before
