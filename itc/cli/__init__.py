@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from itc.cli import check, cost, emit, machines, run, show
+from itc.cli import check, cost, emit, machines, run, show, weights
 from itc.cli.errors import reporting
 from itc.version import __version__
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 for command in (check.check, show.show, cost.cost, run.run, emit.emit, machines.machines):
     app.command()(command)
+app.add_typer(weights.app, name="weights")
 
 
 def _version(asked: bool) -> None:
