@@ -1,4 +1,4 @@
-"""Weights that others named: files in safe formats in, layers matched by structure, a checkpoint with a net's own keys out."""
+"""Weights that others named: files in safe formats in, a checkpoint with a net's own keys out."""
 
 from itc.checkpoints.importing import Imported, import_weights
 from itc.checkpoints.reading import read_tensors

@@ -1,8 +1,9 @@
 """Which layer of a file is which of a net: a file's tree of names and a net's layers in text order in, pairs out.
 
-What a net's text and a file's names agree on is order. Modules with numbers come in the order of their numbers; for other names no
-order is given, so all ways to interleave them are tried against the shapes, each module's layers staying together. Where more than
-one way fits, words and numbers that the names share decide; where these are equal too, nothing does, and the module is a tie.
+What a net's text and a file's names agree on is order. Modules with numbers come in the order of their numbers; for
+other names no order is given, so all ways to interleave them are tried against the shapes, each module's layers staying
+together. Where more than one way fits, words and numbers that the names share decide; where these are equal too,
+nothing does, and the module is a tie.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class _Search:
             chains = opened
 
     def _with_gaps(self, chains: Chains, path: str) -> Aligned:
-        """The best way through the states (taken of each chain, place among ours, whether the place before has a pair)."""
+        """The best way through the states: taken of each chain, place among ours, whether the place before is paired."""
         chains = _bounded(chains, MAX_STATES // 4)
         end, best, found = tuple(map(len, chains)), {((0,) * len(chains), 0, False): Aligned()}, Aligned()
         for taken in _states(chains):

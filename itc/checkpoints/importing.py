@@ -1,4 +1,4 @@
-"""A file's tensors under a net's keys: names and shapes in, a pair for each tensor and what has none on either side out."""
+"""A file's tensors under a net's keys: names and shapes in, pairs and what has none on either side out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from itc.weights import as_float32, initial
 class Imported:
     """The weights of a net from a file, and how they were found.
 
-    `keys` maps the file's names to the net's; `unused` and `missing` are the layers of the file and of the net without a
-    partner, which have fresh values; `ignored` are names that mean nothing here; `by_name` are modules of the file in
-    which more than one order fits the shapes, so that the words in the names decided.
+    `keys` maps the file's names to the net's; `unused` are the file's layers without a partner, `missing` the net's,
+    which have fresh values; `ignored` are names that mean nothing here; `by_name` are modules of the file in which more
+    than one order fits the shapes, so that the words in the names decided.
     """
 
     weights: dict[str, Array]

@@ -1,4 +1,4 @@
-"""Tensors grouped into layers, and layers into the tree of their names: what two checkpoints can agree on beside keys."""
+"""Tensors by key in; layers, and the tree of their names, out: what two checkpoints can agree on beside keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The tensors of a file by name: safetensors and .npz; what can run code when it is read, pickles among them, is refused.
+"""A file in, its tensors by name out: safetensors and .npz; what can run code when it is read is refused.
 
-PyTorch's own files are pickles. Its restricted reader (`weights_only=True`) has had holes of its own (CVE-2025-32434), and
-what is read here need not be trusted: so they are refused, with the command that converts one where it is.
+PyTorch's own files are pickles. Its restricted reader (`weights_only=True`) has had holes of its own (CVE-2025-32434),
+and what is read here need not be trusted: so they are refused, with the command that converts one where it is.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CONVERT = (
 def read_tensors(path: Path) -> dict[str, Array]:
     """Every tensor by its name in the file; the format is told by content.
 
-    Raises CompileError: E0610 for a file that is not there, E0611 for one in no known format, E0614 for types that NumPy
-    has not, E0640 for pickles, E0641 for a broken or too large .npz.
+    Raises CompileError: E0610 for a file that is not there, E0611 for one in no known format, E0614 for types that
+    NumPy has not, E0640 for pickles, E0641 for a broken or too large .npz.
     """
     start = _start(path)
     if start[8:9] == b"{":  # safetensors: the length of a header in JSON, then the header

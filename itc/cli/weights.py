@@ -43,9 +43,7 @@ def list_(
 def import_(
     file: Annotated[Path, typer.Argument(help="A safetensors or .npz file.", metavar="FILE", show_default=False)],
     spec: Annotated[Path, typer.Option("--spec", help="The spec, an .itn file.", metavar="SPEC", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The safetensors file to write.", show_default=False)
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The safetensors file to write.", show_default=False)],
     pair: Annotated[
         list[str] | None,
         typer.Option("--pair", metavar="THEIRS=OURS", help="Set a layer by hand, as often as needed."),

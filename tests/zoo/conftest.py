@@ -1,4 +1,4 @@
-"""Small maps on one thread, where a second costs more than it gives; without PyTorch these tests have nothing to compare."""
+"""Small maps on one thread, where a second costs more than it gives; without PyTorch there is nothing to compare."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.zoo.figures import EXAMPLES, tokens_as_integers
 
 Settings = dict[str, Any]
 
-#: Of every network of a file: its own depth and width at a reduced input. A file that is not named here has its own size.
+#: Of every network of a file: its own depth and width at a reduced input. A file that is not here has its own size.
 REDUCED: dict[str, Settings] = {
     "cgnet": {"height": 40, "width": 48},
     "enet": {"height": 40, "width": 48},
@@ -26,7 +26,7 @@ REDUCED: dict[str, Settings] = {
     "mobilenet_v2": {"size": 64},
     "recurrent_unet": {"height": 32, "width": 48},
     "resnet": {"size": 32},
-    # With weights of gain one, 16 steps of three cycles of seven calls are chaotic: float32 says nothing about their values.
+    # With weights of gain one, 16 steps of three cycles of seven calls are chaotic: float32 says nothing of their values.
     "tiny_recursive_model": {"width": 16, "heads": 2, "tokens": 5, "prefix": 2, "words": 5}
     | {"steps": 3, "cycles": 2, "thoughts": 2},
     "universal_transformer": {"width": 32, "heads": 4, "inner": 64, "words": 11, "tokens": 9},

@@ -1,4 +1,4 @@
-"""Every network of `examples/` at a reduced input: torch rolled, torch unrolled and the interpreter give the same values."""
+"""Every network of `examples/` at a reduced input: torch rolled = torch unrolled = interpreter."""
 
 from __future__ import annotations
 

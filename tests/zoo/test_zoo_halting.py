@@ -1,6 +1,6 @@
-"""Every network of `examples/` that halts: how long each image runs, the ponder cost and gradients, in all forms the same.
+"""Every network of `examples/` that halts: how long each image runs, ponder cost and gradients, in all forms the same.
 
-The scores' weights are drawn steep, so that images differ in how long they run. An image of which a sum of scores comes within
+The scores' weights are drawn so that images differ in how long they run. An image of which a sum of scores comes within
 1e-5 of its threshold may halt an iteration earlier or later for rounding alone: such images are named and left out.
 """
 
@@ -24,7 +24,7 @@ from tests.random_nets import difference
 from tests.zoo.reduced import networks, reduced, weights_and_inputs
 
 NEAR, CLOSE = 1e-5, 1e-4
-#: What a loop's first scores are before the sigmoid: mean and standard deviation over the images; and the most to stretch them.
+#: A loop's first scores before the sigmoid: mean and standard deviation over the images; and the most to stretch them.
 CENTRE, SPREAD, STEEPEST = -1.0, 1.0, 3000.0
 BATCH, TRAINED = 128, 6
 QUICK = ("iamnn_cifar10", "cifar10_e1_separable", "universal_transformer_act", "tiny_recursive_model_halting")
@@ -61,7 +61,7 @@ def narrow(path: Path, name: str) -> Network:
 
 
 def steep(net: Network, weights: dict[str, Array], inputs: dict[str, Array], patch: pytest.MonkeyPatch) -> None:
-    """Draws the scores' weights so that in a loop's first iteration the images' scores differ, and most let it run on."""
+    """Draws the scores' weights so that in a loop's first iteration the images differ, and most of them run on."""
     layers = {loop.halt.score.name: score_layer(net.ir, loop.halt.score) for loop in halting_loops(net.ir) if loop.halt}
     rng = np.random.default_rng(7)
     for weight, bias in layers.values():
@@ -89,7 +89,7 @@ def score_layer(net: Net, score: Value) -> tuple[str, str]:
 
 
 class Recorded(Halting):
-    """A loop's halting that keeps its first scores, and how near each image's sums, or scores, came to the threshold."""
+    """A loop's halting that keeps its first scores, and how near each image's sums or scores came to the threshold."""
 
     nearest: ClassVar[list[Array]] = []
     first: ClassVar[dict[str, Array]] = {}
