@@ -116,7 +116,7 @@ class _Search:
             chains = opened
 
     def _with_gaps(self, chains: Chains, path: str) -> Aligned:
-        """The best way through the states: taken of each chain, place among ours, whether the place before is paired."""
+        """The best way through the states: taken of each chain, place in ours, whether the place before is paired."""
         chains = _bounded(chains, MAX_STATES // 4)
         end, best, found = tuple(map(len, chains)), {((0,) * len(chains), 0, False): Aligned()}, Aligned()
         for taken in _states(chains):

@@ -1,4 +1,4 @@
-"""`itc weights import` on what does not fit, is not one thing or another, or is meant to harm; and the formats that it reads."""
+"""`itc weights import` on what does not fit, leaves a choice, or is meant to harm; and the formats that it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints with torchvision's names: they reach the right layers, the networks give the same values, the rest is named."""
+"""Checkpoints with torchvision's names: they reach the right layers, and the networks give the same values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 import itc
 from itc.checkpoints import import_weights
 from itc.cli import app
+from itc.diagnostics import CompileError
 from itc.ir.op import Array
 from itc_torch import load_weights, run
 from tests.checkpoints.torchvision_layout import RESNETS, build
@@ -88,3 +89,26 @@ def test_every_tensor_has_its_place(name: str) -> None:
 def test_these_are_the_same(name: str, theirs: str, ours: str) -> None:
     found = import_weights(arrays(build(name)), itc.load(spec(name), name).ir, "file")
     assert found.keys[theirs] == ours
+
+
+def test_a_backbone_for_other_classes_or_in_a_detector() -> None:
+    """What a checkpoint of ImageNet is taken for: all but the classifier, in a network whose own heads stay fresh."""
+    theirs = arrays(build("resnet101"))
+    for path, name, settings in [
+        (spec("resnet101"), "resnet101", {"classes": 7}),
+        (EXAMPLES / "faster_rcnn.itn", "faster_rcnn101", {}),
+    ]:
+        net = itc.load(path, name, **settings).ir
+        with pytest.raises(CompileError, match="E0642"):
+            import_weights(theirs, net, "file")
+        found = import_weights(theirs, net, "file", partial=True)
+        assert {layer.path for layer in found.unused} == {"fc"}
+        assert not any("bottleneck" in layer.path or "stem" in layer.path for layer in found.missing)
+        assert len(found.keys) == len(theirs) - len(found.ignored) - 2
+        assert found.weights.keys() == {param.key for param in net.params}
+
+
+def test_a_network_of_other_depth_is_not_taken_for_this_one() -> None:
+    with pytest.raises(CompileError) as error:
+        import_weights(arrays(build("resnet18")), itc.load(spec("resnet34"), "resnet34").ir, "file")
+    assert {diagnostic.code for diagnostic in error.value.diagnostics} <= {"E0642", "E0643"}

@@ -26,7 +26,7 @@ REDUCED: dict[str, Settings] = {
     "mobilenet_v2": {"size": 64},
     "recurrent_unet": {"height": 32, "width": 48},
     "resnet": {"size": 32},
-    # With weights of gain one, 16 steps of three cycles of seven calls are chaotic: float32 says nothing of their values.
+    # With weights of gain one, 16 steps of three cycles of seven calls are chaotic, and float32 says nothing of them.
     "tiny_recursive_model": {"width": 16, "heads": 2, "tokens": 5, "prefix": 2, "words": 5}
     | {"steps": 3, "cycles": 2, "thoughts": 2},
     "universal_transformer": {"width": 32, "heads": 4, "inner": 64, "words": 11, "tokens": 9},

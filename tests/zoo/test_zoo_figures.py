@@ -1,8 +1,8 @@
 """Every figure to check a network of the papers against: what `itc cost` counts beside it, row by row.
 
-`counted` are figures of the public definitions, and those worked out from a paper's text: exact. Where only rounded ones are
-known, `within` gives the last digit or the share that may be missing. `published` are the papers' own: within their rounding,
-or the spec says so under `@published` and `itc cost` prints the gap.
+Figures of the public definitions, and those worked out from a paper's text, are exact; where only rounded ones are
+known, to their last digit or within a share. The papers' own are met within their rounding, or are named as gaps: they
+stand in the spec under `@published`, and `itc cost` prints how far off they are.
 """
 
 from __future__ import annotations
@@ -211,13 +211,13 @@ def test_every_network_has_a_row_or_is_a_variant_of_one() -> None:
     ],
 )
 def test_variants_of_itnet(network: str, params: int, macs: int) -> None:
-    """Weights in runs of four are four sets; norms are two vectors a channel after each convolution of each iteration."""
+    """Weights in runs of four are four sets; the norms between iterations are private in all."""
     found = cost("itnet", network)
     assert (found.params, found.macs) == (params, macs)
 
 
 def test_norms_after_each_convolution_by_hand() -> None:
-    """Of the three maps, an iteration mixes (not the first), expands, convolves depth-wise and projects: c, 6c, 6c, c."""
+    """Each of three maps is mixed (not in the first iteration), widened, convolved, narrowed: c, 6c, 6c, c."""
     c, scales, iterations = 29 // 2, 3, 16
     between = 2 * c * scales * iterations
     after_each = 2 * scales * (c * (iterations - 1) + 13 * c * iterations)
