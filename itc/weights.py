@@ -77,8 +77,17 @@ def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
     """The checkpoint at `path`; raises CompileError (E0610-E0616) naming each key that is not as `net` has it."""
+    found = read(path)
+    check(found, net, str(path))
+    values = as_float32(found, str(path))
+    _tables(values, net, str(path))
+    return values
+
+
+def read(path: str | Path) -> dict[str, Array]:
+    """The tensors of a safetensors file by name; raises CompileError (E0610, E0611, E0614) if it is none."""
     try:
-        found = load_file(path)
+        return load_file(path)
     except FileNotFoundError:
         raise fail("E0610", f"there is no checkpoint {path}") from None
     except TypeError as error:  # NumPy's word for a type that it has not
@@ -88,9 +97,11 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
         if Path(path).is_dir():
             raise fail("E0611", f"{path} is a folder, not a safetensors file") from None
         raise fail("E0611", f"{path} is not a safetensors file: {error}") from None
-    check(found, net, str(path))
-    _numbers(found, str(path))
-    _tables(found, net, str(path))
+
+
+def as_float32(found: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """The values as float32; raises CompileError for those that are no floats (E0614) or not finite (E0615)."""
+    _numbers(found, name)
     return {key: np.asarray(value, np.float32) for key, value in found.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show
+from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show, weights
 from itc.cli.errors import reporting
 from itc.version import __version__
 
@@ -38,6 +38,7 @@ COMMANDS = (
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(weights.app, name="weights")
 
 
 def _version(asked: bool) -> None:

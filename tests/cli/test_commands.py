@@ -41,7 +41,10 @@ def test_check_says_what_is_in_each_network() -> None:
     assert [line.split(": ")[1] for line in result.output.splitlines()] == [
         "itnet",
         "itnet_independent",
+        "itnet_every4",
+        "itnet_norms",
         "itnet_cityscapes",
+        "itnet_cityscapes_independent",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The example networks by name: their costs, and how far torch is from the interpreter on random weights."""
+"""The example networks by name: their costs, and inputs that suit them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from itc.analysis.cost import Cost
 from itc.driver import load
 from itc.ir import Net
 from itc.ir.op import Array
-from itc_torch import load_weights, run
-from tests.random_nets import difference, random_inputs, random_weights
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -34,22 +32,3 @@ def tokens_as_integers(net: Net, inputs: dict[str, Array]) -> dict[str, Array]:
         name: np.clip(np.abs(2 * array), 0, 4).astype(np.int64) if name in integers else array
         for name, array in inputs.items()
     }
-
-
-def disagreement(file: str, network: str, seed: int = 0, **settings: Any) -> float:
-    """The most by which torch, rolled or unrolled, is off the interpreter in any output, relative to its maximum.
-
-    Weights, norm statistics and inputs are random; no output may be constant.
-    """
-    net = load(EXAMPLES / f"{file}.itn", network, **settings)
-    weights, inputs = random_weights(net.ir, seed), tokens_as_integers(net.ir, random_inputs(net.ir, seed=seed))
-    expected = net.interpret(inputs, weights)
-    assert all(float(value.std()) > 1e-3 * float(abs(value).max()) for value in expected.values())
-    worst = 0.0
-    for form in ("rolled", "unrolled"):
-        module = net.torch(form)
-        load_weights(module, weights)
-        found = run(module, inputs)
-        assert found.keys() == expected.keys()
-        worst = max(worst, *(difference(found[label], expected[label]) for label in expected))
-    return worst

@@ -1,11 +1,9 @@
-"""Looped transformers: sizes, what a step costs, and that interpreter and torch compute the same."""
+"""Looped transformers: sizes, and what a step costs."""
 
 import pytest
 
 from itc.driver import load
-from tests.zoo.figures import EXAMPLES, cost, disagreement
-
-SMALL_TRM = {"width": 16, "heads": 2, "tokens": 5, "words": 5, "prefix": 2, "thoughts": 2, "cycles": 2, "steps": 3}
+from tests.zoo.figures import EXAMPLES, cost
 
 
 @pytest.mark.parametrize(
@@ -31,11 +29,6 @@ def test_the_calls_of_the_network_share_their_parameters() -> None:
     assert len([key for key in keys if "swiglu" in key]) == 2 * 2 * 3
 
 
-@pytest.mark.parametrize("network", ["tiny_recursive_model", "tiny_recursive_model_attention"])
-def test_torch_thinks_as_the_interpreter(network: str) -> None:
-    assert disagreement("tiny_recursive_model", network, **SMALL_TRM) < 1e-4
-
-
 def test_universal_transformer() -> None:
     """Two layers and three tables of words; each of six steps runs both layers on 64 tokens."""
     found = cost("universal_transformer", "universal_transformer")
@@ -44,8 +37,3 @@ def test_universal_transformer() -> None:
     assert found.params == sum(weights.values()) + rest + 3 * 32_768 * 1024 == 130_043_904
     products = 3 * 2 * 64 * 64 * 1024
     assert found.macs == 6 * (64 * sum(weights.values()) + products) + 64 * 1024 * 32_768
-
-
-def test_torch_is_the_interpreter() -> None:
-    small = {"width": 16, "heads": 2, "inner": 24, "steps": 3, "words": 7, "tokens": 5}
-    assert disagreement("universal_transformer", "universal_transformer", **small) < 1e-4

@@ -1,0 +1,172 @@
+"""Which layer of a file is which of a net: a file's tree of names and a net's layers in text order in, pairs out.
+
+What a net's text and a file's names agree on is order. Modules with numbers come in the order of their numbers; for
+other names no order is given, so all ways to interleave them are tried against the shapes, each module's layers staying
+together. Where more than one way fits, words and numbers that the names share decide; where these are equal too,
+nothing does, and the module is a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+
+from itc.checkpoints.layers import Layer, Node
+from itc.diagnostics import fail
+
+Pair = tuple[Layer, Layer]
+Chains = list[list[Node]]
+#: How many of each chain are taken.
+Taken = tuple[int, ...]
+
+#: Ways to interleave that are looked at in one module; beyond it, its names are taken in alphabetical order.
+MAX_STATES = 20_000
+#: Steps of the whole search.
+MAX_STEPS = 3_000_000
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Pairs (theirs, ours) in the net's order; `by_name` and `ties` are modules in which shapes leave a choice."""
+
+    pairs: tuple[Pair, ...] = ()
+    score: int = 0
+    by_name: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
+
+    def then(self, other: Aligned) -> Aligned:
+        return Aligned(
+            self.pairs + other.pairs, self.score + other.score, self.by_name + other.by_name, self.ties + other.ties
+        )
+
+    def better(self, other: Aligned | None, path: str) -> Aligned:
+        """The one of more pairs, or of more words in common; `path` is the module in which they differ."""
+        if other is None or other.pairs == self.pairs:
+            return other or self
+        if len(other.pairs) != len(self.pairs):
+            return max(self, other, key=lambda way: len(way.pairs))
+        best = self if self.score > other.score else other
+        if self.score == other.score:
+            return Aligned(best.pairs, best.score, best.by_name, (*best.ties, path))
+        return Aligned(best.pairs, best.score, (*best.by_name, path), best.ties)
+
+
+def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
+    """Every layer of both in a pair if that is possible, else as many pairs as can be.
+
+    Raises CompileError (E0643) where there are too many ways to try.
+    """
+    search = _Search(ours)
+    whole = search.fit(theirs, 0) if theirs.size == len(ours) else None
+    return whole or search.most(theirs)
+
+
+@dataclass(eq=False)
+class _Search:
+    ours: Sequence[Layer]
+    known: dict[tuple[int, int], Aligned | None] = field(default_factory=dict)
+    steps: int = 0
+
+    def fit(self, node: Node, at: int) -> Aligned | None:
+        """All layers of `node` on as many of ours from `at` on, or None."""
+        if at + node.size > len(self.ours):
+            return None
+        key = (id(node), at)
+        if key not in self.known:
+            self.known[key] = self._leaf(node.layer, at) if node.layer else self._module(node, at)
+        return self.known[key]
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            help = "pair modules by hand: --pair THEIRS=OURS"
+            raise fail("E0643", "the layers of the file fit in too many ways to try them all", help=help)
+
+    def _leaf(self, layer: Layer, at: int) -> Aligned | None:
+        own = self.ours[at]
+        if own.signature != layer.signature:
+            return None
+        return Aligned(((layer, own),), len(own.words & layer.words))
+
+    def _module(self, node: Node, at: int) -> Aligned | None:
+        """The best order of the children that fits."""
+        chains = _bounded(node.chains(), MAX_STATES)
+        best: dict[Taken, Aligned] = {(0,) * len(chains): Aligned()}
+        for taken in _states(chains):
+            if taken not in best:
+                continue
+            for child, after in _next(chains, taken):
+                self.step()
+                more = self.fit(child, at + len(best[taken].pairs))
+                if more:
+                    best[after] = best[taken].then(more).better(best.get(after), node.path)
+        return best.get(tuple(map(len, chains)))
+
+    def most(self, root: Node) -> Aligned:
+        """As many pairs as can be, where modules of the root, parts of its lists, and layers of ours may stay alone."""
+        chains = root.chains() if root.children else [[root]]
+        while True:
+            found = self._with_gaps(chains, root.path)
+            placed = {layer.path for layer, _ in found.pairs}
+            opened = [[part for child in chain for part in _opened(child, placed)] for chain in chains]
+            if opened == chains:
+                return found
+            chains = opened
+
+    def _with_gaps(self, chains: Chains, path: str) -> Aligned:
+        """The best way through the states: taken of each chain, place in ours, whether the place before is paired."""
+        chains = _bounded(chains, MAX_STATES // 4)
+        end, best, found = tuple(map(len, chains)), {((0,) * len(chains), 0, False): Aligned()}, Aligned()
+        for taken in _states(chains):
+            for at, follows in product(range(len(self.ours) + 1), (False, True)):
+                way = best.pop((taken, at, follows), None)
+                if way is None:
+                    continue
+                if taken == end:
+                    found = way.better(found, path)
+                    continue
+                for state, after in self._moves(chains, taken, at, follows, way):
+                    best[state] = after.better(best.get(state), path)
+        return found
+
+    def _moves(
+        self, chains: Chains, taken: Taken, at: int, follows: bool, way: Aligned
+    ) -> Iterator[tuple[tuple[Taken, int, bool], Aligned]]:
+        """Leave one of ours alone, or one of their modules; or pair a module. A lone norm needs a pair before it."""
+        if at < len(self.ours):
+            yield (taken, at + 1, False), way
+        for child, after in _next(chains, taken):
+            self.step()
+            yield (after, at, follows), way
+            if follows or not (child.layer and child.layer.is_norm):
+                more = self.fit(child, at)
+                if more:
+                    yield (after, at + child.size, True), way.then(more)
+
+
+def _states(chains: Chains) -> Iterator[Taken]:
+    """How many may be taken of each chain, fewer before more."""
+    return product(*(range(len(chain) + 1) for chain in chains))
+
+
+def _next(chains: Chains, taken: Taken) -> Iterator[tuple[Node, Taken]]:
+    """The modules that may be taken next, each with what is taken then."""
+    for i, chain in enumerate(chains):
+        if taken[i] < len(chain):
+            yield chain[taken[i]], (*taken[:i], taken[i] + 1, *taken[i + 1 :])
+
+
+def _bounded(chains: Chains, limit: int) -> Chains:
+    """The chains, or if they interleave in more ways than `limit` a single one."""
+    states = prod(len(chain) + 1 for chain in chains)
+    return chains if states <= limit else [[node for chain in chains for node in chain]]
+
+
+def _opened(node: Node, placed: set[str]) -> list[Node]:
+    """The parts of a list that has no place as a whole, else the node itself."""
+    if node.layer or next(node.leaves()).path in placed:
+        return [node]
+    chains = node.chains()
+    return chains[0] if len(chains) == 1 else [node]

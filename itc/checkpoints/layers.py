@@ -1,0 +1,111 @@
+"""Tensors by key in; layers, and the tree of their names, out: what two checkpoints can agree on beside keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+Shape = tuple[int, ...]
+
+#: The tensors of one layer, as PyTorch and itc name them: what is before the last dot is the layer.
+PARTS = ("weight", "bias", "running_mean", "running_var")
+#: Counts batches for norms without momentum; no network here reads it.
+IGNORED = "num_batches_tracked"
+WORD = re.compile(r"[a-z]+|\d+")
+NUMBERED = re.compile(r"(.*?)_?(\d{0,9})", re.DOTALL)
+#: Deeper names are one name.
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The tensors under one path: `keys` by their part (`weight`, ...), `shapes` in the order of the parts."""
+
+    path: str
+    keys: Mapping[str, str] = field(compare=False)
+    signature: tuple[tuple[str, Shape], ...]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words and numbers of its path."""
+        return frozenset(WORD.findall(self.path.lower()))
+
+    @property
+    def is_norm(self) -> bool:
+        """Whether it has vectors alone, which fit in more places than a matrix does."""
+        return all(len(shape) <= 1 for _, shape in self.signature)
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{part} {list(shape)}".strip() for part, shape in self.signature)
+        return f"{self.path} ({parts})"
+
+
+def layers(shapes: Mapping[str, Shape]) -> list[Layer]:
+    """The layers in the order in which their first tensors come."""
+    found: dict[str, dict[str, str]] = {}
+    for key in shapes:
+        path, _, part = key.rpartition(".")
+        if part in PARTS:
+            found.setdefault(path, {})[part] = key
+        else:
+            found[key] = {"": key}
+    return [
+        Layer(path, keys, tuple(sorted((part, tuple(shapes[key])) for part, key in keys.items())))
+        for path, keys in found.items()
+    ]
+
+
+@dataclass(eq=False)
+class Node:
+    """A module: a layer, or modules by name; `size` counts the layers in it."""
+
+    path: str
+    layer: Layer | None = None
+    children: dict[str, Node] = field(default_factory=dict)
+    size: int = 0
+
+    def chains(self) -> list[list[Node]]:
+        """The children in chains of one name with numbers behind it (`conv1`, `conv2`; `0`, `1`).
+
+        A chain is in the order of its numbers; nothing says how two chains interleave. Chains are sorted by name.
+        """
+        found: dict[str, list[tuple[int, Node]]] = {}
+        for name, child in self.children.items():
+            match = NUMBERED.fullmatch(name)
+            assert match
+            found.setdefault(match[1], []).append((int(match[2] or 0), child))
+        return [[child for _, child in sorted(found[stem], key=lambda pair: pair[0])] for stem in sorted(found)]
+
+    def leaves(self) -> Iterator[Layer]:
+        """Its layers, chain after chain."""
+        if self.layer:
+            yield self.layer
+            return
+        for chain in self.chains():
+            for child in chain:
+                yield from child.leaves()
+
+
+def tree(found: Iterable[Layer]) -> Node:
+    """The modules that hold these layers, from the first that branches."""
+    root = Node("")
+    for layer in found:
+        _put(root, layer)
+    while len(root.children) == 1 and not root.layer:
+        (root,) = root.children.values()
+    return root
+
+
+def _put(root: Node, layer: Layer) -> None:
+    node = root
+    node.size += 1
+    for name in layer.path.split(".", MAX_DEPTH - 1):
+        if node.layer:  # a module that has tensors of its own beside modules
+            node.children[""] = Node(node.path, node.layer, size=1)
+            node.layer = None
+        node = node.children.setdefault(name, Node(f"{node.path}.{name}".lstrip(".")))
+        node.size += 1
+    if node.children:
+        node = node.children.setdefault("", Node(node.path, size=1))
+    node.layer = layer

@@ -1,0 +1,56 @@
+"""Every network of `examples/` at a reduced input: torch rolled = torch unrolled = interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from itc.driver import Network
+from itc.ir.op import Array
+from itc_torch import load_weights, run
+from tests.random_nets import difference
+from tests.zoo.reduced import QUICK, REDUCED, SEEDS, first_networks, networks, reduced, weights_and_inputs
+
+CLOSE = 1e-4
+COUNTS = (".iterations", ".remainder")
+
+
+def ids(found: tuple[tuple[Path, str], ...]) -> list[str]:
+    return [name for _, name in found]
+
+
+def off(found: dict[str, Array], expected: dict[str, Array]) -> dict[str, float]:
+    """max |a - b| / max |b| of every output."""
+    assert found.keys() == expected.keys()
+    return {label: difference(found[label], value) if value.any() else 0.0 for label, value in expected.items()}
+
+
+def check(net: Network, seed: int) -> None:
+    weights, inputs = weights_and_inputs(net, batch=2, seed=seed)
+    expected = net.interpret(inputs, weights)
+    values = {label: value for label, value in expected.items() if not label.endswith(COUNTS)}
+    assert values
+    assert all(float(value.std()) > 1e-3 * float(np.abs(value).max()) for value in values.values())
+    for form in ("rolled", "unrolled"):
+        module = net.torch(form)
+        load_weights(module, weights)
+        assert max(off(run(module, inputs), expected).values()) <= CLOSE, form
+
+
+@pytest.mark.parametrize(("path", "name"), first_networks(), ids=ids(first_networks()))
+def test_the_first_network_of_each_file(path: Path, name: str) -> None:
+    check(reduced(path, name, **QUICK.get(path.stem, {})), seed=0 if path.stem in QUICK else SEEDS.get(name, 0))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("path", "name"), networks(), ids=ids(networks()))
+def test_every_network(path: Path, name: str) -> None:
+    check(reduced(path, name), SEEDS.get(name, 0))
+
+
+def test_no_reduction_is_for_a_file_that_is_not_there() -> None:
+    files = {path.stem for path, _ in networks()}
+    assert files >= REDUCED.keys() | QUICK.keys()
+    assert set(ids(networks())) >= SEEDS.keys()
