@@ -8,6 +8,8 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
+import numpy as np
+
 from itc.ir.iterations import IterationSet
 from itc.ir.op import UNTRAINED, Op, Role
 from itc.ir.types import DTYPE_BYTES, TensorType, Type
@@ -74,20 +76,19 @@ class Index:
     over: IterationSet
     every: int = 1
 
-    @cached_property
-    def _groups(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((t - 1) // self.every for t in self.over))
-
     @property
     def count(self) -> int:
         """Number of sets."""
-        return len(self.over) if self.every == 1 else len(self._groups)
+        return self.over.groups(self.every)
 
     def at(self, iteration: int) -> int:
         """The set, from 0, that `iteration` reads."""
         if self.every == 1:
             return self.over.rank(iteration)
-        return self._groups.index((iteration - 1) // self.every)
+        group = (iteration - 1) // self.every
+        before, until = self.over.groups_until(self.every, np.array([group, group + 1]) * self.every)
+        assert until > before, f"{iteration} reads no set of {self}"
+        return int(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,9 @@ def test_distinct_counts_the_sets_that_some_iterations_read(over: set[int], ever
     index = Index("t", IterationSet.of(over), every)
     reached = data.draw(st.sets(st.sampled_from(sorted(over)), min_size=1))
     assert distinct(index, {"t": IterationSet.of(reached)}) == len({index.at(t) for t in reached})
+
+
+@given(members, st.integers(1, 5))
+def test_groups_are_counted_until_each_iteration(chosen: set[int], every: int) -> None:
+    found = IterationSet.of(chosen).groups_until(every, np.arange(45))
+    assert found.tolist() == [len({(t - 1) // every for t in chosen if t <= until}) for until in range(45)]
