@@ -65,7 +65,8 @@ def cost(net: Net) -> Cost:
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
     columns = (spent.macs(moments), spent.params(moments), spent.graph_bytes(moments))
     outputs = tuple(
-        OutputCost(label, *figures, paths[label]) for (label, _), *figures in zip(exits, *columns, strict=True)
+        OutputCost(label, macs, params, graph, paths[label])
+        for (label, _), macs, params, graph in zip(exits, *columns, strict=True)
     )
     end = np.array(spent.starts[-1:])
     return Cost(
@@ -113,7 +114,7 @@ class _Spent:
         return self._total(spent, moments)
 
     def params(self, moments: Moments) -> list[int]:
-        return params_read(self.net, chain.from_iterable(self.runs), moments).tolist()
+        return list(params_read(self.net, chain.from_iterable(self.runs), moments))
 
     def graph_bytes(self, moments: Moments) -> list[int]:
         def spent(run: Run, moments: Moments) -> Counts:
@@ -131,7 +132,7 @@ class _Spent:
             asked = np.append(moments[here], end)
             total = sum((spent(run, asked) for run in runs), np.zeros(len(asked), object))
             out[here], before = total[:-1] + before, before + total[-1]
-        return out.tolist()
+        return list(out)
 
 
 def nodes(run: Run, moments: Moments) -> Counts:

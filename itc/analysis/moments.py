@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -78,7 +79,7 @@ class Run:
 def starts(body: Sequence[Statement]) -> list[int]:
     """The moment at which each statement begins, and at the end the one at which all is over."""
     lengths = (statement.count if isinstance(statement, Loop) else 1 for statement in body)
-    return np.cumsum([0, *lengths]).tolist()
+    return [*accumulate(lengths, initial=0)]
 
 
 def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
@@ -97,7 +98,7 @@ def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
 def _sets_read(param: Param, readers: Sequence[tuple[Run, ParamRef]], moments: Moments) -> Counts:
     """How many sets have been read by at least one of `readers`, by each of `moments`."""
     if all(isinstance(axis, int) for _, ref in readers for axis in ref.index):
-        return _single_sets(param, readers, moments)
+        return _single_sets(readers, moments)
     needed = _needed(readers)
     if len(needed) == 1:
         ((run, ref),) = needed
@@ -105,7 +106,7 @@ def _sets_read(param: Param, readers: Sequence[tuple[Run, ParamRef]], moments: M
     return _counted(*_first_reads(param, needed), moments)
 
 
-def _single_sets(param: Param, readers: Iterable[tuple[Run, ParamRef]], moments: Moments) -> Counts:
+def _single_sets(readers: Iterable[tuple[Run, ParamRef]], moments: Moments) -> Counts:
     """As `_sets_read`, of readers that read one set each: the first to read a set counts."""
     first: dict[tuple[Index | int, ...], int] = {}
     for run, ref in readers:
@@ -142,10 +143,12 @@ def _first_reads(param: Param, readers: Sequence[tuple[Run, ParamRef]]) -> tuple
     never = np.iinfo(np.int64).max
     first = np.full([len(counts) for counts in sizes], never)
     for run, ref in readers:
-        at, when = [], []
+        at: list[Moments] = []
+        when: list[Moments] = []
         for classes, index, moments in zip(axes, ref.index, run.firsts(ref.index), strict=True):
             entries, some = np.unique(classes[numbers(index, run.reached.reach)], return_index=True)
-            at, when = [*at, entries], [*when, moments[some]]
+            at.append(entries)
+            when.append(moments[some])
         read = np.ix_(*at)
         first[read] = np.minimum(first[read], reduce(np.maximum.outer, when))
     return first.ravel(), reduce(np.multiply.outer, sizes).ravel()
@@ -153,7 +156,8 @@ def _first_reads(param: Param, readers: Sequence[tuple[Run, ParamRef]]) -> tuple
 
 def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> Moments:
     """For each number of an axis its class; classes count from 0."""
-    if any(isinstance(ref.index[axis], Index) and ref.index[axis].var == run.var for run, ref in readers):
+    indices = ((run, ref.index[axis]) for run, ref in readers)
+    if any(isinstance(index, Index) and index.var == run.var for run, index in indices):
         return np.arange(count)
     classes = np.zeros(count, np.int64)
     for run, ref in readers:

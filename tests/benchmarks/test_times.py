@@ -43,8 +43,8 @@ def test_the_length_of_the_loop_changes_no_time() -> None:
 @pytest.mark.parametrize("share", ["all", "none", "every(3)"])
 def test_costs_of_long_loops_and_of_many_exits(share: str) -> None:
     def taken(iterations: int, exits: int) -> float:
-        chosen = np.unique(np.linspace(1, iterations, exits, dtype=int) ** 2 // iterations + 1).tolist()
-        net = itc.load(ITNET, iterations=iterations + 1, exits=chosen, **{"refine.share": share})
+        chosen = np.unique(iterations ** np.linspace(0.3, 1, exits) // 1).astype(int).tolist()
+        net = itc.load(ITNET, iterations=iterations, exits=chosen, **{"refine.share": share})
         return seconds(net.cost)
 
     short = taken(16, 8)
