@@ -12,6 +12,7 @@ import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend
+from itc.figures import Compared, Published, compare
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -32,29 +33,13 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     CompileError with every diagnostic of the phase that failed.
     """
     loaded = itc_dsl.load(itc_dsl.read_source(Path(path)), network, settings, Path(path).parent)
-    return Network(loaded.net, tuple(Published(f.name, f.text, f.value) for f in loaded.published))
+    return Network(loaded.net, loaded.published)
 
 
 def names(path: str | Path) -> tuple[str, ...]:
     """The networks of a spec, the default one first. Raises CompileError as `load` does."""
     program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
     return tuple(network.name.text for network in program.main.networks)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A figure that a paper gives, as text and number; `name` is `params`, `macs`, `graph`, `latency` or `state`."""
-
-    name: str
-    text: str
-    value: float
-
-    def off(self, found: float) -> float:
-        """How far `found` is from it, as a fraction of it."""
-        return found / self.value - 1
-
-    def json(self) -> dict[str, Any]:
-        return {"text": self.text, "value": self.value}
 
 
 @dataclass(frozen=True)
@@ -71,6 +56,10 @@ class Network:
     def cost(self) -> Cost:
         """Parameters, MACs, graph size, latency, state and peak memory, by the paper's definitions."""
         return cost(self.ir)
+
+    def compared(self, cost: Cost) -> tuple[Compared, ...]:
+        """The figures that the spec gives for it, each beside what itc counts."""
+        return compare(self.ir, self.published, cost.json())
 
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
         """The checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key."""

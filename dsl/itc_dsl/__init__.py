@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from itc.figures import Published
 from itc.ir import Net
 from itc.source import Source
 from itc_dsl import ast
@@ -17,21 +18,21 @@ from itc_dsl.lowering import lower
 from itc_dsl.parser import parse
 from itc_dsl.printer import print_ast
 from itc_dsl.program import read_source
-from itc_dsl.published import Figure
+from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Figure", "Loaded", "Program", "ast", "check", "load", "load_net", "parse", "parse_setting", "print_ast",
+    "Loaded", "Program", "ast", "check", "load", "load_net", "parse", "parse_setting", "print_ast",
     "read_source", "setting_text",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A net with the figures that were published for the network as it is set, none if there are none."""
+    """A net with the figures that were published or counted for the network as it is set, none if there are none."""
 
     net: Net
-    published: tuple[Figure, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 def load(
@@ -48,7 +49,9 @@ def load(
     """
     program = check(parse(source), search)
     chosen = choose(program.main, program.groups, network, settings)
-    return Loaded(lower(program, chosen), chosen.figures)
+    net = lower(program, chosen)
+    check_parts(chosen.figures, net)
+    return Loaded(net, chosen.figures)
 
 
 def load_net(

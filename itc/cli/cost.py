@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -10,7 +10,7 @@ from rich.table import Table
 from itc.analysis.cost import Cost
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.driver import Published
+from itc.figures import Compared, Published
 
 MIB = 2**20
 
@@ -26,13 +26,15 @@ def cost(
         loaded = options.network(spec, network, set_)
         figures = loaded.cost()
     if as_json:
-        options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}})
+        published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
+        compared = [figure.json() for figure in loaded.compared(figures)]
+        options.print_json({**figures.json(), "published": published, "figures": compared})
         return
-    options.console().print(Group(totals(figures, loaded.published), outputs(figures)))
+    options.console().print(Group(totals(figures, loaded.compared(figures)), outputs(figures)))
 
 
-def totals(figures: Cost, published: Iterable[Published]) -> Table:
-    """The totals, with the published figure beside each where the spec has one."""
+def totals(figures: Cost, compared: Sequence[Compared]) -> Table:
+    """The totals, with the published figures beside each where the spec has one, or else those that were counted."""
     table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
     for column in ("figure", "itc", "", "published", "off by"):
         table.add_column(column, justify="left" if column in ("figure", "") else "right")
@@ -44,11 +46,18 @@ def totals(figures: Cost, published: Iterable[Published]) -> Table:
         "state": ("state", figures.state_bytes, " B", mib(figures.state_bytes)),
         "peak": ("peak activations", figures.peak_bytes, " B", mib(figures.peak_bytes)),
     }
-    known = {p.name: p for p in published}
     for key, (name, value, unit, short) in rows.items():
-        beside = (known[key].text, f"{known[key].off(value):+.1%}") if key in known else ("", "")
-        table.add_row(name, f"{value:,}{unit}", short, *beside)
+        known = [c for c in compared if c.figure.name == key]
+        known = [c for c in known if c.figure.kind == "published"] or known
+        texts, offs = [described(c.figure) for c in known], [f"{c.off:+.1%}" for c in known]
+        table.add_row(name, f"{value:,}{unit}", short, "\n".join(texts), "\n".join(offs))
     return table
+
+
+def described(figure: Published) -> str:
+    """A figure with what else the spec says of it."""
+    about = figure.title.removeprefix("published").strip(" ,")
+    return f"{figure.text} ({about})" if about else figure.text
 
 
 def mib(size: int) -> str:
