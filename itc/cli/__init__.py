@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from itc.cli import check, cost, emit, machines, run, show, zoo
+from itc.cli import check, cost, emit, machines, run, show, sweep, zoo
 from itc.cli.errors import reporting
 from itc.version import __version__
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (check.check, show.show, cost.cost, run.run, emit.emit, machines.machines, zoo.zoo):
+for command in (check.check, show.show, cost.cost, run.run, emit.emit, machines.machines, sweep.sweep, zoo.zoo):
     app.command()(command)
 
 
