@@ -23,7 +23,7 @@ NAMES = {
     "params": ("parameters", ""),
     "macs": ("MACs of one image", ""),
     "graph": ("graph size", "B"),
-    "latency": ("latency (convolutions)", None),
+    "latency": ("latency in convolutions", None),
     "state": ("state", "B"),
     "peak": ("peak activations", "B"),
 }
@@ -107,7 +107,7 @@ def _label(goal: Goal, unit: str) -> str:
     text = goal.quantity.text.strip()
     name = NAMES.get(text, (text, ""))[0]
     better = "more is better" if goal.large else "less is better"
-    return f"{name} ({unit})   {better}" if unit else f"{name}   {better}"
+    return f"{name}, {unit} ({better})" if unit else f"{name} ({better})"
 
 
 def _title(sweep: Sweep) -> str:

@@ -45,7 +45,7 @@ class Point:
 
     @property
     def values(self) -> Values:
-        """What the names of an expression stand for at this point: figures, and settings that no figure is called like."""
+        """What names in an expression stand for here: figures, and settings that no figure is called like."""
         assert self.cost
         settings = {name: setting_value(value) for name, value in self.settings.items()}
         return settings | {name: Fraction(getattr(self.cost, key)) for name, key in FIGURES.items()}
