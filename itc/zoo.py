@@ -24,6 +24,11 @@ class Entry:
     faults: tuple[Diagnostic, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The network, or the file where its networks cannot be told."""
+        return self.network or self.spec.name
+
+    @property
     def missed(self) -> tuple[Compared, ...]:
         """Figures that were counted from the same layers, and are not met."""
         return tuple(c for c in self.compared if c.figure.kind == "counted" and not c.met)
@@ -84,10 +89,18 @@ def _in(path: Path) -> list[Path]:
     return sorted(path.glob("*.itn"))
 
 
+def _only_blocks(spec: Path) -> bool:
+    """Whether a file has no networks, but blocks for others to import."""
+    try:
+        return not names(spec)
+    except CompileError as error:
+        return all(fault.code == "E0106" for fault in error.diagnostics)
+
+
 def _named(name: str, known: list[Path]) -> list[tuple[Path, str | None]]:
     path = Path(name)
     if path.is_dir():
-        return [(spec, None) for spec in _in(path)]
+        return [(spec, None) for spec in _in(path) if not _only_blocks(spec)]
     if path.suffix or path.exists():
         return [(path, None)]
     found: list[tuple[Path, str | None]] = [(spec, None) for spec in known if spec.stem == name]

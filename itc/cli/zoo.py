@@ -40,9 +40,7 @@ def zoo(
     found = list(chain.from_iterable(groups))
     failed = [entry for entry in found if entry.failed]
     if as_json:
-        options.print_json(
-            {"networks": [entry.json() for entry in found], "failed": [entry.network for entry in failed]}
-        )
+        options.print_json({"networks": [entry.json() for entry in found], "failed": [entry.title for entry in failed]})
     else:
         options.console().print(table(found))
         tell(failed)
@@ -59,7 +57,7 @@ def tell(failed: Sequence[Entry]) -> None:
             text = f"{entry.network}: {figure.name} are {missed.found:,}, not {figure.text} ({figure.title})"
             typer.echo(text, err=True)
     if failed:
-        names = ", ".join(entry.network or str(entry.spec) for entry in failed)
+        names = ", ".join(entry.title for entry in failed)
         typer.echo(f"failed: {names}", err=True)
 
 
@@ -71,7 +69,7 @@ def table(found: Iterable[Entry]) -> Table:
         out.add_column(title, justify="right")
     for entry in found:
         if entry.cost is None:
-            out.add_row(Text(entry.network or entry.spec.name, "bold"), Text(entry.faults[0].code, "bold red"))
+            out.add_row(Text(entry.title, "bold"), Text(entry.faults[0].code, "bold red"))
             continue
         cost = entry.cost
         counted = (f"{cost.params:,}", f"{cost.macs:,}", mib(cost.graph_bytes), str(cost.latency))

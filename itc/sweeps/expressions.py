@@ -16,8 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
-from lark.exceptions import VisitError
+from lark import Lark, Token, Transformer, Tree, UnexpectedInput, v_args
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.source import Source, Span
@@ -27,8 +26,8 @@ Values = Mapping[str, Value]
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
 EXAMPLE = "for example `macs < 2.2e9 and f >= 20`"
-UNIT = re.compile(r"(.*?) ?(?:([kMGT])(i?))?B?")
-POWERS = {"k": 1, "M": 2, "G": 3, "T": 4}
+UNIT = re.compile(r"(.*?) ?(?:([kKMGT])(i?))?B?")
+POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -46,7 +45,6 @@ class Expression:
     span: Span
     value: Callable[[Values], Value]
     names: tuple[tuple[str, Span], ...] = ()
-    depth: int = 0
 
     @property
     def text(self) -> str:
@@ -110,20 +108,27 @@ def _parse(text: str, option: str, start: str) -> Any:
         message = f"an expression has at most {MAX_CHARACTERS} characters, this has {len(text)}"
         raise fail("E0181", message, source.span(MAX_CHARACTERS, MAX_CHARACTERS + 1), "the first too many")
     try:
-        return _Builder(source).transform(_grammar().parse(text, start=start))
+        tree = _grammar().parse(text, start=start)
+        _check_depth(tree, source)
+        return _Builder(source).transform(tree)
     except UnexpectedInput as error:
         raise _misunderstood(source, error, example) from None
-    except (VisitError, RecursionError) as error:
-        fault = error.orig_exc if isinstance(error, VisitError) else error
-        if isinstance(fault, RecursionError):
-            raise fail("E0181", "the expression nests too deep", source.span(0, len(text))) from None
-        raise fault from None
 
 
 @lru_cache(maxsize=1)
 def _grammar() -> Lark:
     text = (Path(__file__).parent / "expression.lark").read_text(encoding="utf-8")
     return Lark(text, parser="lalr", start=["condition", "goals"], propagate_positions=True)
+
+
+def _check_depth(tree: Tree[Token], source: Source) -> None:
+    left = [(tree, 1)]
+    while left:
+        node, depth = left.pop()
+        if depth > MAX_DEPTH:
+            span = source.span(node.meta.start_pos, node.meta.end_pos)
+            raise fail("E0181", f"an expression nests at most {MAX_DEPTH} deep", span, "deeper")
+        left += [(child, depth + 1) for child in node.children if isinstance(child, Tree)]
 
 
 def _misunderstood(source: Source, error: UnexpectedInput, example: str) -> CompileError:
@@ -149,10 +154,7 @@ class _Builder(Transformer[Token, Any]):
 
     def _make(self, meta: Any, value: Callable[[Values], Value], *parts: Expression) -> Expression:
         span = self.source.span(meta.start_pos, meta.end_pos)
-        depth = max((part.depth for part in parts), default=0) + 1
-        if depth > MAX_DEPTH:
-            raise fail("E0181", f"an expression nests at most {MAX_DEPTH} deep", span, "deeper")
-        return Expression(span, value, tuple(name for part in parts for name in part.names), depth)
+        return Expression(span, value, tuple(name for part in parts for name in part.names))
 
     def either(self, meta: Any, parts: list[Expression]) -> Expression:
         return self._make(meta, lambda values: any(part.truth(values) for part in parts), *parts)
@@ -206,7 +208,7 @@ class _Builder(Transformer[Token, Any]):
     def name(self, meta: Any, parts: list[Token]) -> Expression:
         name = str(parts[0])
         made = self._make(meta, lambda values: values[name])
-        return Expression(made.span, made.value, ((name, made.span),), made.depth)
+        return Expression(made.span, made.value, ((name, made.span),))
 
     def goal(self, _: Any, parts: list[Any]) -> Goal:
         return Goal(parts[1], parts[0] == "max")

@@ -33,8 +33,10 @@ BLUE, ORANGE, GREY = "#1f5fa8", "#d1570a", "#9a9a9a"
 def plot(sweep: Sweep, path: Path) -> None:
     """Writes a .png, .svg or .html. Raises CompileError: another ending (E0641), Matplotlib missing (E0640)."""
     check(path)
-    figure = _figure(sweep)
-    with replacing(path) as beside:
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    with replacing(path) as beside, rc_context({"svg.hashsalt": "itc", "svg.fonttype": "none", "font.size": 11}):
+        figure = _figure(sweep)
         if path.suffix == ".html":
             beside.write_text(_page(figure, sweep), encoding="utf-8")
         else:
@@ -53,12 +55,10 @@ def check(path: Path) -> None:
 
 
 def _figure(sweep: Sweep) -> Figure:
-    from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    with rc_context({"svg.hashsalt": "itc", "svg.fonttype": "none", "font.size": 11}):
-        figure = Figure(figsize=(7.5, 5), layout="constrained")
-        _draw(figure.add_subplot(), sweep)
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    _draw(figure.add_subplot(), sweep)
     return figure
 
 
