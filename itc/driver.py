@@ -32,14 +32,34 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
     CompileError with every diagnostic of the phase that failed.
     """
-    loaded = itc_dsl.load(itc_dsl.read_source(Path(path)), network, settings, Path(path).parent)
-    return Network(loaded.net, loaded.published)
+    return read(path).network(network, **settings)
 
 
 def names(path: str | Path) -> tuple[str, ...]:
     """The networks of a spec, the default one first. Raises CompileError as `load` does."""
-    program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
-    return tuple(network.name.text for network in program.main.networks)
+    return read(path).names
+
+
+def read(path: str | Path) -> Spec:
+    """A spec, checked, for several of its networks or settings. Raises CompileError as `load` does."""
+    return Spec(itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
+
+    program: itc_dsl.Program
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its networks, the default one first."""
+        return tuple(network.name.text for network in self.program.main.networks)
+
+    def network(self, name: str | None = None, /, **settings: Any) -> Network:
+        """One of its networks, as `load` gives it."""
+        loaded = itc_dsl.load_checked(self.program, name, settings)
+        return Network(loaded.net, loaded.published)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from itc.analysis.cost import Cost
 from itc.diagnostics import CompileError, Diagnostic, fail
-from itc.driver import load, names
+from itc.driver import Spec, names, read
 from itc.figures import Compared
 
 
@@ -69,20 +69,20 @@ def specs(names: Iterable[str] = ()) -> tuple[tuple[Path, str | None], ...]:
 def entries(spec: Path, network: str | None = None) -> Iterator[Entry]:
     """The networks of a spec, or one of them, one after the other."""
     try:
-        found = names(spec)
+        checked = read(spec)
     except CompileError as error:
         yield Entry(spec, network or "", faults=error.diagnostics)
         return
-    yield from (_entry(spec, name) for name in found if network in (None, name))
+    yield from (_entry(spec, checked, name) for name in checked.names if network in (None, name))
 
 
-def _entry(spec: Path, name: str) -> Entry:
+def _entry(path: Path, spec: Spec, name: str) -> Entry:
     try:
-        network = load(spec, name)
+        network = spec.network(name)
     except CompileError as error:
-        return Entry(spec, name, faults=error.diagnostics)
+        return Entry(path, name, faults=error.diagnostics)
     cost = network.cost()
-    return Entry(spec, name, cost, network.compared(cost))
+    return Entry(path, name, cost, network.compared(cost))
 
 
 def _in(path: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Loaded", "Program", "ast", "check", "load", "load_net", "parse", "parse_setting", "print_ast",
+    "Loaded", "Program", "ast", "check", "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast",
     "read_source", "setting_text",
 ]  # fmt: skip
 
@@ -47,7 +47,11 @@ def load(
     (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the
     spec imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
     """
-    program = check(parse(source), search)
+    return load_checked(check(parse(source), search), network, settings)
+
+
+def load_checked(program: Program, network: str | None = None, settings: Mapping[str, object] | None = None) -> Loaded:
+    """What `load` gives, of a spec that has been parsed and checked: for one that is loaded at many settings."""
     chosen = choose(program.main, program.groups, network, settings)
     net = lower(program, chosen)
     check_parts(chosen.figures, net)

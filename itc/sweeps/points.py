@@ -7,18 +7,19 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from itc.analysis.cost import Cost
 from itc.diagnostics import CompileError, Diagnostic, fail
-from itc.driver import load
+from itc.driver import Spec, read
 from itc.figures import MEASURES
 from itc.sweeps.axes import Axes, bounded, grid
 from itc.sweeps.expressions import Expression, Goal, Values, parse, parse_goals
@@ -71,7 +72,7 @@ class Request:
     @property
     def count(self) -> int:
         """Number of points."""
-        return sum(1 for _ in grid(self.axes))
+        return prod(len(values) for values in self.axes.values())
 
     @property
     def front(self) -> tuple[Goal, Goal]:
@@ -85,8 +86,8 @@ class Request:
     def measured(self, processes: int = 1) -> Iterator[Point]:
         """The points one after the other, in the order of the grid, whatever number of processes works on them."""
         settings = list(grid(self.axes))
-        jobs = [(self.path, self.network, setting) for setting in settings]
-        for setting, (cost, faults) in zip(settings, _measured(jobs, processes), strict=True):
+        found = _measured(self.path, [(self.network, setting) for setting in settings], processes)
+        for setting, (cost, faults) in zip(settings, found, strict=True):
             point = Point(setting, cost, faults)
             holds = cost is not None and all(condition.truth(point.values) for condition in self.where)
             yield Point(setting, cost, faults, holds)
@@ -227,43 +228,53 @@ def setting_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-Job = tuple[Path, str | None, Settings]
+Job = tuple[str | None, Settings]
 Measured = tuple[Cost | None, tuple[Diagnostic, ...]]
 
 
-def measure(job: Job) -> Measured:
-    """What a network costs under settings, or why it is refused; in a process of its own, so all of it by value."""
-    path, network, settings = job
+def _measure(spec: Spec, job: Job) -> Measured:
+    """What a network costs under settings, or why it is refused."""
+    network, settings = job
     try:
-        return load(path, network, **settings).cost(), ()
+        return spec.network(network, **settings).cost(), ()
     except CompileError as error:
         return None, error.diagnostics
 
 
-def _measured(jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
+def _measured(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
     """All jobs in order: some here, and the others in processes where that saves time."""
-    begun = time.monotonic()
-    yield from map(measure, jobs[:AT_ONCE])
+    spec, begun = read(path), time.monotonic()
+    yield from (_measure(spec, job) for job in jobs[:AT_ONCE])
     left = jobs[AT_ONCE:]
     expected = (time.monotonic() - begun) / AT_ONCE * len(left)
-    if processes < 2 or expected < WORTH:
-        yield from map(measure, left)
-        return
-    yield from _shared_out(left, processes)
-
-
-def _shared_out(jobs: Sequence[Job], processes: int, work: Callable[[Job], Measured] = measure) -> Iterator[Measured]:
-    """The jobs in order, from that many processes; from this one where they cannot be started."""
+    shared = _shared_out(path, left, processes) if processes > 1 and expected > WORTH else iter(())
     done = 0
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"))
+    for done, found in enumerate(shared, 1):  # noqa: B007 -- it is used behind the loop
+        yield found
+    yield from (_measure(spec, job) for job in left[done:])
+
+
+def _shared_out(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
+    """The jobs in order, from processes of their own; fewer than all where these cannot be started."""
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), _open, (path,))
     try:
-        for found in pool.map(work, jobs, chunksize=4):
-            done += 1
-            yield found
+        yield from pool.map(_measure_here, jobs, chunksize=AT_ONCE)
     except BrokenProcessPool:
-        yield from map(work, jobs[done:])
+        return
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+#: The spec of a process that measures points.
+_opened: list[Spec] = []
+
+
+def _open(path: Path) -> None:
+    _opened[:] = [read(path)]
+
+
+def _measure_here(job: Job) -> Measured:
+    return _measure(_opened[0], job)
 
 
 def cores() -> int:
