@@ -103,8 +103,12 @@ class _Spent:
         """The moment at which an output is there: when the statement that makes it, or its loop's iteration, ends."""
         if output.value.name not in self.maker:
             return 0
-        maker = self.maker[output.value.name]
-        return self.starts[maker + 1] if at is None else self.starts[maker] + at
+        at_statement = self.maker[output.value.name]
+        maker = self.net.body[at_statement]
+        if at is None or output.at is None or not isinstance(maker, Loop):
+            return self.starts[at_statement + 1]
+        emit = next(emit for emit, series in maker.collected if output.value in series)
+        return self.starts[at_statement] + emit.iterations.numbers[output.at.rank(at)]
 
     def macs(self, moments: Moments) -> list[int]:
         def spent(run: Run, moments: Moments) -> Counts:

@@ -99,6 +99,15 @@ class IterationSet:
         """In how many groups of `every` iterations the members lie."""
         return len(self) if every == 1 else int(self.groups_until(every, np.array([self.last]))[0])
 
+    def group(self, iteration: int, every: int) -> int:
+        """The position of an iteration's group among those that have members, from 0."""
+        if every == 1:
+            return self.rank(iteration)
+        group = (iteration - 1) // every
+        before, until = self.groups_until(every, np.array([group, group + 1]) * every)
+        assert until > before, f"{iteration} is in no group of {every} of {self}"
+        return int(before)
+
     def clip(self, first: int, last: int) -> IterationSet:
         """The members from `first` to `last`."""
         return IterationSet.joined(run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)

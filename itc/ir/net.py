@@ -8,8 +8,6 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
-import numpy as np
-
 from itc.ir.iterations import IterationSet
 from itc.ir.op import UNTRAINED, Op, Role
 from itc.ir.types import DTYPE_BYTES, TensorType, Type
@@ -83,12 +81,7 @@ class Index:
 
     def at(self, iteration: int) -> int:
         """The set, from 0, that `iteration` reads."""
-        if self.every == 1:
-            return self.over.rank(iteration)
-        group = (iteration - 1) // self.every
-        before, until = self.over.groups_until(self.every, np.array([group, group + 1]) * self.every)
-        assert until > before, f"{iteration} reads no set of {self}"
-        return int(before)
+        return self.over.group(iteration, self.every)
 
 
 @dataclass(frozen=True, slots=True)
