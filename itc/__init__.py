@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from itc.diagnostics import CompileError, Diagnostic
     from itc.driver import Compiled, Network, load
+    from itc.sweeps import Sweep, sweep
     from itc.version import __version__
 
 _HOME = {
@@ -18,11 +19,13 @@ _HOME = {
     "Compiled": ("itc.driver", "Compiled"),
     "Diagnostic": ("itc.diagnostics", "Diagnostic"),
     "Network": ("itc.driver", "Network"),
+    "Sweep": ("itc.sweeps", "Sweep"),
     "__version__": ("itc.version", "__version__"),
     "load": ("itc.driver", "load"),
+    "sweep": ("itc.sweeps", "sweep"),
 }
 
-__all__ = ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
+__all__ = ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

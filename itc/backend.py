@@ -66,6 +66,8 @@ class MachineBackend(Backend, Protocol):
 def backend_names() -> list[str]:
     """Names of the backends that are installed, whether or not what they need is."""
     return sorted(point.name for point in entry_points(group=GROUP))
+
+
 def folders() -> list[Path]:
     """The folders of the packages that offer backends; none is loaded for it."""
     modules = sorted({point.module.split(".")[0] for point in entry_points(group=GROUP)})

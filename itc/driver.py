@@ -16,6 +16,7 @@ from itc.analysis.difference import Difference, difference
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names, folders
 from itc.diagnostics import CompileError
 from itc.explanations import Explanation, read_folder
+from itc.figures import Compared, Published, compare
 from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -37,8 +38,12 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
     CompileError with every diagnostic of the phase that failed.
     """
-    loaded = itc_dsl.load(itc_dsl.read_source(Path(path)), network, settings, Path(path).parent)
-    return Network(loaded.net, tuple(Published(f.name, f.text, f.value) for f in loaded.published))
+    return read(path).network(network, **settings)
+
+
+def read(path: str | Path) -> Spec:
+    """A spec, checked, for several of its networks or settings. Raises CompileError as `load` does."""
+    return Spec(itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent))
 
 
 def explanations() -> dict[str, Explanation]:
@@ -50,8 +55,7 @@ def explanations() -> dict[str, Explanation]:
 
 def names(path: str | Path) -> tuple[str, ...]:
     """The networks of a spec, the default one first. Raises CompileError as `load` does."""
-    program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
-    return tuple(network.name.text for network in program.main.networks)
+    return read(path).names
 
 
 def documents(path: str | Path) -> tuple[str, dict[str, str]]:
@@ -75,20 +79,21 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     return Formatted(source.text, itc_dsl.format_source(source))
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A figure that a paper gives, as text and number; `name` is `params`, `macs`, `graph`, `latency` or `state`."""
+@dataclass(frozen=True)
+class Spec:
+    """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
 
-    name: str
-    text: str
-    value: float
+    program: itc_dsl.Program
 
-    def off(self, found: float) -> float:
-        """How far `found` is from it, as a fraction of it."""
-        return found / self.value - 1
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its networks, the default one first."""
+        return tuple(network.name.text for network in self.program.main.networks)
 
-    def json(self) -> dict[str, Any]:
-        return {"text": self.text, "value": self.value}
+    def network(self, name: str | None = None, /, **settings: Any) -> Network:
+        """One of its networks, as `load` gives it."""
+        loaded = itc_dsl.load_checked(self.program, name, settings)
+        return Network(loaded.net, loaded.published)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,10 @@ class Network:
     def difference(self, other: Network) -> Difference:
         """What is added, removed and changed from this network to `other`."""
         return difference(self.ir, other.ir)
+
+    def compared(self, cost: Cost) -> tuple[Compared, ...]:
+        """The figures that the spec gives for it, each beside what itc counts."""
+        return compare(self.ir, self.published, cost.json())
 
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
         """The spec's checkpoint at `path`, or fresh weights: an array of the parameter's shape for each key.

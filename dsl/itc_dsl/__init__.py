@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from itc.figures import Published
 from itc.ir import Net
 from itc.source import Source
 from itc_dsl import ast
@@ -19,21 +20,21 @@ from itc_dsl.lowering import lower
 from itc_dsl.parser import parse
 from itc_dsl.printer import print_ast
 from itc_dsl.program import decoded, read_source
-from itc_dsl.published import Figure
+from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Figure", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source",
-    "load", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
+    "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source", "load",
+    "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A net with the figures that were published for the network as it is set, none if there are none."""
+    """A net with the figures that were published or counted for the network as it is set, none if there are none."""
 
     net: Net
-    published: tuple[Figure, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 def load(
@@ -48,9 +49,15 @@ def load(
     (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the
     spec imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
     """
-    program = check(parse(source), search)
+    return load_checked(check(parse(source), search), network, settings)
+
+
+def load_checked(program: Program, network: str | None = None, settings: Mapping[str, object] | None = None) -> Loaded:
+    """What `load` gives, of a spec that has been parsed and checked: for one that is loaded at many settings."""
     chosen = choose(program.main, program.groups, network, settings)
-    return Loaded(lower(program, chosen), chosen.figures)
+    net = lower(program, chosen)
+    check_parts(chosen.figures, net)
+    return Loaded(net, chosen.figures)
 
 
 def load_net(

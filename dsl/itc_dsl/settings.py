@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.figures import Published
 from itc.ir.op import LAYERS
 from itc.source import Source
 from itc_dsl import ast
 from itc_dsl.parser import parse_override
 from itc_dsl.program import Unit
-from itc_dsl.published import Figure, published
+from itc_dsl.published import published
 from itc_dsl.sharing import OVERRIDABLE, Sharing, override_sharing, sharing_of
 from itc_dsl.signature import BUILTINS, suggest
 from itc_dsl.syntax import RESERVED
@@ -87,7 +88,7 @@ class Chosen:
     network: ast.Network
     values: dict[str, ast.Override] = field(default_factory=dict)
     sharing: dict[ast.Block, Sharing] = field(default_factory=dict)
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[Published, ...] = ()
 
 
 def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str, object] | None = None) -> Chosen:
@@ -251,7 +252,7 @@ def _same_kind(value: ast.Expr, default: ast.Expr) -> bool:
     return "" in kinds or kinds[0] == kinds[1] or kinds == ("integer", "number")
 
 
-def _figures(main: Unit, network: ast.Network, overrides: list[ast.Override]) -> tuple[Figure, ...]:
+def _figures(main: Unit, network: ast.Network, overrides: list[ast.Override]) -> tuple[Published, ...]:
     """What was published for the network as it is set: for the one of the file that comes to the same settings."""
     wanted = _effective(network, overrides)
     for definition in main.networks:

@@ -13,16 +13,19 @@ Graph size and latency are over convolutions alone, as in the paper; MACs are of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
-from itc.analysis.reach import Reached, numbers, reached
-from itc.ir.net import Apply, Emit, Loop, Net, Output, Param, ParamRef, Statement, children
+from itc.analysis.moments import Counts, Moments, Run, params_read, starts
+from itc.analysis.reach import reached
+from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, children
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +58,22 @@ class Cost:
 
 
 def cost(net: Net) -> Cost:
-    """The cost of `net`; takes time by the size of the program, whatever its loops run."""
+    """The cost of `net`; takes time by the size of the program and by its exits, whatever its loops run."""
+    spent = _Spent(net)
+    exits = [(label, spent.moment(output, at)) for output in net.outputs for label, at in _labelled(output)]
+    moments = np.array([moment for _, moment in exits], np.int64)
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
-    whole = list(reached(net.body))
+    columns = (spent.macs(moments), spent.params(moments), spent.graph_bytes(moments))
     outputs = tuple(
-        _output_cost(net, label, list(_until(net, output, at)), paths[label])
-        for output in net.outputs
-        for label, at in zip(output.labels, output.at or (None,), strict=True)
+        OutputCost(label, macs, params, graph, paths[label])
+        for (label, _), macs, params, graph in zip(exits, *columns, strict=True)
     )
+    end = np.array(spent.starts[-1:])
     return Cost(
         net=net.name,
         params=sum(param.size for param in net.params if param.trained),
-        macs=_macs(net, whole),
-        graph_bytes=_graph_bytes(net, whole),
+        macs=spent.macs(end)[0],
+        graph_bytes=spent.graph_bytes(end)[0],
         latency=max(paths.values(), default=0),
         state_bytes=_state_bytes(net.body),
         peak_bytes=peak_bytes(net),
@@ -75,67 +81,68 @@ def cost(net: Net) -> Cost:
     )
 
 
-def _output_cost(net: Net, label: str, runs: list[Reached], latency: int) -> OutputCost:
-    return OutputCost(label, _macs(net, runs), _params(net, runs), _graph_bytes(net, runs), latency)
+def _labelled(output: Output) -> Iterable[tuple[str, int | None]]:
+    return zip(output.labels, output.at or (None,), strict=True)
 
 
-def _until(net: Net, output: Output, at: int | None) -> Iterable[Reached]:
-    """What runs up to an output: the statements down to the one that makes it, a loop only to the exit."""
-    for statement in net.body if output.value not in net.inputs else ():
-        if not isinstance(statement, Emit) and output.value in statement.results:
-            yield from reached((statement,), until=_limit(statement, output, at))
-            return
-        yield from reached((statement,))
+class _Spent:
+    """What a net has spent by moments of its body (see `itc.analysis.moments`)."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.starts = starts(net.body)
+        self.runs = [self._runs(*begun) for begun in zip(self.starts, net.body, strict=False)]
+        makers = ((s, i) for i, s in enumerate(net.body) if not isinstance(s, Emit))
+        self.maker = {value.name: i for s, i in makers for value in s.results}
+
+    def _runs(self, start: int, statement: Statement) -> list[Run]:
+        var = statement.var if isinstance(statement, Loop) else None
+        return [Run(found, start, var) for found in reached((statement,))]
+
+    def moment(self, output: Output, at: int | None) -> int:
+        """The moment at which an output is there: when the statement that makes it, or its loop's iteration, ends."""
+        if output.value.name not in self.maker:
+            return 0
+        at_statement = self.maker[output.value.name]
+        maker = self.net.body[at_statement]
+        if at is None or output.at is None or not isinstance(maker, Loop):
+            return self.starts[at_statement + 1]
+        emit = next(emit for emit, series in maker.collected if output.value in series)
+        return self.starts[at_statement] + emit.iterations.numbers[output.at.rank(at)]
+
+    def macs(self, moments: Moments) -> list[int]:
+        def spent(run: Run, moments: Moments) -> Counts:
+            apply = run.reached.apply
+            return run.times(moments) * apply.op.macs(*self.net.operand_types(apply))
+
+        return self._total(spent, moments)
+
+    def params(self, moments: Moments) -> list[int]:
+        return list(params_read(self.net, chain.from_iterable(self.runs), moments))
+
+    def graph_bytes(self, moments: Moments) -> list[int]:
+        def spent(run: Run, moments: Moments) -> Counts:
+            apply = run.reached.apply
+            return nodes(run, moments) * node_bytes(self.net, apply) if apply.op.counted else np.zeros_like(moments)
+
+        return self._total(spent, moments)
+
+    def _total(self, spent: Callable[[Run, Moments], Counts], moments: Moments) -> list[int]:
+        """The sum over all runs by each of `moments`: whole statements, and part of the one that it lies in."""
+        within = np.searchsorted(self.starts, moments, "left") - 1
+        out, before = np.zeros(len(moments), object), 0
+        for at, (end, runs) in enumerate(zip(self.starts[1:], self.runs, strict=True)):
+            here = np.flatnonzero(within == at)
+            asked = np.append(moments[here], end)
+            total = sum((spent(run, asked) for run in runs), np.zeros(len(asked), object))
+            out[here], before = total[:-1] + before, before + total[-1]
+        return list(out)
 
 
-def _limit(statement: Statement, output: Output, at: int | None) -> dict[str, int]:
-    """The iteration of the loop that makes an output in which it hands out exit `at`: of a peeled one, another."""
-    if not isinstance(statement, Loop) or output.at is None or at is None:
-        return {}
-    emits = (emit for emit, series in statement.collected if output.value in series)
-    return next(({statement.var: emit.iterations.numbers[output.at.rank(at)]} for emit in emits), {})
-
-
-def _macs(net: Net, runs: Iterable[Reached]) -> int:
-    return sum(run.times * run.apply.op.macs(*net.operand_types(run.apply)) for run in runs)
-
-
-def _params(net: Net, runs: Iterable[Reached]) -> int:
-    """Elements of the sets that these runs read, each once however many read it."""
-    readers: dict[str, list[tuple[Reached, ParamRef]]] = {}
-    for run in runs:
-        for ref in run.apply.refs:
-            readers.setdefault(ref.key, []).append((run, ref))
-    params = ((net.param[key], found) for key, found in readers.items())
-    return sum(_sets_read(param, found) * param.type.size for param, found in params if param.trained)
-
-
-def _sets_read(param: Param, readers: list[tuple[Reached, ParamRef]]) -> int:
-    """How many sets of a parameter are read by at least one of `readers`.
-
-    Each reads a box of sets. Numbers of an axis that the same readers read are one class, and the classes are few.
-    """
-    if len(readers) == 1:
-        (run, ref), *_ = readers
-        return run.sets(ref)
-    covered, sizes = np.ones(len(readers), bool), np.ones((), np.int64)
-    for axis, count in enumerate(param.sets):
-        read = np.zeros((len(readers), count), bool)
-        for row, (run, ref) in zip(read, readers, strict=True):
-            row[numbers(ref.index[axis], run.reach)] = True
-        classes, counts = np.unique(read, axis=1, return_counts=True)
-        covered = covered[..., None] & classes[(slice(None), *[None] * axis)]
-        sizes = np.multiply.outer(sizes, counts)
-    return int(sizes[covered.any(0)].sum())
-
-
-def _graph_bytes(net: Net, runs: Iterable[Reached]) -> int:
-    return sum(nodes(run) * node_bytes(net, run.apply) for run in runs if run.apply.op.counted)
-
-
-def nodes(run: Reached) -> int:
-    """How many unique nodes an operation is: one for each set of its weights."""
-    return max((run.sets(ref) for ref in run.apply.refs), default=1)
+def nodes(run: Run, moments: Moments) -> Counts:
+    """How many unique nodes an operation has been by each of `moments`: one for each set of its weights."""
+    sets = [run.sets(ref, moments) for ref in run.reached.apply.refs]
+    return reduce(np.maximum, sets) if sets else np.minimum(run.times(moments), 1)
 
 
 def node_bytes(net: Net, apply: Apply) -> int:

@@ -162,16 +162,26 @@ class _LoopDepth:
 
 def segments(loop: Loop) -> Iterator[Segment]:
     """Runs of iterations between which some condition on this loop's variable changes."""
-    taken = np.zeros(loop.count, np.int64)
     conditions = [s.iterations for s in walk(loop.body.statements) if isinstance(s, When) and s.var == loop.var]
-    for iterations in dict.fromkeys(conditions):
-        member = np.zeros(loop.count, np.int64)
-        for run in iterations.runs:
-            member[run.start - 1 : run.stop - 1 : run.step] = 1
+    chosen = list(dict.fromkeys(conditions))
+    changes = (part for iterations in chosen for run in iterations.runs for part in _changes(run))
+    starts = np.unique(np.concatenate([[1], *changes]))
+    starts = starts[starts <= loop.count]
+    taken = np.zeros(len(starts), np.int64)
+    for iterations in chosen:
+        member = iterations.groups_until(1, starts) - iterations.groups_until(1, starts - 1)
         taken = np.unique(taken * 2 + member, return_inverse=True)[1]
-    starts = [0, *(np.flatnonzero(np.diff(taken)) + 1).tolist(), loop.count]
-    for first, end in pairwise(starts):
-        yield Segment(first + 1, end)
+    firsts = starts[np.append(True, taken[1:] != taken[:-1])].tolist()
+    for first, end in pairwise([*firsts, loop.count + 1]):
+        yield Segment(first, end - 1)
+
+
+def _changes(run: range) -> tuple[NDArray[np.int64], ...]:
+    """Iterations at which being one of `run` begins or ends."""
+    if run.step == 1:
+        return (np.array([run[0], run[-1] + 1]),)
+    members = np.arange(run.start, run.stop, run.step)
+    return members, members + 1
 
 
 def _free(loop: Loop) -> set[str]:

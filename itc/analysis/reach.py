@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.iterations import IterationSet
-from itc.ir.net import Apply, Emit, Index, Loop, ParamRef, Statement, When
+from itc.ir.net import Apply, Emit, Index, Loop, Statement, When
 
 Reach = Mapping[str, IterationSet]
 
@@ -27,48 +27,38 @@ class Reached:
         """How often it runs for one image."""
         return prod(len(iterations) for iterations in self.reach.values())
 
-    def sets(self, ref: ParamRef) -> int:
-        """How many sets of a parameter it reads in all."""
-        return prod(distinct(index, self.reach) for index in ref.index)
-
 
 def distinct(index: Index | int, reach: Reach) -> int:
     """How many sets the iterations of `reach` read along one axis."""
     if isinstance(index, int):
         return 1
-    iterations = reach[index.var]
-    if index.every == 1:
-        return len(iterations)
-    return len({(index.step * t + index.offset - 1) // index.every for t in iterations})
+    return reach[index.var].moved(index.step, index.offset).groups(index.every)
 
 
 def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
     """Which sets, from 0, the iterations of `reach` read along one axis, in ascending order."""
     if isinstance(index, int):
         return np.array([index])
-    reached = index.step * np.array(reach[index.var].numbers) + index.offset
-    over, read = (np.unique((read - 1) // index.every) for read in (np.array(index.over.numbers), reached))
-    return np.searchsorted(over, read)
+    iterations = index.step * np.array(reach[index.var].numbers) + index.offset
+    groups = np.unique((iterations - 1) // index.every)
+    return index.over.groups_until(index.every, (groups + 1) * index.every) - 1
 
 
-def reached(
-    statements: tuple[Statement, ...], reach: Reach | None = None, until: Mapping[str, int] | None = None
-) -> Iterator[Reached]:
-    """Every operation that runs, in text order. `until` ends loops early: iterations after `until[var]` don't count."""
-    reach, until = reach or {}, until or {}
+def reached(statements: tuple[Statement, ...], reach: Reach | None = None) -> Iterator[Reached]:
+    """Every operation that runs, in text order."""
+    reach = reach or {}
     for statement in statements:
         match statement:
             case Apply():
                 yield Reached(statement, reach)
             case Loop(var=var):
-                iterations = statement.iterations.clip(1, until.get(var, statement.count))
-                yield from reached(statement.body.statements, {**reach, var: iterations}, until)
+                yield from reached(statement.body.statements, {**reach, var: statement.iterations})
             case When(var=var, iterations=iterations):
                 branches = (reach[var].intersection(iterations), reach[var].difference(iterations))
                 for body, chosen in zip((statement.body, statement.otherwise), branches, strict=True):
                     if chosen.runs:
-                        yield from reached(body.statements, {**reach, var: chosen}, until)
+                        yield from reached(body.statements, {**reach, var: chosen})
             case Emit(var=var, iterations=iterations):
                 chosen = reach[var].intersection(iterations)
                 if chosen.runs:
-                    yield from reached(statement.body.statements, {**reach, var: chosen}, until)
+                    yield from reached(statement.body.statements, {**reach, var: chosen})

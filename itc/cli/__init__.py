@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show, weights
+from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show, sweep, weights, zoo
 from itc.cli.errors import reporting
 from itc.version import __version__
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     check.check, show.show, cost.cost, diff.diff, run.run, emit.emit, fmt.fmt, explain.explain, machines.machines,
+    sweep.sweep, zoo.zoo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

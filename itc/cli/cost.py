@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -10,7 +10,7 @@ from rich.table import Table
 from itc.analysis.cost import Cost
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.driver import Published
+from itc.figures import Compared, Published
 
 KIB, MIB = 2**10, 2**20
 UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -30,10 +30,12 @@ def cost(
         steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*after or ()))]
         _, figures = steps[-1]
     if as_json:
+        published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
+        compared = [figure.json() for figure in loaded.compared(figures)]
         changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
-        options.print_json({**figures.json(), "published": {p.name: p.json() for p in loaded.published}, **changes})
+        options.print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
-    tables = [totals(figures, loaded.published), outputs(figures)]
+    tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
     options.console().print(Group(*tables, *[changed(steps)] * bool(after)))
 
 
@@ -58,17 +60,16 @@ def changed(steps: list[tuple[str, Cost]]) -> Table:
             "state_bytes": "",
             "peak_bytes": "",
         }
-        cells = ((key, form.format(now[key]) or mib(now[key])) for key, form in shown.items())
+        cells = ((key, form.format(now[key]) or size_text(now[key])) for key, form in shown.items())
         table.add_row(name, *(text if now[key] != before.get(key) else "" for key, text in cells))
         before = now
     return table
 
 
-def totals(figures: Cost, published: Iterable[Published]) -> Table:
-    """The totals, and where the spec has published figures those beside them."""
-    known = {p.name: p for p in published}
+def totals(figures: Cost, compared: Sequence[Compared]) -> Table:
+    """The totals, with the published figures beside each where the spec has one, or else those that were counted."""
     table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
-    for column in ("figure", "itc", "", *(("published", "off by") if known else ())):
+    for column in ("figure", "itc", "", *(("published", "off by") if compared else ())):
         table.add_column(column, justify="left" if column in ("figure", "") else "right")
     rows: dict[str, tuple[str, int, str, str]] = {
         "params": ("parameters", figures.params, "", ""),
@@ -79,9 +80,18 @@ def totals(figures: Cost, published: Iterable[Published]) -> Table:
         "peak": ("peak activations", figures.peak_bytes, " B", size_text(figures.peak_bytes)),
     }
     for key, (name, value, unit, short) in rows.items():
-        beside = (known[key].text, f"{known[key].off(value):+.1%}") if key in known else ()
+        known = [c for c in compared if c.figure.name == key]
+        known = [c for c in known if c.figure.kind == "published"] or known
+        texts, offs = [described(c.figure) for c in known], [f"{c.off:+.1%}" for c in known]
+        beside = ("\n".join(texts), "\n".join(offs)) if compared else ()
         table.add_row(name, f"{value:,}{unit}", short, *beside)
     return table
+
+
+def described(figure: Published) -> str:
+    """A figure with what else the spec says of it."""
+    about = figure.title.removeprefix("published").strip(" ,")
+    return f"{figure.text} ({about})" if about else figure.text
 
 
 def size_text(size: int) -> str:

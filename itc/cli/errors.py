@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from errno import ENOSPC
 
 from rich.console import Console
 from rich.text import Text
 
-from itc.diagnostics import CompileError, fail, render
+from itc.diagnostics import CompileError, Diagnostic, fail, render
 from itc.driver import explanations
 
 
@@ -25,7 +25,7 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         if as_json:
             print(json.dumps({"errors": [diagnostic.json() for diagnostic in error.diagnostics]}, indent=2))
         else:
-            _print(error)
+            report(error.diagnostics)
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -33,19 +33,19 @@ def reporting(as_json: bool = False) -> Iterator[None]:
     except OSError as error:
         if error.errno != ENOSPC:
             raise
-        _print(fail("E0620", f"cannot write: {error.strerror}"))
+        report(fail("E0620", f"cannot write: {error.strerror}").diagnostics)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
-def _print(error: CompileError) -> None:
-    """Renders the error with colours where standard error is a terminal; the text is the same without."""
+def report(diagnostics: Sequence[Diagnostic]) -> None:
+    """Renders diagnostics on standard error, with colours where that is a terminal; the text is the same without."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for line in render(error.diagnostics).split("\n"):
+    for line in render(diagnostics).split("\n"):
         console.print(_coloured(line))
-    count = len(error.diagnostics)
+    count = len(diagnostics)
     known = explanations()
-    code = next((d.code for d in error.diagnostics if d.code in known), "")
+    code = next((d.code for d in diagnostics if d.code in known), "")
     more = f": `itc explain {code}` says more" if code else ""
     console.print(Text(f"\n{count} error{'s' if count > 1 else ''}", "bold").append(more, "not bold"))
 

@@ -174,7 +174,8 @@ class Result:
         head = f"[bold]{network.ir.name}[/] on [bold]{escape(report['machine'])}[/]"
         texts = escape(f"{self.job.weights_text}   {self.job.input_text}")
         console.print(f"{head}   {texts}\n", soft_wrap=True)
-        console.print(totals(network.cost(), network.published))
+        cost = network.cost()
+        console.print(totals(cost, network.compared(cost)))
         console.print(
             Group(fit_table(report), stream_table(report), outputs_table(report, self.agreement, self.against))
         )

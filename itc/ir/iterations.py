@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,24 @@ class IterationSet:
             yield from run
 
     def __contains__(self, iteration: int) -> bool:
-        return any(iteration in run for run in self.runs)
+        at = bisect_right(self._starts, iteration)
+        return at > 0 and iteration in self.runs[at - 1]
 
     def __len__(self) -> int:
-        return sum(len(run) for run in self.runs)
+        return self._before[-1]
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
         return tuple(self)
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        return tuple(run.start for run in self.runs)
+
+    @cached_property
+    def _before(self) -> tuple[int, ...]:
+        """How many members the runs before each run have, and at the end how many all have."""
+        return tuple(accumulate((len(run) for run in self.runs), initial=0))
 
     @property
     def last(self) -> int:
@@ -58,14 +72,41 @@ class IterationSet:
         return self.runs[-1][-1] if self.runs else 0
 
     def count_until(self, iteration: int) -> int:
-        """How many members are at most `iteration`."""
-        return bisect_right(self.numbers, iteration)
+        """How many members are at most `iteration`; takes time by the runs, as all the counts here."""
+        at = bisect_right(self._starts, iteration)
+        return self._before[at - 1] + bisect_right(self.runs[at - 1], iteration) if at else 0
 
     def rank(self, iteration: int) -> int:
         """The position of a member, from 0."""
-        at = bisect_left(self.numbers, iteration)
-        assert at < len(self.numbers) and self.numbers[at] == iteration, f"{iteration} is not in {self}"
-        return at
+        assert iteration in self, f"{iteration} is not in {self}"
+        return self.count_until(iteration) - 1
+
+    def groups_until(self, every: int, iterations: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In how many groups of `every` iterations, from the first on, lie the members up to each of `iterations`."""
+        if not self.runs:
+            return np.zeros_like(iterations)
+        start, step, last = (np.array(part, np.int64) for part in zip(*map(_bounds, self.runs), strict=True))
+        first = (start - 1) // every
+        again = np.append(False, first[1:] == (last[:-1] - 1) // every)  # the run before has reached this group
+        before = np.append(0, np.cumsum(_groups(start, step, last, every) - again))
+        at = np.searchsorted(start, iterations, "right") - 1
+        inside = np.minimum(iterations, last[at])
+        inside -= (inside - start[at]) % step[at]
+        counts = _groups(start[at], step[at], inside, every) - again[at] + before[at]
+        return np.where(at < 0, 0, counts)
+
+    def groups(self, every: int) -> int:
+        """In how many groups of `every` iterations the members lie."""
+        return len(self) if every == 1 else int(self.groups_until(every, np.array([self.last]))[0])
+
+    def group(self, iteration: int, every: int) -> int:
+        """The position of an iteration's group among those that have members, from 0."""
+        if every == 1:
+            return self.rank(iteration)
+        group = (iteration - 1) // every
+        before, until = self.groups_until(every, np.array([group, group + 1]) * every)
+        assert until > before, f"{iteration} is in no group of {every} of {self}"
+        return int(before)
 
     def clip(self, first: int, last: int) -> IterationSet:
         """The members from `first` to `last`."""
@@ -115,6 +156,17 @@ def _pulled(run: range, step: int, offset: int) -> Iterator[range]:
     for turn, rest in (divmod(number - offset, step) for number in run):
         if not rest:
             yield range(turn, turn + 1)
+
+
+def _bounds(run: range) -> tuple[int, int, int]:
+    return run[0], run.step, run[-1]
+
+
+def _groups(
+    start: NDArray[np.int64], step: NDArray[np.int64], last: NDArray[np.int64], every: int
+) -> NDArray[np.int64]:
+    """In how many groups of `every` the progressions lie: steps that are no longer leave none out between the ends."""
+    return np.where(step <= every, (last - 1) // every - (start - 1) // every, (last - start) // step) + 1
 
 
 def _grown(run: range, following: deque[range]) -> range:

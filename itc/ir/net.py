@@ -77,21 +77,14 @@ class Index:
     step: int = 1
     offset: int = 0
 
-    @cached_property
-    def _groups(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((t - 1) // self.every for t in self.over))
-
     @property
     def count(self) -> int:
         """Number of sets."""
-        return len(self.over) if self.every == 1 else len(self._groups)
+        return self.over.groups(self.every)
 
     def at(self, iteration: int) -> int:
         """The set, from 0, that `iteration` reads."""
-        iteration = self.step * iteration + self.offset
-        if self.every == 1:
-            return self.over.rank(iteration)
-        return self._groups.index((iteration - 1) // self.every)
+        return self.over.group(self.step * iteration + self.offset, self.every)
 
 
 @dataclass(frozen=True, slots=True)

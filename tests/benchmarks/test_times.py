@@ -45,6 +45,19 @@ def test_the_length_of_the_loop_changes_no_time() -> None:
         print(f"\n{what}: N = 64 takes {ratio:.2f} times as long as N = 4")
 
 
+@pytest.mark.parametrize("share", ["all", "none", "every(3)"])
+def test_costs_of_long_loops_and_of_many_exits(share: str) -> None:
+    def taken(iterations: int, exits: int) -> float:
+        chosen = np.unique(iterations ** np.linspace(0.3, 1, exits) // 1).astype(int).tolist()
+        net = itc.load(ITNET, iterations=iterations, exits=chosen, **{"refine.share": share})
+        return seconds(net.cost)
+
+    short = taken(16, 8)
+    for iterations, exits in ((10**6, 8), (2000, 1000), (10**6, 1000)):
+        ratio = taken(iterations, exits) / short
+        print(f"\ncost, weights shared {share}: {iterations:,} iterations, {exits:,} exits: {ratio:.1f} x 16 and 8")
+
+
 def test_itnet_on_gc200() -> None:
     net = itc.load(ITNET)
     print(f"\ncompile and time of ItNet CamVid on gc200: {seconds(compile_and_time(net)):.2f} s (asked: under 5 s)")

@@ -197,7 +197,7 @@ def test_the_file_of_a_machine_can_be_a_start(tmp_path: Path) -> None:
 
 
 def test_the_public_names() -> None:
-    assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "__version__", "load"]
+    assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
     assert all(hasattr(itc, name) for name in itc.__all__)
 
 

@@ -84,3 +84,57 @@ net @walked(%image: f32[2, 4, 4]) {
   return %nested {name = nested}
 }
 """
+
+
+def test_a_set_counts_once_from_the_first_of_its_readers_on() -> None:
+    """Of 3 x 4 sets several operations read some, in iterations of which none has all; one reads a set before."""
+    net = parse_net(READ)
+    verify(net)
+    found = cost(net)
+    for output, exit in zip(found.outputs, (1, 2, 5, 8), strict=True):
+        events = _until(net, net.outputs[0], exit)
+        assert output.params == brute.params(net, events)
+        assert output.graph_bytes == brute.graph_bytes(net, events)
+        assert output.macs == brute.macs(net, events)
+    assert len({output.params for output in found.outputs}) == 4
+
+
+READ = """
+net @read(%image: f32[1, 2, 2]) {
+  param @w: 3 x 4 x f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @v: f32[1, 1, 1, 1] {role = weight, init = zeros}
+  %0 = conv(%image, @w[1, 3]): f32[1, 2, 2]
+  %c, %s = loop %t in 1..8 carry (%a = %0) {
+    %d = when %t in {2, 3, 7} {
+      %1 = loop %u in 1..4 carry (%b = %a) {
+        %e = when %u in {1, 2} {
+          %2 = conv(%b, @w[%t/3, %u]): f32[1, 2, 2]
+          yield %2
+        } else {
+          %3 = conv(%b, @v): f32[1, 2, 2]
+          yield %3
+        }: f32[1, 2, 2]
+        yield %e
+      }: f32[1, 2, 2]
+      yield %1
+    } else {
+      %4 = loop %q in 1..4 carry (%f = %a) {
+        %g = when %q in {2, 4} {
+          %5 = conv(%f, @w[%t/3, %q]): f32[1, 2, 2]
+          yield %5
+        } else {
+          yield %f
+        }: f32[1, 2, 2]
+        yield %g
+      }: f32[1, 2, 2]
+      yield %4
+    }: f32[1, 2, 2]
+    emit when %t in {1, 2, 5, 8} {
+      %6 = conv(%d, @w[%t/3 in {1, 2, 5, 8}, 0]): f32[1, 2, 2]
+      yield %6
+    }
+    yield %d
+  }: f32[1, 2, 2], 4 x f32[1, 2, 2]
+  return %s {name = s, at = {1, 2, 5, 8}}
+}
+"""

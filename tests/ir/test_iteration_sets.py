@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,3 +85,9 @@ def test_an_index_reads_for_another_iteration(over: set[int], every: int, step: 
     assert distinct(moved, {"u": reach}) == len(set(read))
     if read:
         assert numbers_read(moved, {"u": reach}).tolist() == sorted(set(read))
+
+
+@given(members, st.integers(1, 5))
+def test_groups_are_counted_until_each_iteration(chosen: set[int], every: int) -> None:
+    found = IterationSet.of(chosen).groups_until(every, np.arange(45))
+    assert found.tolist() == [len({(t - 1) // every for t in chosen if t <= until}) for until in range(45)]

@@ -8,7 +8,7 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc_dsl import ast
 from itc_dsl.checker.looping import PLACES
 from itc_dsl.checker.structure import PHRASES
-from itc_dsl.published import published
+from itc_dsl.published import KINDS, published
 from itc_dsl.sharing import halting_of, loop_of, sharing_of
 from itc_dsl.signature import listed, suggest
 
@@ -48,7 +48,7 @@ def _annotations(written: tuple[ast.Annotation, ...], place: str) -> Iterator[Di
             yield Diagnostic("E0215", f"there is no annotation `@{name.text}`", label, help=help, edit=edit)
         elif place not in PLACES[name.text]:
             yield _unused(annotation, place)
-        elif name.text in seen:
+        elif name.text in seen and name.text not in KINDS:
             first = (Label(seen[name.text].span, "first here"),)
             yield Diagnostic("E0216", f"`@{name.text}` stands here twice", Label(annotation.span, "again"), first)
         seen.setdefault(name.text, annotation)

@@ -15,6 +15,7 @@ PLACES = {
     "halt": ("iterative",),
     "loss": ("emit",),
     "published": ("network",),
+    "counted": ("network",),
 }
 
 

@@ -1,0 +1,177 @@
+"""What has been run, and which sets of parameters have been read, by each of many moments of a net, for all at once.
+
+A net's body is one line of moments: an operation takes one, a loop one for each of its iterations, whatever loops lie
+inside. Counts are exact and take time by the runs of the iteration sets and by the moments that are asked for. Only a
+parameter that several operations read by different iterations, none of which reads all, takes time by its sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.analysis.reach import Reached, distinct, numbers
+from itc.ir.iterations import IterationSet
+from itc.ir.net import Index, Loop, Net, Param, ParamRef, Statement
+
+Moments = NDArray[np.int64]
+#: Whole numbers of any size, one for each moment.
+Counts = NDArray[Any]
+SMALL = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An operation that runs inside the statement that begins at moment `start`, in iterations of the loop `var`."""
+
+    reached: Reached
+    start: int
+    var: str | None
+
+    def times(self, moments: Moments) -> Counts:
+        """How often it has run by each of `moments`."""
+        inside = prod(len(iterations) for var, iterations in self.reached.reach.items() if var != self.var)
+        return self._here(moments) * inside
+
+    def sets(self, ref: ParamRef, moments: Moments) -> Counts:
+        """How many sets of a parameter it has read by each of `moments`."""
+        axes = (self._axis(index, moments) for index in ref.index)
+        return reduce(np.multiply, axes, np.where(self._here(moments) > 0, 1, 0).astype(object))
+
+    def firsts(self, index: tuple[Index | int, ...]) -> list[Moments]:
+        """For each axis the moments at which it first reads each of the sets that `numbers` gives there, in that order.
+
+        Those of an axis that the loop does not go through are the moment when it first runs.
+        """
+        return [self._firsts(axis) for axis in index]
+
+    @property
+    def first(self) -> int:
+        """The moment when it first runs."""
+        return self.start + (self.reached.reach[self.var].runs[0][0] if self.var else 1)
+
+    def _axis(self, index: Index | int, moments: Moments) -> Counts:
+        if isinstance(index, Index) and index.var == self.var:
+            iterations = self.reached.reach[index.var].moved(index.step, index.offset)
+            until = index.step * np.maximum(moments - self.start, 0) + index.offset
+            return iterations.groups_until(index.every, until).astype(object)
+        return np.full(len(moments), distinct(index, self.reached.reach), object)
+
+    def _here(self, moments: Moments) -> Counts:
+        """In how many iterations of its own loop it has run."""
+        if self.var is None:
+            return (moments > self.start).astype(object)
+        iterations = self.reached.reach[self.var]
+        return iterations.groups_until(1, np.maximum(moments - self.start, 0)).astype(object)
+
+    def _firsts(self, index: Index | int) -> Moments:
+        if not isinstance(index, Index) or index.var != self.var:
+            return np.full(len(numbers(index, self.reached.reach)), self.first)
+        own = np.array(self.reached.reach[index.var].numbers)
+        groups = (index.step * own + index.offset - 1) // index.every
+        return self.start + own[np.unique(groups, return_index=True)[1]]
+
+
+def starts(body: Sequence[Statement]) -> list[int]:
+    """The moment at which each statement begins, and at the end the one at which all is over."""
+    lengths = (statement.count if isinstance(statement, Loop) else 1 for statement in body)
+    return [*accumulate(lengths, initial=0)]
+
+
+def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
+    """Elements of the sets of trained parameters that have been read by each of `moments`, each set once."""
+    readers: dict[str, list[tuple[Run, ParamRef]]] = {}
+    for run in runs:
+        for ref in run.reached.apply.refs:
+            if net.param[ref.key].trained:
+                readers.setdefault(ref.key, []).append((run, ref))
+    total = np.zeros(len(moments), object)
+    for key, found in readers.items():
+        total = total + _sets_read(net.param[key], found, moments) * net.param[key].type.size
+    return total
+
+
+def _sets_read(param: Param, readers: Sequence[tuple[Run, ParamRef]], moments: Moments) -> Counts:
+    """How many sets have been read by at least one of `readers`, by each of `moments`."""
+    if all(isinstance(axis, int) for _, ref in readers for axis in ref.index):
+        return _single_sets(readers, moments)
+    needed = _needed(readers)
+    if len(needed) == 1:
+        ((run, ref),) = needed
+        return run.sets(ref, moments)
+    return _counted(*_first_reads(param, needed), moments)
+
+
+def _single_sets(readers: Iterable[tuple[Run, ParamRef]], moments: Moments) -> Counts:
+    """As `_sets_read`, of readers that read one set each: the first to read a set counts."""
+    first: dict[tuple[Index | int, ...], int] = {}
+    for run, ref in readers:
+        first[ref.index] = min(run.first, first.get(ref.index, run.first))
+    return _counted(np.array([*first.values()]), np.ones(len(first), np.int64), moments)
+
+
+def _needed(readers: Sequence[tuple[Run, ParamRef]]) -> list[tuple[Run, ParamRef]]:
+    """The readers without those that read nothing, at any moment, but what the one that runs most often reads too."""
+    most, ref = max(readers, key=lambda reader: reader[0].reached.times)
+    others = [reader for reader in readers if not _covers((most, ref), reader)]
+    return [(most, ref), *others]
+
+
+def _covers(reader: tuple[Run, ParamRef], other: tuple[Run, ParamRef]) -> bool:
+    (run, ref), (less, its) = reader, other
+    if (run.start, ref.index) != (less.start, its.index):
+        return False
+    read = {axis.var for axis in ref.index if isinstance(axis, Index)} | ({run.var} if run.var else set())
+    return all(_within(less.reached.reach[var], run.reached.reach[var]) for var in read)
+
+
+def _within(inner: IterationSet, outer: IterationSet) -> bool:
+    return inner.intersection(outer) == inner
+
+
+def _first_reads(param: Param, readers: Sequence[tuple[Run, ParamRef]]) -> tuple[Moments, Counts]:
+    """When sets are first read, and how many sets each entry stands for.
+
+    Along an axis that no reader's own loop goes through, numbers that the same readers read are one entry.
+    """
+    axes = [_classes(param.sets[axis], axis, readers) for axis in range(len(param.sets))]
+    sizes = [np.bincount(classes).astype(np.int64 if param.copies < SMALL else object) for classes in axes]
+    never = np.iinfo(np.int64).max
+    first = np.full([len(counts) for counts in sizes], never)
+    for run, ref in readers:
+        at: list[Moments] = []
+        when: list[Moments] = []
+        for classes, index, moments in zip(axes, ref.index, run.firsts(ref.index), strict=True):
+            entries, some = np.unique(classes[numbers(index, run.reached.reach)], return_index=True)
+            at.append(entries)
+            when.append(moments[some])
+        read = np.ix_(*at)
+        first[read] = np.minimum(first[read], reduce(np.maximum.outer, when))
+    return first.ravel(), reduce(np.multiply.outer, sizes).ravel()
+
+
+def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> Moments:
+    """For each number of an axis its class; classes count from 0."""
+    indices = ((run, ref.index[axis]) for run, ref in readers)
+    if any(isinstance(index, Index) and index.var == run.var for run, index in indices):
+        return np.arange(count)
+    classes = np.zeros(count, np.int64)
+    for run, ref in readers:
+        read = np.zeros(count, np.int64)
+        read[numbers(ref.index[axis], run.reached.reach)] = 1
+        classes = np.unique(classes * 2 + read, return_inverse=True)[1]
+    return classes
+
+
+def _counted(first: Moments, sizes: Counts, moments: Moments) -> Counts:
+    """The sum of `sizes` of what is first read by each of `moments`."""
+    order = np.argsort(first, kind="stable")
+    totals = np.append(0, np.cumsum(sizes[order]))
+    return totals[np.searchsorted(first[order], moments, "right")].astype(object)

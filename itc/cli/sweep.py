@@ -1,0 +1,102 @@
+"""`itc sweep`: what a network costs at many settings, and which of them is best under a condition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from itc.cli import options
+from itc.cli.cost import size_text
+from itc.cli.errors import reporting
+from itc.cli.progress import tracked
+from itc.files import write_text
+from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
+from itc.sweeps.plot import check
+
+
+def sweep(
+    spec: options.Spec,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUES", help="f=16..64, f=16..64..4, n=1,2,4, refine.share=all,none."),
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="CONDITION", help="For example 'macs < 2.2e9'.")
+    ] = None,
+    maximize: Annotated[str, typer.Option("--max", metavar="QUANTITY", help="Choose where it is largest.")] = "",
+    minimize: Annotated[str, typer.Option("--min", metavar="QUANTITY", help="Choose where it is smallest.")] = "",
+    front: Annotated[
+        str, typer.Option("--front", metavar="GOALS", help="The Pareto front's two goals, as 'min macs, max f'.")
+    ] = "",
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the points to this file.")] = None,
+    plot_: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the front: a .png, .svg or .html.")
+    ] = None,
+    network: options.NetworkName = None,
+    as_json: options.Json = False,
+) -> None:
+    """Cost a network at every combination of settings, and choose the best that meets a condition.
+
+    Conditions and quantities are over settings and params, macs, graph, latency, state and peak.
+    """
+    with reporting(as_json):
+        asked = request(spec, parse_axes(set_ or []), network, where or (), maximize, minimize, front)
+        if plot_:
+            check(plot_)
+        found = asked.result(tracked(asked.measured(cores()), asked.count, "points"))
+        if csv:
+            write_text(csv, found.csv())
+        if plot_:
+            plot(found, plot_)
+        if as_json:
+            options.print_json(found.json())
+            return
+        console = options.console()
+        console.print(table(found))
+        for line in summary(found):
+            console.print(Text(line), soft_wrap=True)
+
+
+def table(found: Sweep) -> Table:
+    """A row for each point, the selected one marked; refused ones with what is wrong."""
+    axes, where = found.request.axes, found.request.where
+    fixed = "".join(f", {name}={setting_text(values[0])}" for name, values in axes.items() if len(values) == 1)
+    name = next(point.cost.net for point in found.points if point.cost)
+    out = Table(title=f"{name}{fixed}", title_justify="left")
+    varied = [name for name, values in axes.items() if len(values) > 1]
+    for column in (*varied, "parameters", "MACs", "graph size", "latency"):
+        out.add_column(column, justify="right")
+    out.add_column("", overflow="fold")
+    selected, front = found.selected, {id(point) for point in found.front}
+    for point in found.points:
+        settings = [setting_text(point.settings[name]) for name in varied]
+        mark = Text("selected") if point is selected else Text("front" if id(point) in front else "")
+        style = "bold green" if point is selected else "dim" if where and not point.holds else ""
+        out.add_row(*settings, *_figures(point, mark), style=style)
+    return out
+
+
+def _figures(point: Point, mark: Text) -> tuple[str | Text, ...]:
+    if point.cost is None:
+        return ("", "", "", "", Text(f"{point.faults[0].code}: {point.faults[0].message}", "red"))
+    cost = point.cost
+    return f"{cost.params:,}", f"{cost.macs:,}", size_text(cost.graph_bytes), str(cost.latency), mark
+
+
+def summary(found: Sweep) -> list[str]:
+    """What was chosen by what rule, and how many points there are."""
+    asked, selected, held = found.request, found.selected, sum(point.holds for point in found.points)
+    where = " and ".join(condition.text for condition in asked.where)
+    counts = [f"{len(found.points)} points", f"{held} with {where}" if where else ""]
+    counts.append(f"{len(found.refused)} refused" if found.refused else "")
+    lines = [", ".join(filter(None, counts))]
+    if selected:
+        settings = ", ".join(f"{name}={setting_text(value)}" for name, value in selected.settings.items())
+        lines.append(f"{asked.objective}: {settings}")
+    elif asked.objective:
+        lines.append(f"{asked.objective}: no point meets the condition")
+    return lines
