@@ -56,7 +56,7 @@ class Aligned:
 def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
     """Every layer of both in a pair if that is possible, else as many pairs as can be.
 
-    Raises CompileError (E0643) where there are too many ways to try.
+    Raises CompileError (E0653) where there are too many ways to try.
     """
     search = _Search(ours)
     whole = search.fit(theirs, 0) if theirs.size == len(ours) else None
@@ -82,7 +82,7 @@ class _Search:
         self.steps += 1
         if self.steps > MAX_STEPS:
             help = "pair modules by hand: --pair THEIRS=OURS"
-            raise fail("E0643", "the layers of the file fit in too many ways to try them all", help=help)
+            raise fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
 
     def _leaf(self, layer: Layer, at: int) -> Aligned | None:
         own = self.ours[at]

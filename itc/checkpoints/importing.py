@@ -51,8 +51,8 @@ def import_weights(
 ) -> Imported:
     """The tensors `found` in the file `name`, as weights of `net`.
 
-    `pairs` are layers (theirs, ours) that are set by hand. Raises CompileError: E0642 for layers without a partner, all
-    named, unless `partial`; E0643 where names and shapes leave a choice; E0644 for a pair that cannot be; E0614 and
+    `pairs` are layers (theirs, ours) that are set by hand. Raises CompileError: E0652 for layers without a partner, all
+    named, unless `partial`; E0653 where names and shapes leave a choice; E0654 for a pair that cannot be; E0614 and
     E0615 for values that are no finite floats.
     """
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
@@ -87,7 +87,7 @@ def _same_keys(theirs: list[Layer], ours: list[Layer]) -> tuple[Pair, ...]:
 
 
 def _by_hand(theirs: list[Layer], ours: list[Layer], wanted: Mapping[str, str]) -> tuple[Pair, ...]:
-    """The pairs that are set. Raises CompileError (E0644) for each that is not of two layers of the same shapes."""
+    """The pairs that are set. Raises CompileError (E0654) for each that is not of two layers of the same shapes."""
     sides = {layer.path: layer for layer in theirs}, {layer.path: layer for layer in ours}
     faults, pairs = [], []
     for their, own in wanted.items():
@@ -95,13 +95,13 @@ def _by_hand(theirs: list[Layer], ours: list[Layer], wanted: Mapping[str, str]) 
         if first is None or second is None:
             side, unknown = ("file", their) if first is None else ("net", own)
             help = "a layer is what is before the last dot of a tensor's name; see `itc weights list`"
-            faults.append(Diagnostic("E0644", f"--pair: the {side} has no layer {unknown}", help=help))
+            faults.append(Diagnostic("E0654", f"--pair: the {side} has no layer {unknown}", help=help))
         elif first.signature != second.signature:
-            faults.append(Diagnostic("E0644", f"--pair: {first} is not of the shapes of {second}"))
+            faults.append(Diagnostic("E0654", f"--pair: {first} is not of the shapes of {second}"))
         else:
             pairs.append((first, second))
     if len({id(own) for _, own in pairs}) < len(pairs):
-        faults.append(Diagnostic("E0644", "--pair: a layer of the net is named twice"))
+        faults.append(Diagnostic("E0654", "--pair: a layer of the net is named twice"))
     if faults:
         raise CompileError(faults)
     return tuple(pairs)
@@ -110,14 +110,14 @@ def _by_hand(theirs: list[Layer], ours: list[Layer], wanted: Mapping[str, str]) 
 def _ambiguous(ties: tuple[str, ...], name: str) -> CompileError:
     where = ", ".join(dict.fromkeys(tie or "its first names" for tie in ties))
     help = "say which is which: --pair THEIRS=OURS, of layers, as often as needed; `itc weights list` has ours"
-    return fail("E0643", f"{name}: names and shapes leave more than one order in {where}", help=help)
+    return fail("E0653", f"{name}: names and shapes leave more than one order in {where}", help=help)
 
 
 def _without_partner(
     unused: tuple[Layer, ...], missing: tuple[Layer, ...], name: str, net: str
 ) -> Iterable[Diagnostic]:
-    faults = [Diagnostic("E0642", f"{name} has nothing for {layer} of {net}") for layer in missing]
-    faults += [Diagnostic("E0642", f"{net} has no place for {layer} of {name}") for layer in unused]
+    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing]
+    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused]
     help = "--partial takes what fits and leaves the rest of the network with fresh weights"
     last = faults.pop()
     return [*faults, Diagnostic(last.code, last.message, help=help)]

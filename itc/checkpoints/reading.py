@@ -30,7 +30,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
     """Every tensor by its name in the file; the format is told by content.
 
     Raises CompileError: E0610 for a file that is not there, E0611 for one in no known format, E0614 for types that
-    NumPy has not, E0640 for pickles, E0641 for a broken or too large .npz.
+    NumPy has not, E0650 for pickles, E0651 for a broken or too large .npz.
     """
     start = _start(path)
     if start[8:9] == b"{":  # safetensors: the length of a header in JSON, then the header
@@ -56,7 +56,7 @@ def _start(path: Path) -> bytes:
 
 def _pickle(path: Path) -> CompileError:
     help = CONVERT.format(name=path.name, stem=path.stem)
-    return fail("E0640", f"{path} is a pickle: reading it can run code, so itc does not", help=help)
+    return fail("E0650", f"{path} is a pickle: reading it can run code, so itc does not", help=help)
 
 
 def _npz(path: Path) -> dict[str, Array]:
@@ -66,14 +66,14 @@ def _npz(path: Path) -> dict[str, Array]:
             if any(member.filename.endswith((".pkl", "/version")) for member in members):
                 raise _pickle(path)
             if sum(member.file_size for member in members) > MAX_BYTES:
-                raise fail("E0641", f"{path} is larger than 2 GiB when it is unpacked", help="save it as safetensors")
+                raise fail("E0651", f"{path} is larger than 2 GiB when it is unpacked", help="save it as safetensors")
             found = {}
             for member in members:
                 with archive.open(member) as file:
                     found[member.filename.removesuffix(".npy")] = _array(file, member.file_size)
             return found
     except (BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError, SyntaxError):
-        raise fail("E0641", f"{path} is not an .npz file of plain arrays, or is broken") from None
+        raise fail("E0651", f"{path} is not an .npz file of plain arrays, or is broken") from None
 
 
 def _array(file: IO[bytes], size: int) -> Array:

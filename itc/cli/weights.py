@@ -72,7 +72,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     for text in texts:
         theirs, equals, ours = text.partition("=")
         if not (theirs and equals and ours):
-            raise fail("E0644", f"--pair is THEIRS=OURS, not {text}", help="for example: --pair fc=classify.linear")
+            raise fail("E0654", f"--pair is THEIRS=OURS, not {text}", help="for example: --pair fc=classify.linear")
         pairs[theirs] = ours
     return pairs
 

@@ -250,5 +250,5 @@ def test_the_reader_reports_a_folder(folder: Path) -> None:
 def test_nothing_in_common_is_an_error_even_in_part(folder: Path) -> None:
     from itc.driver import load
 
-    with pytest.raises(CompileError, match="E0642"):
+    with pytest.raises(CompileError, match="E0652"):
         import_weights({"a.weight": np.zeros((2, 2))}, load("small.itn").ir, "file", partial=True)

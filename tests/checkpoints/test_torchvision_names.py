@@ -99,7 +99,7 @@ def test_a_backbone_for_other_classes_or_in_a_detector() -> None:
         (EXAMPLES / "faster_rcnn.itn", "faster_rcnn101", {}),
     ]:
         net = itc.load(path, name, **settings).ir
-        with pytest.raises(CompileError, match="E0642"):
+        with pytest.raises(CompileError, match="E0652"):
             import_weights(theirs, net, "file")
         found = import_weights(theirs, net, "file", partial=True)
         assert {layer.path for layer in found.unused} == {"fc"}
@@ -111,4 +111,4 @@ def test_a_backbone_for_other_classes_or_in_a_detector() -> None:
 def test_a_network_of_other_depth_is_not_taken_for_this_one() -> None:
     with pytest.raises(CompileError) as error:
         import_weights(arrays(build("resnet18")), itc.load(spec("resnet34"), "resnet34").ir, "file")
-    assert {diagnostic.code for diagnostic in error.value.diagnostics} <= {"E0642", "E0643"}
+    assert {diagnostic.code for diagnostic in error.value.diagnostics} <= {"E0652", "E0653"}
