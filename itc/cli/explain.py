@@ -16,7 +16,7 @@ def explain(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE]",
+            metavar="CODE",
             help="The code of an error, such as E0301; all are listed without it.",
             show_default=False,
         ),
