@@ -70,8 +70,10 @@ def normal(code: str) -> str:
 
 
 def near(code: str, known: Iterable[str]) -> list[str]:
-    """The codes that are written most like one that does not exist."""
-    return get_close_matches(code.upper(), list(known), 3)
+    """The codes that are written most like one that does not exist, those of its family if it is of one."""
+    codes = list(known)
+    family = [other for other in codes if other[:3] == code[:3].upper()]
+    return get_close_matches(code.upper(), family or codes, 3)
 
 
 def _blocks(text: str) -> list[Block]:

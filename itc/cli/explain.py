@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from itc.cli import options
 from itc.cli.errors import reporting
@@ -17,7 +16,7 @@ def explain(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE]",
+            metavar="CODE",
             help="The code of an error, such as E0301; all are listed without it.",
             show_default=False,
         ),
@@ -37,7 +36,5 @@ def explain(
         elif code:
             typer.echo(f"{chosen[0].code}: {chosen[0].title}\n\n{chosen[0].plain}")
         else:
-            table = Table(box=None, show_header=False, pad_edge=False)
             for found in chosen:
-                table.add_row(found.code, found.title)
-            options.console().print(table)
+                typer.echo(f"{found.code}  {found.title}")

@@ -137,5 +137,5 @@ def test_all_codes_are_listed() -> None:
 def test_a_code_that_does_not_exist() -> None:
     result = explain("E0331")
     assert result.exit_code == 2
-    assert re.search(r"did you mean\s+.*E03\d\d", result.output)
+    assert re.search(r"did you mean E03\d\d", " ".join(re.findall(r"[\w?;]+", result.output)))
     assert explain("nonsense").exit_code == 2

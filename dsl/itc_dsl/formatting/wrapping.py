@@ -1,6 +1,6 @@
 """One line of the language as lines of text: its words in, wrapped and aligned below their bracket or pipe out.
 
-What fits is on one line. What does not is broken where its author broke it, and wherever it is still too long.
+What fits is on one line. What does not is broken where its author broke it if each line then fits, else filled anew.
 """
 
 from __future__ import annotations
@@ -94,13 +94,25 @@ class _Writer:
         noted = bool(doc.first.word.comments)
         column = base if noted else aligned(self.column + (doc.first.space and not self.fresh), base)
         flat = not noted and self.fits(doc, tail)
+        kept = self.as_written(doc, column, tail)
         long = False
         for number, part in enumerate(doc.parts):
             last = number == len(doc.parts) - 1
             after = tail if last else 0
-            breaks = part.first.word.broken or long or not self.fits(part, after)
+            breaks = (kept and part.first.word.broken) or long or not self.fits(part, after)
             if number and not flat and not part.first.word.comments and breaks:
                 self.newline(column)
             before = len(self.lines)
             self.doc(part, column, after)
             long = len(self.lines) > before
+
+    def as_written(self, doc: Fill, column: int, tail: float) -> bool:
+        """Whether the lines into which its author broke a part fit, or have nothing to break."""
+        start, count, widths = self.column, 0, 0.0
+        for part in doc.parts:
+            if count and part.first.word.broken:
+                if count > 1 and start + widths > WIDTH:
+                    return False
+                start, count, widths = column, 0, -float(part.first.space)
+            count, widths = count + 1, widths + part.width
+        return count == 1 or start + widths + tail <= WIDTH
