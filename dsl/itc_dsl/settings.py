@@ -158,6 +158,8 @@ class _Chooser:
     def parameter(self, override: ast.Override, param: ast.Param) -> None:
         if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
             self.unfit(override, param, "no value is called this")
+        elif any(isinstance(node, ast.Call) for node in ast.walk(override.value)):
+            self.unfit(override, param, "this is for sharing")
         elif param.default and not _same_kind(override.value, param.default):
             self.unfit(override, param, f"not like its default `{param.default.span.text}`")
         else:

@@ -72,6 +72,8 @@ def test_malformed_settings(text: str) -> None:
         ({}, "E0209", "`size` of `net` has no value"),
         ({"size": 8, "times": 4.5}, "E0212", "not like its default `4`"),
         ({"size": 8, "times": "four"}, "E0212", "no value is called this"),
+        ({"size": "every(2)"}, "E0212", "this is for sharing"),
+        ({"size": 8, "mode": "every(2)"}, "E0212", "this is for sharing"),
         ({"size": 8, "norm": "btach_norm"}, "E0212", "no value is called this"),
         ({"size": 8, "bias": 1}, "E0212", "not like its default `false`"),
         ({"size": 8, "refine.shar": None}, "E0212", "did you mean `share`?"),
