@@ -110,6 +110,7 @@ class Target:
 
 
 SPEC_WORDS = [*texts.WORDS, *sorted(LAYERS), "@halt(act)", "@halt(above=0.9)", "@loop(max=3)", "halt x", "like=x"]
+SPEC_WORDS += ["1000", "65536", "1000000", "1e999", "iteration % 2 == 1", "range(1000)", "at all", "@share(every=3)"]
 IR_WORDS = [*texts.NUMBERS, *texts.TENSORS, *sorted(OPS), "%x", "%0", "@a.weight", "{1..4}", "{1..9 by 2}", "yield"]
 IR_WORDS += ["loop", "when", "emit", "halt", "each", "carry", "else", "return", "param", "[[[]]]", "{}", "=", "name"]
 YAML_WORDS = ["-", "?", "&a", "*a", "!!python/object:os.system", "|", ">", "{}", "[]", "~", "yes", "GHz", "KiB", "mesh"]
