@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\(\d+\))?")
 Path = tuple[str, ...]
+MAX_VARIANTS = 64
 
 
 def parse_setting(text: str) -> tuple[str, object]:
@@ -98,17 +99,18 @@ def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str
 
 
 def _network(main: Unit, name: str | None) -> ast.Network | ast.Variant:
-    networks = {network.name.text: network for network in main.networks}
-    if not networks:
+    if not main.networks:
         message = f"{main.module.source.name} defines no network"
         help = "a spec has at least one `network`, with an `input` and an `emit`"
         raise fail("E0106", message, main.module.source.span(0, 0), "no network in the file", help)
     if name is None:
-        return next(iter(networks.values()))
-    if name not in networks:
+        return main.networks[0]
+    named = main.own.get(name)
+    if named is None or isinstance(named, ast.Block):
         message = f"{main.module.source.name} has no network `{name}`"
-        raise fail("E0211", message, help=f"it has: {', '.join(networks)}")
-    return networks[name]
+        names = dict.fromkeys(network.name.text for network in main.networks)
+        raise fail("E0211", message, help=f"it has: {', '.join(names)}")
+    return named
 
 
 def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Network, list[ast.Override]]:
@@ -117,6 +119,8 @@ def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Networ
     while isinstance(definition, ast.Variant):
         if definition in chain:
             raise fail("E0206", "networks vary each other in a circle", definition.span, "in the circle")
+        if len(chain) == MAX_VARIANTS:
+            raise fail("E0392", f"networks vary each other deeper than {MAX_VARIANTS}", definition.span, "this deep")
         chain.append(definition)
         base = main.own.get(definition.base.text)
         if base is None or isinstance(base, ast.Block):

@@ -13,7 +13,7 @@ Graph size and latency are over convolutions alone, as in the paper; MACs are of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,11 +58,6 @@ def cost(net: Net) -> Cost:
     """The cost of `net`; takes time by the size of the program, whatever its loops run."""
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
     whole = list(reached(net.body))
-    outputs = tuple(
-        _output_cost(net, label, list(_until(net, output, at)), paths[label])
-        for output in net.outputs
-        for label, at in zip(output.labels, output.at or (None,), strict=True)
-    )
     return Cost(
         net=net.name,
         params=sum(param.size for param in net.params if param.trained),
@@ -71,43 +66,86 @@ def cost(net: Net) -> Cost:
         latency=max(paths.values(), default=0),
         state_bytes=_state_bytes(net.body),
         peak_bytes=peak_bytes(net),
-        outputs=outputs,
+        outputs=_output_costs(net, paths),
     )
 
 
-def _output_cost(net: Net, label: str, runs: list[Reached], latency: int) -> OutputCost:
-    return OutputCost(label, _macs(net, runs), _params(net, runs), _graph_bytes(net, runs), latency)
+def _output_costs(net: Net, paths: Mapping[str, int]) -> tuple[OutputCost, ...]:
+    """The costs up to each output: the statements above the one that makes it, and of a loop no more than to the exit."""
+    makers = {v.name: at for at, s in enumerate(net.body) if not isinstance(s, Emit) for v in s.results}
+    made: dict[int, list[Output]] = {}
+    for output in net.outputs:
+        made.setdefault(makers.get(output.value.name, len(net.body)), []).append(output)
+    above, costs = _Above(net), dict[str, OutputCost]()
+    for at, statement in enumerate((*net.body, None)):
+        for output in made.get(at, ()):
+            for label, exit in zip(output.labels, output.at or (None,), strict=True):
+                costs[label] = above.and_then(label, _runs(statement, exit), paths[label])
+        above.take(_runs(statement))
+    return tuple(costs[label] for label in net.labels)
 
 
-def _until(net: Net, output: Output, at: int | None) -> Iterable[Reached]:
-    """What runs up to an output: the statements down to the one that makes it, a loop only to the exit."""
-    for statement in net.body:
-        if not isinstance(statement, Emit) and output.value in statement.results:
-            limit = {statement.var: at} if isinstance(statement, Loop) and at is not None else {}
-            yield from reached((statement,), until=limit)
-            return
-        yield from reached((statement,))
+def _runs(statement: Statement | None, exit: int | None = None) -> list[Reached]:
+    """What runs in a statement, a loop only to the exit."""
+    if statement is None:
+        return []
+    limit = {statement.var: exit} if isinstance(statement, Loop) and exit is not None else {}
+    return list(reached((statement,), until=limit))
+
+
+class _Above:
+    """The costs of the statements above a place: what adds up, and for each trained parameter who reads it."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.macs = self.graph_bytes = self.params = 0
+        self.readers: dict[str, list[Reading]] = {}
+
+    def and_then(self, label: str, runs: list[Reached], latency: int) -> OutputCost:
+        """The costs when `runs` follow."""
+        macs, graph_bytes = self.macs + _macs(self.net, runs), self.graph_bytes + _graph_bytes(self.net, runs)
+        return OutputCost(label, macs, self.params + self._more(_readers(runs)), graph_bytes, latency)
+
+    def take(self, runs: list[Reached]) -> None:
+        readers = _readers(runs)
+        self.macs += _macs(self.net, runs)
+        self.graph_bytes += _graph_bytes(self.net, runs)
+        self.params += self._more(readers)
+        for key, found in readers.items():
+            self.readers.setdefault(key, []).extend(found)
+
+    def _more(self, readers: Mapping[str, list[Reading]]) -> int:
+        """Elements of the sets that `readers` read and nothing above does."""
+        more = 0
+        for key, found in readers.items():
+            param, before = self.net.param[key], self.readers.get(key, [])
+            if param.trained:
+                more += (_sets_read(param, before + found) - _sets_read(param, before)) * param.type.size
+        return more
+
+
+Reading = tuple[Reached, ParamRef]
+
+
+def _readers(runs: Iterable[Reached]) -> dict[str, list[Reading]]:
+    readers: dict[str, list[Reading]] = {}
+    for run in runs:
+        for ref in run.apply.refs:
+            readers.setdefault(ref.key, []).append((run, ref))
+    return readers
 
 
 def _macs(net: Net, runs: Iterable[Reached]) -> int:
     return sum(run.times * run.apply.op.macs(*net.operand_types(run.apply)) for run in runs)
 
 
-def _params(net: Net, runs: Iterable[Reached]) -> int:
-    """Elements of the sets that these runs read, each once however many read it."""
-    readers: dict[str, list[tuple[Reached, ParamRef]]] = {}
-    for run in runs:
-        for ref in run.apply.refs:
-            readers.setdefault(ref.key, []).append((run, ref))
-    params = ((net.param[key], found) for key, found in readers.items())
-    return sum(_sets_read(param, found) * param.type.size for param, found in params if param.trained)
-
-
-def _sets_read(param: Param, readers: list[tuple[Reached, ParamRef]]) -> int:
+def _sets_read(param: Param, readers: list[Reading]) -> int:
     """How many sets of a parameter are read by at least one of `readers`.
 
     Each reads a box of sets. Numbers of an axis that the same readers read are one class, and the classes are few.
     """
+    if not readers:
+        return 0
     if len(readers) == 1:
         (run, ref), *_ = readers
         return run.sets(ref)

@@ -36,10 +36,7 @@ def distinct(index: Index | int, reach: Reach) -> int:
     """How many sets the iterations of `reach` read along one axis."""
     if isinstance(index, int):
         return 1
-    iterations = reach[index.var]
-    if index.every == 1:
-        return len(iterations)
-    return len({(t - 1) // index.every for t in iterations})
+    return reach[index.var].groups(index.every)
 
 
 def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class IterationSet:
             yield from run
 
     def __contains__(self, iteration: int) -> bool:
-        return any(iteration in run for run in self.runs)
+        at = bisect_right(self.runs, iteration, key=lambda run: run.start)
+        return at > 0 and iteration in self.runs[at - 1]
 
     def __len__(self) -> int:
         return sum(len(run) for run in self.runs)
@@ -60,6 +61,22 @@ class IterationSet:
     def count_until(self, iteration: int) -> int:
         """How many members are at most `iteration`."""
         return bisect_right(self.numbers, iteration)
+
+    def groups(self, every: int) -> int:
+        """How many groups of `every` iterations (1 to `every`, the next `every`, ...) have members here."""
+        if every == 1:
+            return len(self)
+        if self._contiguous:
+            return (self.last - 1) // every - (self.runs[0][0] - 1) // every + 1
+        return len(_groups(self, every))
+
+    def group(self, iteration: int, every: int) -> int:
+        """The position of a member's group of `every` iterations among those that have members, from 0."""
+        if every == 1:
+            return self.rank(iteration)
+        if self._contiguous:
+            return (iteration - 1) // every - (self.runs[0][0] - 1) // every
+        return bisect_left(_groups(self, every), (iteration - 1) // every)
 
     def rank(self, iteration: int) -> int:
         """The position of a member, from 0."""
@@ -95,6 +112,12 @@ class IterationSet:
 
     def __str__(self) -> str:
         return "{" + ", ".join(_run_text(run) for run in self.runs) + "}"
+
+
+@lru_cache(maxsize=16)
+def _groups(iterations: IterationSet, every: int) -> tuple[int, ...]:
+    """The groups, counted from 0, ascending; kept for the few sets that a program has, as each is asked for often."""
+    return tuple(dict.fromkeys((t - 1) // every for t in iterations))
 
 
 def _grown(run: range, following: deque[range]) -> range:

@@ -74,20 +74,14 @@ class Index:
     over: IterationSet
     every: int = 1
 
-    @cached_property
-    def _groups(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((t - 1) // self.every for t in self.over))
-
     @property
     def count(self) -> int:
         """Number of sets."""
-        return len(self.over) if self.every == 1 else len(self._groups)
+        return self.over.groups(self.every)
 
     def at(self, iteration: int) -> int:
         """The set, from 0, that `iteration` reads."""
-        if self.every == 1:
-            return self.over.rank(iteration)
-        return self._groups.index((iteration - 1) // self.every)
+        return self.over.group(iteration, self.every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import lru_cache
+from itertools import chain
 from math import isfinite, isnan
 from typing import Any, get_args, get_type_hints
 
@@ -41,6 +42,7 @@ MAX_DEPTH = 64
 #: Axes of a tensor at most, as in NumPy.
 MAX_RANK = 64
 MAX_ITERATIONS = 1_000_000
+MAX_MEMBERS = 10 * MAX_ITERATIONS
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +82,8 @@ class _Reader:
         self.loops: dict[str, IterationSet] = {}
         self.params: dict[str, Param] = {}
         self.depth = 0
+        #: Members of the sets so far that are no spans.
+        self.members = 0
 
     def error(self, at: Tree[Token] | Token, message: str) -> CompileError:
         start, end = (at.meta.start_pos, at.meta.end_pos) if isinstance(at, Tree) else (at.start_pos, at.end_pos)
@@ -188,13 +192,16 @@ class _Reader:
                 return self.set(tree)
 
     def set(self, tree: Tree[Token]) -> IterationSet:
-        numbers: list[int] = []
+        runs: list[range] = []
         for run in _subtrees(tree, "run"):
             first, *rest = (self.integer(n, 1, MAX_ITERATIONS) for n in _tokens(run, "INT"))
-            numbers += range(first, (rest[0] if rest else first) + 1, rest[1] if len(rest) > 1 else 1)
-            if len(numbers) > MAX_ITERATIONS:
-                raise self.error(run, f"more than {MAX_ITERATIONS} iterations")
-        return IterationSet.of(numbers)
+            runs.append(range(first, (rest[0] if rest else first) + 1, rest[1] if len(rest) > 1 else 1))
+        if len(runs) == 1 and runs[0].step == 1:
+            return IterationSet.joined(runs)
+        self.members += sum(map(len, runs))
+        if self.members > MAX_MEMBERS:
+            raise self.error(tree, f"the sets have more than {MAX_MEMBERS} iterations in all")
+        return IterationSet.of(chain.from_iterable(runs))
 
     def statements(self, tree: Tree[Token]) -> tuple[Statement, ...]:
         readers: dict[str, Callable[[Tree[Token]], Statement]] = {

@@ -100,3 +100,9 @@ def test_what_does_not_fit(settings: dict[str, object], code: str, words: str) -
 def test_unknown_network() -> None:
     with pytest.raises(CompileError, match="it has: net, large, other"):
         load_net(Source("spec.itn", SPEC), "nett")
+
+
+def test_a_long_chain_of_variants_is_refused() -> None:
+    variants = "\n".join(f"network v{n} = {f'v{n - 1}' if n else 'net'}(size=8)" for n in range(70))
+    with pytest.raises(CompileError, match=r"E0392.*vary each other deeper than 64"):
+        load_net(Source("spec.itn", f"{SPEC}\n{variants}\n"))

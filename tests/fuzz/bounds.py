@@ -1,4 +1,4 @@
-"""The bounds that hold for any input: memory, and processor time for one text."""
+"""Bounds for any input: 1 GiB of memory, and 10 s of processor time; beyond them an exception is raised."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 SECONDS = 10
@@ -13,10 +14,10 @@ BYTES = 1 << 30
 
 
 @contextmanager
-def at_most(size: int = BYTES) -> Iterator[None]:
-    """Within, allocating beyond `size` bytes of address space raises MemoryError."""
+def at_most(size: int = BYTES, beside: int = 0) -> Iterator[None]:
+    """Within, allocating more than `size` bytes of address space, `beside` others, raises MemoryError (on Linux)."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (size + beside, before[1]))
     try:
         yield
     finally:
@@ -36,10 +37,9 @@ def in_time(seconds: float = SECONDS) -> Iterator[None]:
 
 
 def _late(number: int, frame: FrameType | None) -> None:
-    raise TimeoutError(f"more than {SECONDS} s")
+    raise TimeoutError("more than the processor time that an input may take")
 
 
 def address_space() -> int:
     """Bytes of address space that this process has now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -1,7 +1,7 @@
 """Runs a target on many mutated and random texts and counts what comes of them: `python tests/fuzz/many_texts.py -h`.
 
-The same seed gives the same texts. Ends with status 1 if any text gave another exception than CompileError, took more than
-10 s of processor time, or needed more than 1 GiB; each kind of find is written to a file of its own.
+The same seed gives the same texts. Ends with status 1 if any text gave another exception than CompileError, took more
+than 10 s of processor time, or needed more than 1 GiB; each kind of find is written to a file of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(letter: str, count: int, seed: int, finds: Path) -> int:
         at = perf_counter()
         try:
             with bounds.in_time():
-                codes.update({"a net": 1} if not (given := target.explains(text)) else {code: 1 for code in given})
+                codes.update(dict.fromkeys(target.explains(text), 1) or {"a net": 1})
         except Exception as error:
             keep(error, text, finds, found)
         slowest = max(slowest, perf_counter() - at)

@@ -190,6 +190,7 @@ def mutated_checkpoint(text: str, rng: Random) -> str:
     header = mutated(header, rng, [*NUMBERS, '"F32"', '"F64"', '"BF16"', '"BOOL"', "{", "}", "[", "]", ",", ":", '"'])
     header, data = header[:4000], data[: rng.choice((len(data), len(data), len(data), 5))]
     if rng.random() < 0.1:
-        header = json.dumps({"__metadata__": {"x": header}, "a.bias": {"dtype": "F32", "shape": [], "data_offsets": []}})
+        scalar = {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}
+        header = json.dumps({"__metadata__": {"x": header}, "a.bias": scalar})
     size = len(header.encode("latin-1", "replace")) if rng.random() < 0.9 else rng.choice((0, 2**40, 2**63))
     return size.to_bytes(8, "little").decode("latin-1") + header + data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +66,19 @@ def test_distinct_counts_the_sets_that_some_iterations_read(over: set[int], ever
     index = Index("t", IterationSet.of(over), every)
     reached = data.draw(st.sets(st.sampled_from(sorted(over)), min_size=1))
     assert distinct(index, {"t": IterationSet.of(reached)}) == len({index.at(t) for t in reached})
+
+
+@given(some, st.integers(1, 7))
+def test_groups_are_counted_without_going_through_them(chosen: set[int], every: int) -> None:
+    found = IterationSet.of(chosen)
+    groups = sorted({(t - 1) // every for t in chosen})
+    assert found.groups(every) == len(groups)
+    assert [found.group(t, every) for t in sorted(chosen)] == [groups.index((t - 1) // every) for t in sorted(chosen)]
+
+
+def test_a_million_iterations_in_groups_take_no_memory() -> None:
+    tracemalloc.start()
+    indices = [Index("t", IterationSet.span(1, 10**6), 3) for _ in range(100)]
+    assert {(index.count, index.at(10**6)) for index in indices} == {(333_334, 333_333)}
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
