@@ -71,7 +71,7 @@ def cost(net: Net) -> Cost:
 
 
 def _output_costs(net: Net, paths: Mapping[str, int]) -> tuple[OutputCost, ...]:
-    """The costs up to each output: the statements above the one that makes it, and of a loop no more than to the exit."""
+    """The costs up to each output: all above the statement that makes it, and of a loop no more than to the exit."""
     makers = {v.name: at for at, s in enumerate(net.body) if not isinstance(s, Emit) for v in s.results}
     made: dict[int, list[Output]] = {}
     for output in net.outputs:

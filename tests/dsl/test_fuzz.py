@@ -85,3 +85,12 @@ def test_the_bounds_hold() -> None:
             pass
     with pytest.raises(MemoryError):
         bytes(bounds.BYTES)
+
+
+@pytest.mark.long
+def test_a_net_of_most_operations_takes_less_than_the_bounds() -> None:
+    lines = ["@loop(max=2)", "@halt(above=0.5)", "iterative r(carry x):", "    x = x |> conv(4, 1)"]
+    lines += ["    halt global_pool(x) |> linear(1)", "network n():", "    input i: f32[4, 8, 8]"]
+    lines += ["    x = i", "    for k in range(4000):", "        x = r(x)", "    emit y = x"]
+    with bounds.in_time():
+        assert TARGETS["s"].explains("\n".join(lines)) == ()
