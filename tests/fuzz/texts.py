@@ -12,13 +12,13 @@ from random import Random
 import numpy as np
 from safetensors.numpy import save
 
+import itc_dsl
 from itc.ir import print_net
 from itc.source import Source
-from itc_dsl import load_net
 from itc_tile import preset_text, presets
 
 TESTS = Path(__file__).parent.parent
-STD = TESTS.parent / "dsl" / "itc_dsl" / "std"
+STD = Path(itc_dsl.__file__).parent / "std"
 EXAMPLES = TESTS.parent / "examples"
 IMPORT = re.compile(r"^from std import (.*)\n", re.MULTILINE)
 #: Sizes and counts that make an example slow to no purpose, and what stands for them.
@@ -76,7 +76,7 @@ def irs() -> tuple[str, ...]:
     """The IR of specs, of small ones to be fast."""
     small = [(TESTS / "dsl" / "specs" / f"{name}.itn").read_text(encoding="utf-8") for name in ("nested", "halting")]
     more = [(TESTS / "dsl" / "specs" / f"{name}.itn").read_text(encoding="utf-8") for name in ("series", "sharing")]
-    return tuple(print_net(load_net(Source("seed.itn", text))) for text in small + more)
+    return tuple(print_net(itc_dsl.load_net(Source("seed.itn", text))) for text in small + more)
 
 
 def machines() -> tuple[str, ...]:
