@@ -16,6 +16,7 @@ from itc_tile.footprint import fullest_tile, total_bytes
 from itc_tile.memory import total
 from itc_tile.program import Program
 from itc_tile.timing import Timing, time_program
+from itc_tile.work import compute_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     node, placement = program.nodes[label], program.placements[label]
     split = placement.split
     share = node.times / (placement.copies * timing.period)
-    peak = program.machine.compute[node.kernel.result.tensor.dtype].peak  # type: ignore[index]
+    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),

@@ -61,10 +61,12 @@ def _conv(shards: Shards) -> Evaluation:
     weight = shards.types[1].shape
     x = conv_window(shards.op, (weight[2], weight[3]), shards.made)
     x[:, -3] = ACCESS[Conv](shards.op, shards.types, shards.made)[0][:, -3]
-    plan = Convolution(shards.op, weight, x, shards.made).plan()
+    plan = Convolution(shards.op, weight, x[:, -3:], shards.made[:, -3:]).plan()
 
     def run(stacks: Stacks) -> Array:
-        out = plan(stacks[0], stacks[1])
+        *around, channels, rows, columns = stacks[0].shape  # regions are more maps of a batch
+        out = plan(stacks[0].reshape(around[0], -1, channels, rows, columns), stacks[1])
+        out = out.reshape(*around, *out.shape[2:])
         return out if len(stacks) < 3 else np.add(out, _along(-3, stacks[2], out.ndim), out=out)
 
     return Evaluation(run, (x, *shards.read[1:]))
@@ -140,7 +142,7 @@ EVALUATE: dict[type[Op], Callable[[Shards], Evaluation]] = {
     **dict.fromkeys(set(SINGLE) - {Cast}, _reference),
     BatchNorm: _batch_norm,
     Prelu: _prelu,
-    Conv: _maps(_conv),
+    Conv: _conv,
     Linear: _linear,
     MaxPool: _maps(max_pool),
     AvgPool: _maps(avg_pool),

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itc.backend import MachineBackend, backend
+from itc.ir import parse_net
 from itc_tile import load_machine, report, simulate
 from itc_tile.machine import Machine
 from tests.random_nets import Case, cases, difference, random_inputs, random_weights
@@ -34,6 +35,18 @@ def test_reports_add_up(case: Case, machine: Machine) -> None:
     assert [output.label for output in found.outputs] == list(case.net.labels)
     assert all(output.ratio >= 1 for output in found.outputs if output.bound_cycles) and found.stream.ratio >= 1
     assert all(0 <= kernel.busy <= 1 for kernel in found.kernels)
+
+
+def test_indices_run_on_the_units_for_numbers() -> None:
+    net = parse_net("""
+net @indices(%image: f32[1, 4, 4]) {
+  %0 = pool_indices(%image): i64[1, 2, 2]
+  %1 = max_pool(%image): f32[1, 2, 2]
+  %2 = max_unpool(%1, %0, %image): f32[1, 4, 4]
+  return %2 {name = out}
+}
+""")
+    assert all(kernel.busy > 0 for kernel in report(compiled(net, load_machine("edge-64"))).kernels)
 
 
 def test_the_backend_is_found_by_its_name() -> None:
