@@ -17,6 +17,7 @@ from tests.fuzz.targets import TARGETS
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=2000)
+OTHERS = sorted(set(TARGETS) - {"s", "t"})
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -47,7 +48,14 @@ def test_many_mutated_specs(rng: Random) -> None:
     explains("s", rng)
 
 
-@pytest.mark.parametrize("letter", sorted(set(TARGETS) - {"s"}))
+@pytest.mark.long
+@given(RANDOM)
+@FEW
+def test_mutated_specs_on_machines(rng: Random) -> None:
+    explains("t", rng)
+
+
+@pytest.mark.parametrize("letter", OTHERS)
 @given(rng=RANDOM)
 @FEW
 def test_other_inputs(letter: str, rng: Random) -> None:
@@ -55,7 +63,7 @@ def test_other_inputs(letter: str, rng: Random) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("letter", sorted(set(TARGETS) - {"s"}))
+@pytest.mark.parametrize("letter", OTHERS)
 @given(rng=RANDOM)
 @MANY
 def test_many_other_inputs(letter: str, rng: Random) -> None:

@@ -17,10 +17,10 @@ from itc.analysis.cost import cost
 from itc.diagnostics import CompileError
 from itc.ir import LAYERS, OPS, Net, parse_net, print_net, verify
 from itc.source import Source
-from itc_dsl import Program, check, parse, parse_setting
+from itc_dsl import Program, check, load_net, parse, parse_setting
 from itc_dsl.lowering import lower
 from itc_dsl.settings import choose
-from itc_tile import compile_net, parse_machine, report
+from itc_tile import compile_net, load_machine, parse_machine, report
 from tests.fuzz import texts
 
 #: Characters of IR text up to which a spec's net is also read back; reading long ones is slow and tells no more.
@@ -39,6 +39,19 @@ def spec(text: str) -> None:
     names = [network.name.text for network in program.main.networks] or [None]
     for name in dict.fromkeys((names[0], names[-1])):
         comes_through(lower(program, choose(program.main, program.groups, name)))
+
+
+def mapped(text: str) -> None:
+    """The first network of a file on two machines: a large one, and one whose tiles have hardly any memory to spare."""
+    net = load_net(Source("fuzzed.itn", text))
+    faults = []
+    for name in ("gc200", "gc2"):
+        try:
+            report(compile_net(net, load_machine(name))).json()
+        except CompileError as error:
+            faults += error.diagnostics
+    if faults:
+        raise CompileError(faults)
 
 
 def comes_through(net: Net) -> None:
@@ -117,6 +130,7 @@ YAML_WORDS = ["-", "?", "&a", "*a", "!!python/object:os.system", "|", ">", "{}",
 #: By the letter that a fuzzed input starts with.
 TARGETS = {
     "s": Target(spec, texts.specs, SPEC_WORDS),
+    "t": Target(mapped, texts.small_specs, SPEC_WORDS),
     "i": Target(ir, texts.irs, IR_WORDS),
     "m": Target(machine, texts.machines, [*texts.NUMBERS, *YAML_WORDS, "torus", "cycles", "B/cycle", "1 x 1", ":"]),
     "o": Target(setting, texts.settings, [*texts.WORDS, *texts.NUMBERS, "refine.share", "every(2)", "\0f=3"]),

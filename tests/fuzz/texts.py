@@ -48,6 +48,14 @@ def specs() -> tuple[str, ...]:
     return (*zoo, *map(inlined, zoo), *(path.read_bytes().decode("utf-8", "replace") for path in tests))
 
 
+@cache
+def small_specs() -> tuple[str, ...]:
+    """Specs that are mapped onto a machine in a second or less."""
+    zoo = ("iamnn", "iterative_net", "recurrent_unet", "tiny_recursive_model", "universal_transformer")
+    paths = [*(EXAMPLES / f"{name}.itn" for name in zoo), *sorted((TESTS / "dsl" / "specs").glob("*.itn"))]
+    return tuple(inlined(smaller(path.read_text(encoding="utf-8"))) for path in paths)
+
+
 def smaller(text: str) -> str:
     for large, small in SMALLER.items():
         text = text.replace(large, small)
