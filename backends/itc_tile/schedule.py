@@ -222,7 +222,16 @@ class Lifetimes:
                 time, spacing = time - frame.entry, frames[frame.around].spacing
             at = var if step in ("before", "last", "series") else frame.around
         time += self.stream.outward(at, self.stream.home[edge.producer])
-        return time - self.stream.taken_from(edge.producer), spacing
+        time -= self.stream.taken_from(edge.producer)
+        rest = self._rest(edge.producer) if origin.steps and origin.steps[-1][0] == "last" else 0
+        return time, max(spacing, rest) if time <= rest else spacing
+
+    def _rest(self, label: str) -> int:
+        """How long a kernel rests after the last iteration of its loop until it runs again; 0 where nobody can tell."""
+        frame = self.stream.frames[self.stream.home[label]]
+        if frame.spacing != frame.step or self.stream.gap[label] != 1 or self.stream.turn[label] != (frame.var,):
+            return 0
+        return self.stream.frames[frame.around].spacing - (frame.count - 1) * frame.step
 
     def extra(self, slots: Mapping[Buffer, int]) -> dict[str, Ints]:
         """Bytes on each shard's tile for the values beside the first in each buffer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Unit:
     names: dict[str, Defined] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def own(self) -> dict[str, ast.Definition]:
         return {definition.name.text: definition for definition in self.module.definitions}
 
@@ -38,7 +38,7 @@ class Unit:
     def blocks(self) -> list[ast.Block]:
         return [definition for definition in self.module.definitions if isinstance(definition, ast.Block)]
 
-    @property
+    @cached_property
     def networks(self) -> list[ast.Network | ast.Variant]:
         return [definition for definition in self.module.definitions if not isinstance(definition, ast.Block)]
 

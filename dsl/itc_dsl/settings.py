@@ -32,6 +32,7 @@ KINDS_OF_SETTINGS = {
     "text": "a string",
     "list": "a list",
 }
+MAX_VARIANTS = 64
 
 
 def parse_setting(text: str) -> tuple[str, object]:
@@ -110,17 +111,18 @@ def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str
 
 
 def _network(main: Unit, name: str | None) -> ast.Network | ast.Variant:
-    networks = {network.name.text: network for network in main.networks}
-    if not networks:
+    if not main.networks:
         message = f"{main.module.source.name} defines no network"
         help = "a spec has at least one `network`, with an `input` and an `emit`"
         raise fail("E0106", message, main.module.source.span(0, 0), "no network in the file", help)
     if name is None:
-        return next(iter(networks.values()))
-    if name not in networks:
+        return main.networks[0]
+    named = main.own.get(name)
+    if named is None or isinstance(named, ast.Block):
         message = f"{main.module.source.name} has no network `{name}`"
-        raise fail("E0211", message, help=f"it has: {', '.join(networks)}")
-    return networks[name]
+        names = dict.fromkeys(network.name.text for network in main.networks)
+        raise fail("E0211", message, help=f"it has: {', '.join(names)}")
+    return named
 
 
 def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Network, list[ast.Override]]:
@@ -129,6 +131,8 @@ def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Networ
     while isinstance(definition, ast.Variant):
         if definition in chain:
             raise fail("E0206", "networks vary each other in a circle", definition.span, "in the circle")
+        if len(chain) == MAX_VARIANTS:
+            raise fail("E0392", f"networks vary each other deeper than {MAX_VARIANTS}", definition.span, "this deep")
         chain.append(definition)
         base = main.own.get(definition.base.text)
         if base is None or isinstance(base, ast.Block):
@@ -170,6 +174,8 @@ class _Chooser:
     def parameter(self, override: ast.Override, param: ast.Param) -> None:
         if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
             self.unfit(override, param, "no value is called this")
+        elif any(isinstance(node, ast.Call) for node in ast.walk(override.value)):
+            self.unfit(override, param, "this is for sharing")
         elif param.default and not _same_kind(override.value, param.default):
             self.unfit(override, param, f"not like its default `{param.default.span.text}`")
         else:

@@ -49,53 +49,53 @@ def _body_reads(body: Body) -> tuple[Value, ...]:
 
 def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[str], used: set[str]) -> int:
     """Peak over the statements, starting with `alive`; `last` are read behind them, `used` anywhere at all."""
-    later = _later_reads(statements, last)
-    peak = sum(alive.values())
-    for statement, still_read in zip(statements, later, strict=True):
-        peak = max(peak, _inside(statement, alive, still_read))
-        alive |= {v.name: v.type.bytes for v in _results(statement) if v.name in used or v.name in last}
-        peak = max(peak, sum(alive.values()))
-        for name in [name for name in alive if name not in still_read]:
-            del alive[name]
+    ends = _last_reads(statements) | dict.fromkeys(last, len(statements))
+    read_last_by: dict[int, list[str]] = {}
+    for name in {*alive, *used}:
+        read_last_by.setdefault(ends.get(name, 0), []).append(name)
+    size = peak = sum(alive.values())
+    for at, statement in enumerate(statements):
+        free = {name for name in _taken_over(statement) if name in alive and ends.get(name, at) <= at}
+        peak = max(peak, _inside(statement, size, sum(alive[name] for name in free)))
+        made = {v.name: v.type.bytes for v in _results(statement) if v.name in used or v.name in last}
+        alive |= made
+        size += sum(made.values())
+        peak = max(peak, size)
+        size -= sum(alive.pop(name, 0) for name in read_last_by.get(at, ()))
     return peak
 
 
-def _later_reads(statements: tuple[Statement, ...], last: set[str]) -> list[set[str]]:
-    """For each statement the names that are read behind it."""
-    later, out = set(last), []
-    for statement in reversed(statements):
-        out.append(set(later))
-        later |= {value.name for value in reads(statement)}
-    return out[::-1]
+def _last_reads(statements: tuple[Statement, ...]) -> dict[str, int]:
+    """The position of the last statement that reads a name."""
+    return {value.name: at for at, statement in enumerate(statements) for value in reads(statement)}
+
+
+def _taken_over(statement: Statement) -> set[str]:
+    """What the carries of a loop start as and its body does not read: they take its place."""
+    if not isinstance(statement, Loop):
+        return set()
+    return {carry.init.name for carry in statement.carries} - {value.name for value in _body_reads(statement.body)}
 
 
 def _results(statement: Statement) -> tuple[Value, ...]:
     return () if isinstance(statement, Emit) else statement.results
 
 
-def _inside(statement: Statement, alive: dict[str, int], still_read: set[str]) -> int:
-    """Peak within a statement that holds others, what is alive around it included."""
+def _inside(statement: Statement, around: int, free: int) -> int:
+    """Peak within a statement that holds others; `around` bytes are alive when it starts, of which `free` go then."""
     match statement:
         case Loop():
-            return _loop_peak(statement, alive, still_read)
+            carries = {carry.inner.name: carry.inner.type.bytes for carry in statement.carries}
+            return around - free + _body_peak(statement.body, carries)
         case When(body=body, otherwise=otherwise):
-            return max(_body_peak(branch, dict(alive), set(alive)) for branch in (body, otherwise))
+            return around + max(_body_peak(branch, {}) for branch in (body, otherwise))
         case Emit(body=body):
-            return _body_peak(body, dict(alive), set(alive), keep=False)
+            return around + _body_peak(body, {}, keep=False)
         case Apply():
             return 0
 
 
-def _loop_peak(loop: Loop, alive: dict[str, int], still_read: set[str]) -> int:
-    """Within a loop the carries take the place of what they start as, unless that is read elsewhere too."""
-    body_reads = {value.name for value in _body_reads(loop.body)}
-    replaced = {carry.init.name for carry in loop.carries} - still_read - body_reads
-    around = {name: size for name, size in alive.items() if name not in replaced}
-    inside = around | {carry.inner.name: carry.inner.type.bytes for carry in loop.carries}
-    return _body_peak(loop.body, inside, set(around))
-
-
-def _body_peak(body: Body, alive: dict[str, int], around: set[str], keep: bool = True) -> int:
-    """Peak of a body; `around` stays alive throughout, and what it yields until its end if that is kept."""
-    last = around | ({value.name for value in body.yields} if keep else set())
+def _body_peak(body: Body, alive: dict[str, int], keep: bool = True) -> int:
+    """Peak of a body beside what is alive around it; what it yields stays until its end if that is kept."""
+    last = {value.name for value in body.yields} if keep else set()
     return _peak(body.statements, alive, last, {value.name for value in _body_reads(body)})

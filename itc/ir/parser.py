@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import lru_cache
+from itertools import chain
+from math import isfinite, isnan
 from typing import Any, get_args, get_type_hints
 
 from lark import Lark, Token, Tree
@@ -37,7 +39,10 @@ from itc.ir.types import DTYPE_BYTES, SeriesType, TensorType, Type
 from itc.source import Source, Span
 
 MAX_DEPTH = 64
+#: Axes of a tensor at most, as in NumPy.
+MAX_RANK = 64
 MAX_ITERATIONS = 1_000_000
+MAX_MEMBERS = 10 * MAX_ITERATIONS
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +82,8 @@ class _Reader:
         self.loops: dict[str, IterationSet] = {}
         self.params: dict[str, Param] = {}
         self.depth = 0
+        #: Members of the sets so far that are no spans.
+        self.members = 0
 
     def error(self, at: Tree[Token] | Token, message: str) -> CompileError:
         start, end = (at.meta.start_pos, at.meta.end_pos) if isinstance(at, Tree) else (at.start_pos, at.end_pos)
@@ -119,11 +126,19 @@ class _Reader:
             raise self.error(token, f"{token:.20} is not a number from {least} to {most}")
         return int(token)
 
+    def fraction(self, token: Token) -> float:
+        if isnan(number := float(token)):
+            raise self.error(token, "`nan` is no number")
+        return number
+
     def tensor(self, tree: Tree[Token]) -> TensorType:
         (dtype,) = _tokens(tree, "WORD")
         if dtype not in DTYPE_BYTES:
             raise self.error(dtype, f"`{dtype}` is no element type; there are {', '.join(DTYPE_BYTES)}")
-        return TensorType(str(dtype), tuple(self.integer(n, 1) for n in _tokens(tree, "INT")))
+        sizes = _tokens(tree, "INT")
+        if len(sizes) > MAX_RANK:
+            raise self.error(tree, f"a tensor has at most {MAX_RANK} axes")
+        return TensorType(str(dtype), tuple(self.integer(n, 1) for n in sizes))
 
     def type_of(self, tree: Tree[Token]) -> Type:
         element = self.tensor(_subtree(tree, "tensor"))
@@ -148,6 +163,10 @@ class _Reader:
         if "name" not in attributes:
             raise self.error(tree, "a return needs a name")
         weights = attributes.get("weight", (1.0,))
+        if not all(isinstance(weight, float) and isfinite(weight) for weight in weights):
+            raise self.error(tree, "the weights of a loss are fractions")
+        if "weight" in attributes and not attributes.get("loss"):
+            raise self.error(tree, "a weight is that of a loss")
         return Output(
             attributes["name"],
             self.value(_tokens(tree, "VALUE")[0]),
@@ -163,29 +182,34 @@ class _Reader:
             raise self.error(tree, "an attribute is given twice")
         return dict(pairs)
 
-    def attribute(self, tree: Any) -> Any:
+    def attribute(self, tree: Any, depth: int = 1) -> Any:
+        if depth > MAX_DEPTH:
+            raise self.error(tree, f"nested deeper than {MAX_DEPTH}")
         match tree.data:
             case "integer":
                 return self.integer(tree.children[0], -(2**40))
             case "float":
-                return float(tree.children[0])
+                return self.fraction(tree.children[0])
             case "word":
                 return {"true": True, "false": False}.get(tree.children[0], str(tree.children[0]))
             case "string":
                 return tree.children[0][1:-1].replace('\\"', '"').replace("\\\\", "\\")
             case "list":
-                return tuple(self.attribute(child) for child in tree.children)
+                return tuple(self.attribute(child, depth + 1) for child in tree.children)
             case _:
                 return self.set(tree)
 
     def set(self, tree: Tree[Token]) -> IterationSet:
-        numbers: list[int] = []
+        runs: list[range] = []
         for run in _subtrees(tree, "run"):
             first, *rest = (self.integer(n, 1, MAX_ITERATIONS) for n in _tokens(run, "INT"))
-            numbers += range(first, (rest[0] if rest else first) + 1, rest[1] if len(rest) > 1 else 1)
-            if len(numbers) > MAX_ITERATIONS:
-                raise self.error(run, f"more than {MAX_ITERATIONS} iterations")
-        return IterationSet.of(numbers)
+            runs.append(range(first, (rest[0] if rest else first) + 1, rest[1] if len(rest) > 1 else 1))
+        if len(runs) == 1 and runs[0].step == 1:
+            return IterationSet.joined(runs)
+        self.members += sum(map(len, runs))
+        if self.members > MAX_MEMBERS:
+            raise self.error(tree, f"the sets have more than {MAX_MEMBERS} iterations in all")
+        return IterationSet.of(chain.from_iterable(runs))
 
     def statements(self, tree: Tree[Token]) -> tuple[Statement, ...]:
         readers: dict[str, Callable[[Tree[Token]], Statement]] = {

@@ -1,94 +1,104 @@
-"""Whatever is done to a spec, loading it gives a net or coded diagnostics, never another exception."""
+"""Whatever is done to an input, it gives a result or coded diagnostics, never another exception, a hang or 1 GiB."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Iterator
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itc.diagnostics import CompileError
-from itc.ir import parse_net, print_net
-from itc.source import Source
-from itc_dsl import load_net, parse_setting
+from itc_dsl import parse_setting
 from itc_dsl.errors import CODES
+from tests.fuzz import bounds, texts
+from tests.fuzz.targets import TARGETS
 
-HERE = Path(__file__).parent
-SMALL = {"height=360, width=480": "height=36, width=48", "iterations=16": "iterations=4", ", 6, 8, 10, 12, 16]": "]"}
-PIECES = re.compile(r"\w+|\|>|\*\*|//|[^\w\s]|\n[ ]*|[ ]+")
-WORDS = [
-    "0", "1", "2", "7", "2.5", "10**9", "2**70", "[1,2]", "none", "true", "all", "iteration", "x", "state",
-    "image", "relu", "conv", "batch_norm", "resize", "concat", "linear", "global_pool", "zeros", "identity",
-    "range", "zip", "len", "shape", "channels", "min", "|>", "+", "-", "*", "/", "//", "**", "%", "<", "==",
-    "in", "not", "and", "or", "if", "else", "for", "return", "yield", "emit", "halt", "input", "at", "carry",
-    "each", "(", ")", "[", "]", ",", ":", "=", ".", "@share(none)", "@loop(2)", "@share(calls)", "@loss(mse)",
-    "name='q'", "block", "output", "iterative", "data", "network", "from", "\n", "\n    ", "\n        ", "\t",
-    "\x00", "é", "$", "#",
-]  # fmt: skip
+FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=2000)
+OTHERS = sorted(set(TARGETS) - {"s", "t"})
+RANDOM = st.randoms(use_true_random=False)
 
 
-def specs() -> list[str]:
-    """The example, made small, and the specs of the tests that are not hostile in themselves."""
-    itnet = (HERE.parent.parent / "examples" / "itnet.itn").read_text()
-    for text, smaller in SMALL.items():
-        assert text in itnet
-        itnet = itnet.replace(text, smaller)
-    return [itnet, itnet, *(path.read_text() for path in sorted((HERE / "specs").glob("*.itn")))]
+@pytest.fixture(autouse=True, scope="module")
+def _bounded() -> Iterator[None]:
+    with bounds.at_most(beside=bounds.address_space()):
+        yield
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """A spec with one to five of its words and signs deleted, replaced, doubled or swapped."""
-    pieces = PIECES.findall(draw(st.sampled_from(specs())))
-    for _ in range(draw(st.integers(1, 5))):
-        at, other = (draw(st.integers(0, len(pieces) - 1)) for _ in range(2))
-        match draw(st.sampled_from(["delete", "insert", "replace", "name", "copy", "swap"])):
-            case "delete":
-                del pieces[at : at + draw(st.integers(1, 4))]
-            case "insert":
-                pieces.insert(at, draw(st.sampled_from(WORDS)))
-            case "replace":
-                pieces[at] = draw(st.sampled_from(WORDS))
-            case "name":
-                names = [i for i, piece in enumerate(pieces) if piece.isidentifier() or piece.isdigit()]
-                pieces[draw(st.sampled_from(names))] = draw(st.sampled_from([pieces[i] for i in names] + WORDS[:24]))
-            case "copy":
-                pieces[at] = pieces[other]
-            case "swap":
-                pieces[at], pieces[other] = pieces[other], pieces[at]
-    return "".join(pieces)
+def explains(letter: str, rng: Random) -> None:
+    target = TARGETS[letter]
+    text = target.mutated(rng.choice(target.seeds()), rng)
+    with bounds.in_time():
+        codes = target.explains(text)
+    assert letter != "s" or set(codes) <= set(CODES)
 
 
-def loads_or_explains(text: str) -> None:
-    try:
-        net = load_net(Source("fuzzed.itn", text))
-    except CompileError as error:
-        assert error.diagnostics
-        assert all(d.code in CODES and str(d.code) in str(error) for d in error.diagnostics)
-    else:
-        assert parse_net(print_net(net)) == net
-
-
-@given(mutated())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_mutated_specs(text: str) -> None:
-    loads_or_explains(text)
+@given(RANDOM)
+@FEW
+def test_mutated_specs(rng: Random) -> None:
+    explains("s", rng)
 
 
 @pytest.mark.long
-@given(mutated())
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
-def test_many_mutated_specs(text: str) -> None:
-    loads_or_explains(text)
+@given(RANDOM)
+@MANY
+def test_many_mutated_specs(rng: Random) -> None:
+    explains("s", rng)
 
 
-@given(st.text(st.sampled_from("\t\n\r ()[]{},:=.|>*/%+-<!@#'\"_abemnort019é\x00"), max_size=60))
-@settings(max_examples=200, deadline=None)
-def test_noise(text: str) -> None:
-    loads_or_explains(text)
+@pytest.mark.long
+@given(RANDOM)
+@FEW
+def test_mutated_specs_on_machines(rng: Random) -> None:
+    explains("t", rng)
+
+
+@pytest.mark.parametrize("letter", OTHERS)
+@given(rng=RANDOM)
+@FEW
+def test_other_inputs(letter: str, rng: Random) -> None:
+    explains(letter, rng)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("letter", OTHERS)
+@given(rng=RANDOM)
+@MANY
+def test_many_other_inputs(letter: str, rng: Random) -> None:
+    explains(letter, rng)
+
+
+@given(RANDOM)
+@MANY
+def test_noise(rng: Random) -> None:
+    text = texts.random_text(rng, TARGETS["s"].words)
+    assert set(TARGETS["s"].explains(text)) <= set(CODES)
     try:
         parse_setting(text)
     except CompileError as error:
         assert all(d.code in CODES for d in error.diagnostics)
+
+
+def test_an_exception_is_a_find() -> None:
+    target = TARGETS["m"]
+    with pytest.raises(ZeroDivisionError):
+        type(target)(lambda text: print(1 / len(text)), target.seeds, ()).explains("")
+
+
+def test_the_bounds_hold() -> None:
+    with pytest.raises(TimeoutError), bounds.in_time(0.05):
+        while True:
+            pass
+    with pytest.raises(MemoryError):
+        bytes(bounds.BYTES)
+
+
+@pytest.mark.long
+def test_a_net_of_most_operations_takes_less_than_the_bounds() -> None:
+    lines = ["@loop(max=2)", "@halt(above=0.5)", "iterative r(carry x):", "    x = x |> conv(4, 1)"]
+    lines += ["    halt global_pool(x) |> linear(1)", "network n():", "    input i: f32[4, 8, 8]"]
+    lines += ["    x = i", "    for k in range(4000):", "        x = r(x)", "    emit y = x"]
+    with bounds.in_time():
+        assert TARGETS["s"].explains("\n".join(lines)) == ()

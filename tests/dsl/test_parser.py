@@ -12,6 +12,7 @@ from itc.diagnostics import CompileError
 from itc.source import Source
 from itc_dsl import ast, load_net, parse, print_ast, read_source
 from tests.conftest import Golden
+from tests.fuzz import bounds
 
 HERE = Path(__file__).parent
 SPEC = HERE.parent.parent / "examples" / "itnet.itn"
@@ -150,3 +151,8 @@ def test_itnet_takes_a_fraction_of_half_a_second() -> None:
     start = time.process_time()
     load_net(source)
     assert time.process_time() - start < 0.5
+
+
+def test_blank_lines_take_no_memory() -> None:
+    with bounds.at_most(64 << 20, beside=bounds.address_space()), pytest.raises(CompileError, match="E0106"):
+        parse(Source("blank.itn", "\n" * 1_000_000))

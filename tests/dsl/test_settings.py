@@ -72,6 +72,8 @@ def test_malformed_settings(text: str) -> None:
         ({}, "E0209", "`size` of `net` has no value"),
         ({"size": 8, "times": 4.5}, "E0212", "not like its default `4`"),
         ({"size": 8, "times": "four"}, "E0212", "no value is called this"),
+        ({"size": "every(2)"}, "E0212", "this is for sharing"),
+        ({"size": 8, "mode": "every(2)"}, "E0212", "this is for sharing"),
         ({"size": 8, "norm": "btach_norm"}, "E0212", "no value is called this"),
         ({"size": 8, "bias": 1}, "E0212", "not like its default `false`"),
         ({"size": 8, "refine.shar": None}, "E0212", "did you mean `share`?"),
@@ -98,3 +100,9 @@ def test_what_does_not_fit(settings: dict[str, object], code: str, words: str) -
 def test_unknown_network() -> None:
     with pytest.raises(CompileError, match="it has: net, large, other"):
         load_net(Source("spec.itn", SPEC), "nett")
+
+
+def test_a_long_chain_of_variants_is_refused() -> None:
+    variants = "\n".join(f"network v{n} = {f'v{n - 1}' if n else 'net'}(size=8)" for n in range(70))
+    with pytest.raises(CompileError, match=r"E0392.*vary each other deeper than 64"):
+        load_net(Source("spec.itn", f"{SPEC}\n{variants}\n"))

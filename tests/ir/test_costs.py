@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import given
 
 from itc.analysis.cost import cost
+from itc.analysis.reach import Reached, reached
 from itc.ir import Emit, Loop, Net, Output, parse_net, verify
 from tests.ir import unrolled_costs as brute
 from tests.random_nets import nets, on_random_nets
@@ -138,3 +142,19 @@ net @read(%image: f32[1, 2, 2]) {
   return %s {name = s, at = {1, 2, 5, 8}}
 }
 """
+
+
+def test_many_outputs_are_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, counted = 500, 0
+
+    def counting(*arguments: object, **named: object) -> Iterator[Reached]:
+        nonlocal counted
+        for run in reached(*arguments, **named):  # type: ignore[arg-type]
+            counted += 1
+            yield run
+
+    monkeypatch.setattr("itc.analysis.cost.reached", counting)
+    applies = "\n".join(f"%{n} = relu(%x): f32[4]" for n in range(count))
+    outputs = "\n".join(f"return %{n} {{name = y{n}}}" for n in range(count))
+    assert len(cost(parse_net(f"net @wide(%x: f32[4]) {{\n{applies}\n{outputs}\n}}")).outputs) == count
+    assert counted <= 3 * count

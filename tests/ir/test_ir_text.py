@@ -104,3 +104,22 @@ def test_deep_nesting_is_refused() -> None:
         parse_net("net @x() {" + deep)
     with pytest.raises(CompileError):
         parse_net("net @x() {\n" + nested + "yield\n}" * 1000 + "\n}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name = y", f"name = y, at = {'[' * 5000}{']' * 5000}", "nested deeper than"),
+        ("name = y", 'name = y, loss = "mse", weight = [nan]', "`nan` is no number"),
+        ("name = y", 'name = y, loss = "mse", weight = [1.0e999]', "fractions"),
+        ("name = y", 'name = y, loss = "mse", weight = ["a"]', "fractions"),
+        ("name = y", "name = y, weight = [2.0]", "that of a loss"),
+        ("f32[4]", f"f32[{'1099511627776, ' * 10_000}4]", "at most 64 axes"),
+    ],
+    ids=["deep list", "nan", "inf", "text", "weight alone", "axes"],
+)
+def test_what_a_text_cannot_mean(old: str, new: str, said: str) -> None:
+    text = "net @x(%a: f32[4]) {\n  return %a {name = y}\n}"
+    assert print_net(parse_net(text)).strip() == text
+    with pytest.raises(CompileError, match=f"E0151.*{said}"):
+        parse_net(text.replace(old, new))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,3 +93,19 @@ def test_an_index_reads_for_another_iteration(over: set[int], every: int, step: 
 def test_groups_are_counted_until_each_iteration(chosen: set[int], every: int) -> None:
     found = IterationSet.of(chosen).groups_until(every, np.arange(45))
     assert found.tolist() == [len({(t - 1) // every for t in chosen if t <= until}) for until in range(45)]
+
+
+@given(some, st.integers(1, 7))
+def test_groups_are_counted_without_going_through_them(chosen: set[int], every: int) -> None:
+    found = IterationSet.of(chosen)
+    groups = sorted({(t - 1) // every for t in chosen})
+    assert found.groups(every) == len(groups)
+    assert [found.group(t, every) for t in sorted(chosen)] == [groups.index((t - 1) // every) for t in sorted(chosen)]
+
+
+def test_a_million_iterations_in_groups_take_no_memory() -> None:
+    tracemalloc.start()
+    indices = [Index("t", IterationSet.span(1, 10**6), 3) for _ in range(100)]
+    assert {(index.count, index.at(10**6)) for index in indices} == {(333_334, 333_333)}
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()

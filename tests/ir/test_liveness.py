@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 
 from itc.analysis.liveness import peak_bytes
@@ -57,3 +59,14 @@ def test_a_loop_holds_its_carries_and_what_it_reads() -> None:
       return %r {name = r}
     }""")
     assert peak_bytes(net) == 128 + 256 + 512
+
+
+def test_memory_grows_with_the_program_and_not_with_its_square() -> None:
+    count = 5_000
+    lines = [f"  %{i} = relu(%{i - 1}): f32[4]" for i in range(1, count)]
+    net = parse_net("\n".join(["net @long(%0: f32[4]) {", *lines, f"  return %{count - 1} {{name = y}}", "}"]))
+    tracemalloc.start()
+    assert peak_bytes(net) == 2 * 16
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < count * 2_000

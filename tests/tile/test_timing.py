@@ -16,7 +16,7 @@ from itc_tile.exchange import Exchange
 from itc_tile.machine import load_machine
 from itc_tile.place import link_loads
 from itc_tile.program import Program
-from itc_tile.schedule import OUT, coprime
+from itc_tile.schedule import OUT, Lifetimes, Stream, coprime
 from itc_tile.timing import Timing, compute_cycles, time_program
 from tests.random_nets import Limits, nets
 from tests.tile.events import Events, earliest, stream_events
@@ -68,12 +68,36 @@ def test_a_loop_waits_for_the_carries_of_loops_within() -> None:
     check_timing(time_program(compiled(parse_net(CARRY_FROM_TWO_LOOPS_OUT), load_machine("edge-64"))))
 
 
+CARRY_THAT_WAITS = """
+net @waiting(%image: f32[1, 8, 12]) {
+  %9 = loop %u in 1..3 carry (%1 = %image) {
+    %4 = loop %v in 1..2 carry (%2 = %1) {
+      %3 = tanh(%2): f32[1, 8, 12]
+      yield %3
+    }: f32[1, 8, 12]
+    %8 = loop %w in 1..9 carry (%5 = %4) {
+      %6 = sigmoid(%5): f32[1, 8, 12]
+      %7 = tanh(%6): f32[1, 8, 12]
+      yield %7
+    }: f32[1, 8, 12]
+    yield %4
+  }: f32[1, 8, 12]
+  return %9 {name = out}
+}
+"""
+
+
+def test_a_result_may_wait_while_its_loop_rests() -> None:
+    check_timing(time_program(compiled(parse_net(CARRY_THAT_WAITS), load_machine("edge-64"))))
+
+
 def check_timing(timing: Timing) -> None:
     images = min(40, IMAGES + -(-timing.schedule.stream.frames[""].span // timing.period))
     events = stream_events(timing.program, timing.schedule, images)
     check_runs(events)
     check_buffers(timing, events)
     check_memory(timing)
+    check_one_at_a_time(timing)
     check_ports(timing, events)
     check_bounds(timing)
 
@@ -106,6 +130,13 @@ def check_memory(timing: Timing) -> None:
     """Every tile has room for all that the schedule keeps on it."""
     for contents in timing.memory.values():
         assert (np.sum(list(contents.values()), axis=0) <= timing.program.machine.tile.memory).all()
+
+
+def check_one_at_a_time(timing: Timing) -> None:
+    """With a period as long as an image takes, no buffer holds two values."""
+    stream = Stream(timing.exchange, timing.compute)
+    stream.lay(stream.whole(stream.one_at_a_time))
+    assert set(Lifetimes(stream).slots().values()) <= {1}
 
 
 def check_ports(timing: Timing, events: Events) -> None:

@@ -122,12 +122,11 @@ def hand_out(scope: Scope, loop: Loop) -> None:
     if loop.halt is None:
         return
     outputs = scope.lowering.halted
-    taken = {output.name for output in outputs}
     key = ".".join(scope.path)
     keys = (key if n == 1 else f"{key}_{n}" for n in count(1))
-    free = next(key for key in keys if f"{key}.iterations" not in taken)
+    free = next(key for key in keys if f"{key}.iterations" not in outputs)
     named = zip(result_types(loop.halt), loop.halt_results, strict=True)
-    outputs.extend(Output(f"{free}.{name}", value) for (name, _), value in named)
+    outputs |= {f"{free}.{name}": Output(f"{free}.{name}", value) for (name, _), value in named}
 
 
 def reject_exits(loop: OpenLoop, statement: ast.Emit) -> None:

@@ -38,7 +38,7 @@ def lower(program: Program, chosen: Chosen) -> Net:
         lowering.builder.add(statement)
     if not lowering.outputs:
         raise fail("E0416", f"the network `{chosen.name}` hands out nothing", network.name.span, "no `emit` is reached")
-    return verify(lowering.builder.net([*lowering.outputs, *lowering.halted], network.span))
+    return verify(lowering.builder.net([*lowering.outputs, *lowering.halted.values()], network.span))
 
 
 def _parameters(scope: Scope) -> None:

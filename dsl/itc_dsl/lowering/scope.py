@@ -25,7 +25,7 @@ from itc_dsl.sharing import Sharing
 MAX_STEPS = 1_000_000
 #: How many entries of a table are a step.
 TABLE_STEP = 100
-MAX_STATEMENTS = 50_000
+MAX_STATEMENTS = 20_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
 
@@ -93,7 +93,7 @@ class Lowering:
     unused: list[Diagnostic] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     #: What the loops of the network itself that halt hand out: how long each image ran.
-    halted: list[Output] = field(default_factory=list)
+    halted: dict[str, Output] = field(default_factory=dict)
     output_spans: dict[str, Span] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     last_loop: OpenLoop | None = None
