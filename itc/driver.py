@@ -48,7 +48,8 @@ def read(path: str | Path) -> Spec:
 
 def explanations() -> dict[str, Explanation]:
     """What each code means: itc's own, the language's, and those of the backends that are installed; in order."""
-    packages = [Path(__file__).parent, Path(itc_dsl.__file__).parent, *folders()]
+    own = Path(__file__).parent
+    packages = [own, own / "checkpoints", own / "sweeps", Path(itc_dsl.__file__).parent, *folders()]
     found = [explanation for package in packages for explanation in read_folder(package)]
     return {explanation.code: explanation for explanation in sorted(found, key=lambda e: e.code)}
 

@@ -21,6 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files instead of comparing with them")
 
 
+def pytest_configure() -> None:
+    os.environ.pop("COLUMNS", None)  # pytest-xdist tells its workers 80, and tables would be other ones there
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Compares a text with the golden file at a path; both end with one newline."""

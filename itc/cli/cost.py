@@ -95,7 +95,9 @@ def described(figure: Published) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes in the unit that shows them: MiB from a tenth of one on, else KiB."""
+    """Bytes in the unit that shows them: MiB from a tenth of one on, else KiB, else bytes."""
+    if abs(size) < KIB:
+        return f"{size} B"
     return f"{size / MIB:.2f} MiB" if abs(size) >= MIB / 10 else f"{size / KIB:.2f} KiB"
 
 
