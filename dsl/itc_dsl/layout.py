@@ -8,7 +8,7 @@ from lark import Token
 from lark.lark import PostLex
 
 MAX_NESTING = 50
-MAX_TOKENS = 100_000
+MAX_TOKENS = 200_000
 TAB = 8
 
 OPENING = {"LPAR": ")", "LSQB": "]"}

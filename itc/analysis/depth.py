@@ -28,7 +28,7 @@ def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
 
     Where a loop inside another walks a series of FEW or more elements from outside both, all count as the deepest.
     """
-    solver = _Depth(cost)
+    solver = _Depth(cost, sources=1)
     solver.forms |= {value.name: np.zeros(1) for value in net.inputs}
     solver.statements(net.body)
     out: dict[str, int] = {}
@@ -49,11 +49,12 @@ class Segment:
 class _Depth:
     """Depths of values as forms: entry j is the distance from source j.
 
-    The sources are the inputs together; in a loop, its carries and what its body reads from outside.
+    The sources are the inputs together; in a loop, also the elements of series that it walks and its carries.
     """
 
-    def __init__(self, cost: Cost, iteration: dict[str, int] | None = None) -> None:
+    def __init__(self, cost: Cost, sources: int, iteration: dict[str, int] | None = None) -> None:
         self.cost = cost
+        self.sources = sources
         self.forms: dict[str, Form] = {}
         self.series: dict[str, list[Form]] = {}
         self.iteration = iteration or {}
@@ -77,15 +78,13 @@ class _Depth:
 
     def apply(self, apply: Apply) -> None:
         read = [o for i, o in enumerate(apply.operands) if isinstance(o, Value) and i not in apply.op.shape_only]
-        size = len(next(iter(self.forms.values())))
-        deepest = np.max([self.forms[v.name] for v in read], axis=0) if read else np.full(size, NEVER)
+        deepest = np.max([self.forms[v.name] for v in read], axis=0) if read else np.full(self.sources, NEVER)
         for result in apply.results:
             self.forms[result.name] = deepest + self.cost(apply)
 
     def loop(self, loop: Loop) -> None:
-        inner = _LoopDepth(loop, self)
-        after, exits = inner.run()
-        self.forms |= zip((v.name for v in loop.carry_results), after, strict=True)
+        after, exits = _LoopDepth(loop, self).run()
+        self.forms |= zip((v.name for v in loop.carry_results), after, strict=False)
         # How long it ran is known when it has ended, which is when its carries leave.
         self.forms |= {value.name: np.max(after, axis=0) for value in loop.halt_results}
         for (_, results), depths in zip(loop.collected, exits, strict=True):
@@ -95,42 +94,45 @@ class _Depth:
 
 
 class _LoopDepth:
-    """One loop: its body as matrices over the sources: elements of series, carries, and what it reads from outside."""
+    """One loop: what its body makes of elements of series and of carries, beside the sources outside.
+
+    The score of a loop that halts is the last of its carries: no operation reads it, and all others wait for it.
+    """
 
     def __init__(self, loop: Loop, outer: _Depth) -> None:
         self.loop = loop
         self.outer = outer
+        self.inner = [e.inner.name for e in loop.each] + [c.inner.name for c in loop.carries]
+        self.rows = len(self.inner) + bool(loop.halt)
         self.read = sorted(_free(loop) & set(outer.forms))
         self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
-        self.bodies: dict[int, tuple[Matrix, _Depth]] = {}
-        self.state = np.stack(
-            [self.element(e, 1) for e in loop.each]
-            + [outer.forms[c.init.name] for c in loop.carries]
-            + [outer.forms[name] for name in self.read]
-            + [form for name in self.series for form in outer.series[name]]
-        )
+        self.bodies: dict[int, tuple[_Step, _Depth]] = {}
+        score = [np.full(outer.sources, NEVER)] if loop.halt else []
+        inits = [outer.forms[c.init.name] for c in loop.carries]
+        state = [*(self.element(e, 1) for e in loop.each), *inits, *score]
+        self.state = np.array(state).reshape(self.rows, outer.sources)
 
     def element(self, each: Each, iteration: int) -> Form:
         """The depth of what a series holds for an iteration."""
         known = self.outer.series.get(each.series.name)
         return known[iteration - 1] if known else self.outer.forms[each.series.name]
 
-    def run(self) -> tuple[list[Form], list[list[list[Form]]]]:
+    def run(self) -> tuple[Matrix, list[list[list[Form]]]]:
         """Depths of the carries after the loop, and for each emit those at each of its exits."""
         exits: list[list[list[Form]]] = [[] for _ in self.loop.emits]
         for segment in segments(self.loop):
             at = segment.first
-            matrix, solver = self.representative(segment.first)
+            step, solver = self.representative(segment.first)
             for stop in self.stops(segment):
-                before = product(power(matrix, stop - at), self.state)
-                before[: len(self.loop.each)] = [self.element(e, stop) for e in self.loop.each] or before[:0]
+                before = step.times(stop - at)(self.state)
+                for row, each in enumerate(self.loop.each):
+                    before[row] = self.element(each, stop)
                 for emit, depths in zip(self.loop.emits, exits, strict=True):
                     if stop in emit.iterations:
                         depths.append([self.forward(form, before) for form in solver.body(emit.body)])
-                self.state, at = product(matrix, before), stop + 1
-            self.state = product(power(matrix, segment.last + 1 - at), self.state)
-        first = len(self.loop.each)
-        return list(self.state[first : first + len(self.loop.carries)]), exits
+                self.state, at = step(before), stop + 1
+            self.state = step.times(segment.last + 1 - at)(self.state)
+        return self.state[len(self.loop.each) :], exits
 
     def stops(self, segment: Segment) -> Iterable[int]:
         """The exits inside a segment; every iteration if each brings another element of a series."""
@@ -140,24 +142,54 @@ class _LoopDepth:
 
     def forward(self, form: Form, state: Matrix) -> Form:
         """A depth over the body's sources as one over the sources outside."""
-        return np.asarray(product(form[None, :], state)[0])
+        return np.asarray(_Step(form[None, : self.rows], form[None, self.rows :])(state)[0])
 
-    def representative(self, iteration: int) -> tuple[Matrix, _Depth]:
-        """The body of the iterations that branch as `iteration` does, as a matrix that keeps the outside as it is."""
+    def representative(self, iteration: int) -> tuple[_Step, _Depth]:
+        """What the iterations that branch as `iteration` does make of the state, and the depths in their body."""
         if iteration not in self.bodies:
-            solver = _Depth(self.outer.cost, {**self.outer.iteration, self.loop.var: iteration})
-            units = iter(unit(len(self.state)))
-            names = [*(e.inner.name for e in self.loop.each), *(c.inner.name for c in self.loop.carries), *self.read]
-            solver.forms = {name: next(units) for name in names}
-            solver.series = {name: [next(units) for _ in self.outer.series[name]] for name in self.series}
-            solver.forms |= {name: np.max(forms, axis=0) for name, forms in solver.series.items()}
-            matrix, first = unit(len(self.state)), len(self.loop.each)
+            sources = self.rows + self.outer.sources
+            solver = _Depth(self.outer.cost, sources, {**self.outer.iteration, self.loop.var: iteration})
+            solver.forms = dict(zip(self.inner, unit(sources), strict=False))
+            solver.forms |= {name: self.outside(self.outer.forms[name]) for name in self.read}
+            solver.series = {name: [self.outside(form) for form in self.outer.series[name]] for name in self.series}
             rows = solver.body(self.loop.body)
             if self.loop.halt:  # which decides what each carry becomes
-                rows = [np.maximum(row, solver.forms[self.loop.halt.score.name]) for row in rows]
-            matrix[first : first + len(rows)] = rows or matrix[:0]
-            self.bodies[iteration] = matrix, solver
+                score = solver.forms[self.loop.halt.score.name]
+                rows = [*(np.maximum(row, score) for row in rows), score]
+            elements = unit(sources)[: len(self.loop.each)]
+            matrix = np.concatenate([elements, np.array(rows).reshape(len(rows), sources)])
+            self.bodies[iteration] = _Step(matrix[:, : self.rows], matrix[:, self.rows :]), solver
         return self.bodies[iteration]
+
+    def outside(self, form: Form) -> Form:
+        """A depth over the sources outside as one over the body's."""
+        return np.append(np.full(self.rows, NEVER), form)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What an iteration makes of a state, which has a row of distances for each element and carry.
+
+    `over` are distances from the rows before, `outside` those from the sources outside by other ways.
+    """
+
+    over: Matrix
+    outside: Matrix
+
+    def __call__(self, state: Matrix) -> Matrix:
+        return np.maximum(product(self.over, state), self.outside)
+
+    def times(self, count: int) -> _Step:
+        """This step `count` times, by repeated squaring."""
+        result, step = _Step(unit(len(self.over)), np.full_like(self.outside, NEVER)), self
+        while count:
+            if count & 1:
+                result = step.after(result)
+            step, count = step.after(step), count >> 1
+        return result
+
+    def after(self, first: _Step) -> _Step:
+        return _Step(product(self.over, first.over), self(first.outside))
 
 
 def segments(loop: Loop) -> Iterator[Segment]:
@@ -208,14 +240,7 @@ def unit(size: int) -> Matrix:
 
 def product(left: Matrix, right: Matrix) -> Matrix:
     """The max-plus product: entry i, j is the maximum over k of left[i, k] + right[k, j]."""
-    return np.asarray(np.max(left[:, :, None] + right[None, :, :], axis=1))
-
-
-def power(matrix: Matrix, exponent: int) -> Matrix:
-    """`matrix` times itself, by repeated squaring."""
-    result = unit(len(matrix))
-    while exponent:
-        if exponent & 1:
-            result = product(matrix, result)
-        matrix, exponent = product(matrix, matrix), exponent >> 1
-    return result
+    out = np.full((len(left), right.shape[1]), NEVER)
+    for k in np.flatnonzero((left > NEVER).any(axis=0)):
+        np.maximum(out, left[:, k, None] + right[k], out=out)
+    return out

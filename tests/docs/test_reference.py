@@ -94,6 +94,7 @@ BOUNDS = [
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (calls.MAX_CALLS, "blocks that call each other", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),
+    (loops.MAX_CARRIED, "tensors that loops inside each other carry", "E0391"),
     (exits.MAX_EXITS, "exits of an output", "E0390"),
     (tables.MAX_TABLE, "iterations of a loop whose `iteration` is in the arithmetic of tensors", "E0390"),
     (tables.MAX_VALUES, "values of an argument that differ between iterations", "E0412"),

@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 
+from itc.analysis.cost import cost
 from itc.diagnostics import CompileError
 from itc.source import Source
 from itc_dsl import load_net
@@ -79,6 +80,12 @@ HOSTILE = {
         "@loop(1000000000)\niterative r(carry x):\n    x = relu(x)\n" + NET + "    emit y = r(image)\n",
         "E0408",
     ),
+    "300 carries": (
+        "@loop(2)\niterative r(carry xs):\n    xs = [relu(x) for x in xs]\n"
+        + NET
+        + "    emit y = r([image * k for k in range(300)])[0]\n",
+        "E0391",
+    ),
     "a table of 10^6 numbers": (
         "@loop(1000000)\niterative r(carry x):\n    x = x * iteration\n" + NET + "    emit y = r(image)\n",
         "E0390",
@@ -112,6 +119,18 @@ def long_spec(lines: int) -> str:
     calls = "".join(f"    x = b{i}(x)\n    x = x * 0.5 + [1, 2][{i % 2}]\n" for i in range(lines // 10))
     loop = "@loop(4)\niterative r(carry x):\n" + "    x = x + (x |> conv(3, 1))\n" * (lines * 4 // 10)
     return f"{blocks}{loop}\n{NET}    x = r(image)\n{calls}    emit y = x\n"
+
+
+def test_a_loop_that_reads_much_and_carries_much_is_analysed_in_time() -> None:
+    """Distances from each carry are a matrix; what is read from outside is not in it."""
+    body = "    total = xs[0]\n    for v in values:\n"
+    body += "        total = total + v\n    xs = [x + total for x in xs]\n"
+    text = f"@loop(1000)\niterative r(carry xs, values):\n{body}{NET}    xs = [image * k for k in range(256)]\n"
+    text += "    emit y = r(xs, [image + k for k in range(4000)])[0]\n"
+    started, before = time.process_time(), most_memory()
+    assert cost(load_net(Source("spec.itn", text))).latency == 0
+    assert time.process_time() - started < SECONDS
+    assert most_memory() - before < BYTES
 
 
 def memory(text: str) -> int:

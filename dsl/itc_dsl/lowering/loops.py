@@ -12,7 +12,7 @@ from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.halting import halt_of, hand_out, result_types
-from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes
+from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes, exhausted
 from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
     Broken,
@@ -32,7 +32,7 @@ from itc_dsl.lowering.widths import mended, width_edit
 from itc_dsl.sharing import loop_of, sharing_of
 
 MAX_ITERATIONS = 1_000_000
-
+MAX_CARRIED = 256
 
 Pairs = list[tuple[Value, Value]]
 
@@ -59,6 +59,8 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
     scope.axes = (*scope.axes, sharing_axis(scope, block, frame))
     scope.loop = frame
     made_before = len(lowering.order)
+    carried = sum(len(flow.inner) for flow in flows)
+    _carry(scope, carried, span)
     lowering.around.append(frame)
     try:
         with lowering.builder.body() as statements:
@@ -66,10 +68,20 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
             scope.run(block.body)
     finally:
         lowering.around.pop()
+        lowering.carried -= carried
     body = close(statements, [value for flow in flows for value in _ends(scope, flow)])
     walked = tuple(Each(inner, series) for _, pairs in each for series, inner in pairs)
     halt = halt_of(scope, block, [(flow.param, value) for flow in flows for value in flow.inner], body)
     return _close(scope, frame, flows, walked, body, halt, span, made_before)
+
+
+def _carry(scope: Scope, count: int, span: Span) -> None:
+    """Counts what the loops around carry (E0391)."""
+    lowering = scope.lowering
+    lowering.carried += count
+    if lowering.carried > MAX_CARRIED:
+        message = f"loops inside each other carry at most {MAX_CARRIED} tensors, these {lowering.carried}"
+        raise exhausted("E0391", message, span)
 
 
 def _close(

@@ -99,6 +99,7 @@ class Lowering:
     last_loop: OpenLoop | None = None
     #: The loops around the current place, and the blocks whose calls are open.
     around: list[Frame] = field(default_factory=list)
+    carried: int = 0
     open_blocks: list[ast.Block] = field(default_factory=list)
     #: Where each value comes from, in the order in which they were made.
     origins: dict[str, Span] = field(default_factory=dict)
