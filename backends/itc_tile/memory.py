@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def value_bytes(value: Value, regions: Regions) -> Ints:
     return sizes(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def buffers(kernel: Kernel, kept: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
     """The buffers of a kernel; `kept` are inputs (formal names) that must outlive a run."""
     return tuple(_Allocation(kernel, kept).run())

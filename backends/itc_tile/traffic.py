@@ -6,7 +6,7 @@ only some of them, and only those are sent.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def _between(counts: Ints, places: Ints) -> Ints:
     return np.asarray(np.maximum(counts[places[..., 1]] - counts[places[..., 0]], 0))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _wanted_counts(kernel: Kernel, name: str) -> tuple[Ints, Ints] | None:
     """For rows and columns how many of the places before each are read; None where all are."""
     readers = [apply for apply in kernel.body if any(value.name == name for value in data_values(apply))]
