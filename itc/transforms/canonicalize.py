@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Loop, Net, Statement, Value, When
 from itc.passes import Pass, Rewritten
-from itc.transforms.expansion import Plan, expand
+from itc.transforms.expansion import expand
 from itc.transforms.identities import is_identity
+from itc.transforms.loop_plans import Plan
 from itc.transforms.rewriting import scores, stable, values, with_bodies, with_carries, with_outputs
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, children, walk
 from itc.passes import Pass, Rewritten
-from itc.transforms.expansion import Plan, expand
+from itc.transforms.expansion import expand
+from itc.transforms.loop_plans import Plan
 from itc.transforms.rewriting import binds, results, stable, where
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from itc.ir.net import Loop, Net
 from itc.passes import Pass, Rewritten
-from itc.transforms.expansion import Plan
+from itc.transforms.loop_plans import Plan
 from itc.transforms.unroll import bounded
 
 

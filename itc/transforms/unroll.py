@@ -9,7 +9,8 @@ from typing import ClassVar
 from itc.diagnostics import fail
 from itc.ir.net import Loop, Net, Statement, children
 from itc.passes import Pass, Rewritten
-from itc.transforms.expansion import Plan, Planner, expand, planned
+from itc.transforms.expansion import expand
+from itc.transforms.loop_plans import Plan, Planner, planned
 
 MAX_STATEMENTS = 200_000
 
