@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.figures import Published
 from itc.ir.op import LAYERS
 from itc.source import Source
@@ -175,7 +175,7 @@ class _Chooser:
         if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
             self.unfit(override, param, "no value is called this")
         elif any(isinstance(node, ast.Call) for node in ast.walk(override.value)):
-            self.unfit(override, param, "this is for sharing")
+            self.unfit(override, param, "nothing is called in a setting")
         elif param.default and not _same_kind(override.value, param.default):
             self.unfit(override, param, f"not like its default `{param.default.span.text}`")
         else:
@@ -191,7 +191,17 @@ class _Chooser:
         message = f"`{param.name.text}` cannot be {override.value.span.text}"
         label = Label(override.value.span, note)
         secondary = (Label(param.span, "the parameter"),)
-        self.faults.append(Diagnostic("E0212", message, label, secondary, _like_default(param)))
+        help, edit = self.meant(override.value, param)
+        self.faults.append(Diagnostic("E0212", message, label, secondary, help or _like_default(param), edit))
+
+    def meant(self, value: ast.Expr, param: ast.Param) -> tuple[str, Edit | None]:
+        """A word that is close to a misspelt one, where the parameter takes words."""
+        if not isinstance(value, ast.Name):
+            return "", None
+        if isinstance(param.default, ast.Name):
+            return suggest(value, {*self.main.names, *LAYERS, *BUILTINS})
+        is_boolean = param.default is not None and _kind(param.default) == "boolean"
+        return suggest(value, ("true", "false")) if is_boolean else ("", None)
 
     def annotation(self, override: ast.Override) -> None:
         blocks = self.shareable()
@@ -286,7 +296,19 @@ def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
     """What is wrong with the variants of a file, none of which is chosen."""
     for definition in main.networks:
         if isinstance(definition, ast.Variant):
+            yield from _set_twice(definition)
             try:
                 choose(main, groups, definition.name.text)
             except CompileError as error:
                 yield from (fault for fault in error.diagnostics if fault.code != "E0209")
+
+
+def _set_twice(variant: ast.Variant) -> Iterable[Diagnostic]:
+    """A diagnostic (E0210) for each setting that a variant gives a second time."""
+    seen: dict[Path, ast.Override] = {}
+    for override in variant.overrides:
+        path = tuple(part.text for part in override.path)
+        first = seen.setdefault(path, override)
+        if first is not override:
+            labels = Label(override.span, "again here"), (Label(first.span, "first here"),)
+            yield Diagnostic("E0210", f"`{'.'.join(path)}` is set twice", *labels, "leave out one of them")

@@ -52,6 +52,18 @@ OPERATORS = frozenset(
         "PERCENT", "POWER", "LSQB",
     ]
 )  # fmt: skip
+#: For words and signs of other languages, what is written instead.
+INSTEAD = {
+    ".": "values have no attributes: write `f(x)` or `x |> f`",
+    "@": "the product of two matrices is `matmul(a, b)`",
+    "as": "what is imported keeps its name",
+    "class": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
+    "def": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
+    "import": "write `from name import a, b`",
+    "is": "compare with `==`",
+    "lambda": "write a `block`; blocks are values",
+    "while": "what repeats is an `iterative` block, or a `for`",
+}
 
 
 def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E0101", help: str = "") -> Diagnostic:
@@ -277,7 +289,21 @@ class _Unexpected:
         found = TERMINALS.get(self.token.type, f"`{self.token}`") if not self.token.strip() else f"`{self.token}`"
         if self.token.type == "_NEWLINE":
             self.span = self.before
+        help = help or self.instead()
         return Diagnostic(code, f"{found} does not fit here", Label(self.span, self.note()), help=help)
+
+    def instead(self) -> str:
+        """What this language writes, where the token or the one before it is of another language."""
+        before = [token for token in self.stack[-2:] if isinstance(token, Token)]
+        kinds = [token.type for token in before]
+        if "_FROM" in kinds:
+            return "imports are from `std`, or from a file beside this one: `from name import a, b`"
+        if kinds[-1:] == ["_IMPORT"]:
+            return "name what is imported: `from std import a, b`"
+        if self.token.type == "EQUALS" and kinds and kinds[-1] in OPERATORS:
+            return f"write it out: `x = x {before[-1]} y`"
+        words = [str(self.token), *map(str, before[-1:])]
+        return next((INSTEAD[word] for word in words if word in INSTEAD), "")
 
     def note(self) -> str:
         """What the parser would have taken, where that is short to say."""

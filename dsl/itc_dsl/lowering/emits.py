@@ -47,12 +47,20 @@ def output_name(lowering: Lowering, statement: ast.Emit) -> str:
         edit = Edit(Span(at.source, at.start, at.start), "y = ")
         help = "write `emit name = ...`, as in `emit y = ...`"
         raise CompileError([Diagnostic("E0419", "this output has no name", Label(at, "no call"), help=help, edit=edit)])
-    first = lowering.output_spans.setdefault(name.text, name.span)
-    if first is not name.span:
-        labels = Label(name.span, "again"), (Label(first, "first here"),)
-        help = "give this one a name of its own: `emit name = ...`"
-        raise CompileError([Diagnostic("E0202", f"there are two outputs `{name.text}`", *labels, help)])
+    if name.text in lowering.output_spans:
+        raise CompileError([_again(name, lowering.output_spans[name.text])])
+    lowering.output_spans[name.text] = name.span
     return name.text
+
+
+def _again(name: ast.Ident, first: Span) -> Diagnostic:
+    """An output whose name is taken: by another one, or by itself in an earlier round of a `for`."""
+    message = f"there are two outputs `{name.text}`"
+    if first is name.span:
+        help = "the `for` around it hands it out again: write an `emit` with a name of its own for each"
+        return Diagnostic("E0202", message, Label(name.span, "in each round of a `for`"), help=help)
+    help = "give this one a name of its own: `emit name = ...`"
+    return Diagnostic("E0202", message, Label(name.span, "again"), (Label(first, "first here"),), help)
 
 
 def _head(value: ast.Expr) -> ast.Ident | None:
