@@ -131,11 +131,13 @@ def _sizes(given: Given, parts: object, size: int) -> list[int]:
     """The sizes of the parts of `size` places: so many alike, or those of a list."""
     values = parts.items if isinstance(parts, Items) else (parts,)
     sizes = [as_integer(value, given.exprs[1], "a part of `split`", given.span) for value in values]
+    written = sizes
     if not isinstance(parts, Items):
         (count,) = sizes
         sizes = [size // count] * count if 0 < count <= size else []
     if sum(sizes) != size or min(sizes, default=0) < 1:
-        raise RuleError(f"{size} places do not split into {sizes or describe(parts)}")
+        wanted = f"the sizes {written}" if isinstance(parts, Items) else f"{written[0]} equal parts"
+        raise RuleError(f"{size} places do not split into {wanted}")
     return sizes
 
 

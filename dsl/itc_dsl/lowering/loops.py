@@ -136,9 +136,7 @@ def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], 
     return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
 
 
-def _lengths(
-    scope: Scope, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]
-) -> Iterator[tuple[int, Label]]:
+def _lengths(scope: Scope, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Iterator[tuple[int, Label]]:
     """The length of each list and of each series that a loop goes through, with what to say of it."""
     for param, pairs in each:
         counts = {series.type.count for series, _ in pairs if isinstance(series.type, SeriesType)}
