@@ -227,7 +227,8 @@ def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit
     candidates = sorted(known)
     bounded = len(name.text) <= MAX_SUGGESTED and len(candidates) <= MAX_CANDIDATES
     close = get_close_matches(name.text, candidates, 1) if bounded else []
-    if not close:
+    close = close or [known for known in candidates if name.text in known.split("_")]
+    if not bounded or len(close) != 1:
         return "", None
     return f"did you mean `{close[0]}`?", Edit(name.span, close[0])
 

@@ -234,8 +234,9 @@ class _Unexpected:
             return None
         if any(kind in self.expected for kind in ("EQUALS", "COMMA")):
             return None
-        help = "end the line with `:`"
-        edit = Edit(self.before, ":")
+        help, edit = "end the line with `:`", Edit(self.before, ":")
+        if [token.type for token in self.stack[-2:] if isinstance(token, Token)] == ["_INPUT", "NAME"]:
+            help, edit = f"say what it is: `input {self.stack[-1]}: f32[3, 32, 32]`", None
         return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=edit)
 
     def loose_pipe(self) -> Diagnostic | None:
@@ -303,7 +304,9 @@ class _Unexpected:
         if self.token.type == "EQUALS" and kinds and kinds[-1] in OPERATORS:
             return f"write it out: `x = x {before[-1]} y`"
         words = [str(self.token), *map(str, before[-1:])]
-        return next((INSTEAD[word] for word in words if word in INSTEAD), "")
+        known = next((INSTEAD[word] for word in words if word in INSTEAD), "")
+        sizes = "sizes are parameters: `network net(width=4):`"
+        return known or (sizes if self.token.type == "NAME" and "BLOCK" in self.expected else "")
 
     def note(self) -> str:
         """What the parser would have taken, where that is short to say."""
