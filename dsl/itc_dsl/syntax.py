@@ -234,10 +234,12 @@ class _Unexpected:
             return None
         if any(kind in self.expected for kind in ("EQUALS", "COMMA")):
             return None
-        help, edit = "end the line with `:`", Edit(self.before, ":")
+        label = Label(self.before, "here")
         if [token.type for token in self.stack[-2:] if isinstance(token, Token)] == ["_INPUT", "NAME"]:
-            help, edit = f"say what it is: `input {self.stack[-1]}: f32[3, 32, 32]`", None
-        return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=edit)
+            help = f"say what it is: `input {self.stack[-1]}: f32[3, 32, 32]`"
+            return Diagnostic("E0101", "the type of the input is missing", label, help=help)
+        edit = Edit(self.before, ":")
+        return Diagnostic("E0101", "a `:` is missing", label, help="end the line with `:`", edit=edit)
 
     def loose_pipe(self) -> Diagnostic | None:
         if self.token.type != "_PIPE":
