@@ -52,6 +52,7 @@ OPERATORS = frozenset(
         "PERCENT", "POWER", "LSQB",
     ]
 )  # fmt: skip
+CONTINUED = "a line goes on inside brackets, or in a line that starts with `|>`"
 #: For words and signs of other languages, what is written instead.
 INSTEAD = {
     ".": "values have no attributes: write `f(x)` or `x |> f`",
@@ -119,7 +120,7 @@ def _bad_character(source: Source, error: UnexpectedCharacters, code: str) -> Di
         return Diagnostic(code, "the string does not end in its line", Label(rest, f"no closing {char}"))
     known = {
         ";": "one statement a line, without `;`",
-        "\\": "a line goes on inside brackets, or in a line that starts with `|>`",
+        "\\": CONTINUED,
         "{": "the language has no dictionaries; lists are written `[a, b]`",
         "!": "the language writes `not`",
         "&": "the language writes `and`",
@@ -305,6 +306,8 @@ class _Unexpected:
             return "name what is imported: `from std import a, b`"
         if self.token.type == "EQUALS" and kinds and kinds[-1] in OPERATORS:
             return f"write it out: `x = x {before[-1]} y`"
+        if self.token.type == "_NEWLINE" and kinds and kinds[-1] in OPERATORS:
+            return CONTINUED
         words = [str(self.token), *map(str, before[-1:])]
         known = next((INSTEAD[word] for word in words if word in INSTEAD), "")
         sizes = "sizes are parameters: `network net(width=4):`"
