@@ -8,6 +8,7 @@ from typing import cast, get_args
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir.net import HaltKind
 from itc.ir.op import NORM_ROLES
+from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.signature import suggest
 
@@ -65,11 +66,16 @@ def read_sharing(annotation: ast.Annotation) -> Sharing:
     if sharing.mode == "calls" and sharing.groups:
         message = "what all calls share has no exceptions"
         raise fail("E0217", message, sharing.groups[0].span, "without effect", "write `@share(calls)`")
-    twice = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
-    if twice:
-        message = f"`{min(twice)}` cannot be both private and shared"
-        raise fail("E0217", message, annotation.span)
+    agreeing(sharing, annotation.span)
     return sharing
+
+
+def agreeing(sharing: Sharing, span: Span) -> None:
+    """Raises CompileError (E0217) where one name is an exception in both ways."""
+    both = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
+    if both:
+        help = "name it in one of `private` and `shared`"
+        raise fail("E0217", f"`{min(both)}` cannot be both private and shared", span, "says both", help)
 
 
 def _once(annotation: ast.Annotation) -> None:

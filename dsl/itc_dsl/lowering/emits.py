@@ -93,7 +93,7 @@ def open_loop(lowering: Lowering, statement: ast.Emit) -> OpenLoop:
     if lowering.faults:
         raise Stop
     assert statement.at
-    help = "without `at` it hands out the value at the end"
+    help = "call the loop in a line above, `x = loop(x)`; without `at` an `emit` hands out the value at the end"
     raise fail("E0415", "there is no loop that could have exits", statement.at.span, "exits of what?", help)
 
 
