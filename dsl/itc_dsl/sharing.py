@@ -63,11 +63,22 @@ def read_sharing(annotation: ast.Annotation) -> Sharing:
             case _:
                 raise _not_understood(argument, argument.name, NAMED)
     _once(annotation)
+    agreeing(sharing, annotation.span)
+    _effective(sharing)
+    return sharing
+
+
+def _effective(sharing: Sharing) -> None:
+    """Raises CompileError (E0217) for exceptions that change nothing."""
     if sharing.mode == "calls" and sharing.groups:
         message = "what all calls share has no exceptions"
         raise fail("E0217", message, sharing.groups[0].span, "without effect", "write `@share(calls)`")
-    agreeing(sharing, annotation.span)
-    return sharing
+    if sharing.mode == "all" and sharing.shared and not sharing.private:
+        message, help = "`all` are shared already", "write `@share(all, private=...)` or `@share(none, shared=...)`"
+        raise fail("E0217", message, sharing.shared[0].span, "without effect", help)
+    if sharing.mode == "none" and sharing.private and not sharing.shared:
+        message, help = "`none` are shared anyway", "write `@share(none, shared=...)` or `@share(all, private=...)`"
+        raise fail("E0217", message, sharing.private[0].span, "without effect", help)
 
 
 def agreeing(sharing: Sharing, span: Span) -> None:
