@@ -132,7 +132,7 @@ def _conv_transpose(v: Values) -> Drawn:
 
 
 def _linear(v: Values) -> Drawn:
-    x = v.any()
+    x = v.pick(v.tokens, v.vector)()
     return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
 
 

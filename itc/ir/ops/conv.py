@@ -12,6 +12,8 @@ from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, opera
 from itc.ir.rules import at_least, needs, needs_float, needs_param
 from itc.ir.types import TensorType
 
+#: The axes of a map: channels, rows, columns.
+MAP = 3
 WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 
 
@@ -221,8 +223,11 @@ def linear(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of the last axis to `out` features. `std` makes the weight normal instead."""
+    """Linear layer of a vector, or of each token, to `out` features. `std` makes the weight normal instead."""
     needs(1, x, "linear")
+    if len(x.shape) >= MAP:
+        help = "`conv(x, out, 1)` takes the channels of a map, `global_pool(x)` makes it a vector"
+        raise RuleError(f"`linear` takes vectors and tokens, {x} is a map", help=help)
     at_least(1, "out", out)
     weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
     return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
