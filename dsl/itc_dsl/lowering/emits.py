@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
+from itc.ir.types import FLOATS
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.exits import bounded, exits_of
@@ -35,8 +36,18 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
         frame = Frame(loop.loop.var, loop.loop.count, exits)
         value = at_exits(scope, statement, loop, frame, name)
     loss = loss_of(scope, statement, frame)
+    if loss.kind:
+        _trainable(statement, value)
     target = "" if loss.target == name else loss.target
     lowering.outputs.append(Output(name, value, exits, loss.kind, loss.weights, target))
+
+
+def _trainable(statement: ast.Emit, value: Value) -> None:
+    """Raises CompileError (E0303) for an output with a loss and without gradients."""
+    type = value.type.element if isinstance(value.type, SeriesType) else value.tensor
+    if type.dtype not in FLOATS:
+        help = "put `@loss` above the output that it was computed from"
+        raise fail("E0303", "a loss is of floating-point numbers", statement.value.span, f"this is {type}", help)
 
 
 def output_name(lowering: Lowering, statement: ast.Emit) -> str:

@@ -9,11 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
-from itc.ir.rules import at_least, needs, needs_float, needs_param
+from itc.ir.rules import at_least, needs, needs_float, needs_param, no_maps
 from itc.ir.types import TensorType
 
-#: The axes of a map: channels, rows, columns.
-MAP = 3
 WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 
 
@@ -225,9 +223,7 @@ def linear(
 ) -> Layer:
     """Linear layer of a vector, or of each token, to `out` features. `std` makes the weight normal instead."""
     needs(1, x, "linear")
-    if len(x.shape) >= MAP:
-        help = "`conv(x, out, 1)` takes the channels of a map, `global_pool(x)` makes it a vector"
-        raise RuleError(f"`linear` takes vectors and tokens, {x} is a map", help=help)
+    no_maps("linear", x, help="`conv(x, out, 1)` takes the channels of a map, `global_pool(x)` makes it a vector")
     at_least(1, "out", out)
     weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
     return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
