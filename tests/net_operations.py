@@ -225,7 +225,8 @@ class Operations:
         return self.call(self.layer("depthwise", x.tensor, kernel, bias=self.chance(), **attributes), x)
 
     def linear(self, x: Value) -> Value:
-        options = {"bias": self.chance(), "bias_init": self.pick((0.0, 0.25, -1.0))}
+        bias, start = self.chance(), self.pick((0.0, 0.25, -1.0))
+        options = {"bias": bias, "bias_init": start if bias else 0.0}
         return self.call(self.layer("linear", x.tensor, self.number(2, self.limits.channels), **options), x)
 
     def pool(self, x: Value) -> Value:

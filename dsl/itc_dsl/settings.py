@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.figures import Published
 from itc.ir.op import LAYERS
 from itc.source import Source
@@ -15,7 +15,7 @@ from itc_dsl import ast
 from itc_dsl.parser import parse_override
 from itc_dsl.program import Unit
 from itc_dsl.published import published
-from itc_dsl.sharing import OVERRIDABLE, Sharing, override_sharing, sharing_of
+from itc_dsl.sharing import OVERRIDABLE, Sharing, agreeing, override_sharing, sharing_of
 from itc_dsl.signature import BUILTINS, suggest
 from itc_dsl.syntax import RESERVED
 
@@ -103,6 +103,7 @@ def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str
     chosen = _Chooser(main, groups, network)
     for override in (*overrides, *own):
         chosen.apply(override)
+    chosen.settle()
     chosen.missing(definition)
     if chosen.faults:
         raise CompileError(chosen.faults)
@@ -152,6 +153,8 @@ class _Chooser:
         self.params = {param.name.text: param for param in network.params}
         self.values: dict[str, ast.Override] = {}
         self.sharing: dict[ast.Block, Sharing] = {}
+        #: For each block whose sharing is set, what set it last.
+        self.setters: dict[ast.Block, ast.Override] = {}
         self.faults: list[Diagnostic] = []
 
     def apply(self, override: ast.Override) -> None:
@@ -164,7 +167,11 @@ class _Chooser:
 
     def known(self) -> list[str]:
         """What can be set, in the words of a setting."""
-        return [*self.params, *(f"{name}.share" for name in self.shareable())]
+        used = self.used()
+        return [*self.params, *(f"{name}.share" for name, block in self.shareable().items() if block in used)]
+
+    def used(self) -> set[ast.Block]:
+        return self.groups.used(self.main, self.network, (override.value for override in self.values.values()))
 
     def shareable(self) -> dict[str, ast.Block]:
         """The blocks whose sharing can be set, under the names that the file has for them."""
@@ -174,8 +181,9 @@ class _Chooser:
     def parameter(self, override: ast.Override, param: ast.Param) -> None:
         if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
             self.unfit(override, param, "no value is called this")
-        elif any(isinstance(node, ast.Call) for node in ast.walk(override.value)):
-            self.unfit(override, param, "this is for sharing")
+        elif call := next((node for node in ast.walk(override.value) if isinstance(node, ast.Call)), None):
+            every = call.callee.text == "every"
+            self.unfit(override, param, "this is for sharing" if every else "nothing is called in a setting")
         elif param.default and not _same_kind(override.value, param.default):
             self.unfit(override, param, f"not like its default `{param.default.span.text}`")
         else:
@@ -191,7 +199,17 @@ class _Chooser:
         message = f"`{param.name.text}` cannot be {override.value.span.text}"
         label = Label(override.value.span, note)
         secondary = (Label(param.span, "the parameter"),)
-        self.faults.append(Diagnostic("E0212", message, label, secondary, _like_default(param)))
+        help, edit = self.meant(override.value, param)
+        self.faults.append(Diagnostic("E0212", message, label, secondary, help or _like_default(param), edit))
+
+    def meant(self, value: ast.Expr, param: ast.Param) -> tuple[str, Edit | None]:
+        """A word that is close to a misspelt one, where the parameter takes words."""
+        if not isinstance(value, ast.Name):
+            return "", None
+        if isinstance(param.default, ast.Name):
+            return suggest(value, {*self.main.names, *LAYERS, *BUILTINS})
+        is_boolean = param.default is not None and _kind(param.default) == "boolean"
+        return suggest(value, ("true", "false")) if is_boolean else ("", None)
 
     def annotation(self, override: ast.Override) -> None:
         blocks = self.shareable()
@@ -211,13 +229,33 @@ class _Chooser:
             return
         self.faults.extend(self.groups.unknown(block, sharing))
         self.sharing[block] = sharing
+        self.setters[block] = override
+
+    def settle(self) -> None:
+        """What is wrong with the sharing of blocks in the light of all settings."""
+        used = self.used() if self.setters else set()
+        for block, override in self.setters.items():
+            if block not in used:
+                self.uncalled(override)
+            try:
+                agreeing(self.sharing[block], override.span)
+            except CompileError as error:
+                self.faults.extend(error.diagnostics)
+
+    def uncalled(self, override: ast.Override) -> None:
+        target = override.path[0]
+        message = f"`{self.network.name.text}` does not call `{target.text}`"
+        label = Label(target.span, "without effect")
+        self.faults.append(Diagnostic("E0212", message, label, help=self.listing()))
+
+    def listing(self) -> str:
+        return f"{self.network.name.text} has: {', '.join(self.known()) or 'no settings'}"
 
     def unknown(self, override: ast.Override, part: ast.Ident, known: Iterable[str]) -> None:
         name = ".".join(ident.text for ident in override.path)
         help, edit = suggest(part, known)
-        listing = f"{self.network.name.text} has: {', '.join(self.known())}"
         message = f"there is no setting `{name}`"
-        help = f"{help}\n{listing}" if help else listing
+        help = f"{help}\n{self.listing()}" if help else self.listing()
         self.faults.append(Diagnostic("E0212", message, Label(part.span, "unknown"), help=help, edit=edit))
 
     def missing(self, definition: ast.Network | ast.Variant) -> None:
@@ -286,7 +324,19 @@ def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
     """What is wrong with the variants of a file, none of which is chosen."""
     for definition in main.networks:
         if isinstance(definition, ast.Variant):
+            yield from _set_twice(definition)
             try:
                 choose(main, groups, definition.name.text)
             except CompileError as error:
                 yield from (fault for fault in error.diagnostics if fault.code != "E0209")
+
+
+def _set_twice(variant: ast.Variant) -> Iterable[Diagnostic]:
+    """A diagnostic (E0210) for each setting that a variant gives a second time."""
+    seen: dict[Path, ast.Override] = {}
+    for override in variant.overrides:
+        path = tuple(part.text for part in override.path)
+        first = seen.setdefault(path, override)
+        if first is not override:
+            labels = Label(override.span, "again here"), (Label(first.span, "first here"),)
+            yield Diagnostic("E0210", f"`{'.'.join(path)}` is set twice", *labels, "leave out one of them")

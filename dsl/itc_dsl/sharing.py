@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir.net import HaltKind
 from itc.ir.op import NORM_ROLES
+from itc.source import Span
 from itc_dsl import ast
+from itc_dsl.signature import suggest
 
 #: The forms of `@halt`.
 HALTS = "`@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`"
-MODES = ("all", "none", "every=k", "calls")
+#: The words of `@share`, and what it names; in one line for a help.
+WORDS = ("all", "none", "calls")
+NAMED = ("every", "private", "shared")
+FORMS = "`all`, `none`, `every=k` or, on a block, `calls`; exceptions as `private=` and `shared=`"
 KINDS: dict[str, frozenset[str]] = {
     "weight": frozenset({"weight", "slope", "constant"}),
     "bias": frozenset({"bias"}),
@@ -24,7 +29,7 @@ KINDS: dict[str, frozenset[str]] = {
 class Sharing:
     """One set for `all` iterations, one for each (`none`), or one for each run of `every`; with exceptions by name.
 
-    `calls` is for blocks: all calls read one set. `span` is where the mode is written, if it is.
+    `calls` is for blocks: all calls read one set.
     """
 
     mode: str = "all"
@@ -38,7 +43,7 @@ class Sharing:
 
 
 def sharing_of(block: ast.Block) -> Sharing:
-    """What the block's `@share` says. Raises CompileError (E0217) where it is not understood."""
+    """What the block's `@share` says. Raises CompileError (E0210, E0217) where it is not understood."""
     annotation = next((a for a in block.annotations if a.name.text == "share"), None)
     return read_sharing(annotation) if annotation else Sharing()
 
@@ -56,12 +61,41 @@ def read_sharing(annotation: ast.Annotation) -> Sharing:
             case ast.Argument(name=ast.Ident(text="shared"), value=value):
                 sharing = replace(sharing, shared=_groups(value))
             case _:
-                raise _not_understood(argument)
-    twice = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
-    if twice:
-        message = f"`{min(twice)}` cannot be both private and shared"
-        raise fail("E0217", message, annotation.span)
+                raise _not_understood(argument, argument.name, NAMED)
+    _once(annotation)
+    agreeing(sharing, annotation.span)
+    _effective(sharing)
     return sharing
+
+
+def _effective(sharing: Sharing) -> None:
+    """Raises CompileError (E0217) for exceptions that change nothing."""
+    if sharing.mode == "calls" and sharing.groups:
+        message = "what all calls share has no exceptions"
+        raise fail("E0217", message, sharing.groups[0].span, "without effect", "write `@share(calls)`")
+    if sharing.mode == "all" and sharing.shared and not sharing.private:
+        message, help = "`all` are shared already", "write `@share(all, private=...)` or `@share(none, shared=...)`"
+        raise fail("E0217", message, sharing.shared[0].span, "without effect", help)
+    if sharing.mode == "none" and sharing.private and not sharing.shared:
+        message, help = "`none` are shared anyway", "write `@share(none, shared=...)` or `@share(all, private=...)`"
+        raise fail("E0217", message, sharing.private[0].span, "without effect", help)
+
+
+def agreeing(sharing: Sharing, span: Span) -> None:
+    """Raises CompileError (E0217) where one name is an exception in both ways."""
+    both = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
+    if both:
+        help = "name it in one of `private` and `shared`"
+        raise fail("E0217", f"`{min(both)}` cannot be both private and shared", span, "says both", help)
+
+
+def _once(annotation: ast.Annotation) -> None:
+    """Raises CompileError where an annotation says nothing (E0217), or twice how sets are shared (E0210)."""
+    if not annotation.arguments:
+        raise fail("E0217", "`@share` does not say how", annotation.span, "says nothing", FORMS)
+    modes = [a for a in annotation.arguments if a.name is None or a.name.text == "every"]
+    if len(modes) > 1 and any(mode.name is None for mode in modes):
+        raise fail("E0210", "`@share` says twice how sets are shared", modes[1].span, "again here", f"one of {FORMS}")
 
 
 def _mode(value: ast.Expr) -> str:
@@ -69,7 +103,10 @@ def _mode(value: ast.Expr) -> str:
         return "none"
     if isinstance(value, ast.Name) and value.text in ("all", "calls"):
         return value.text
-    raise _not_understood(value)
+    if isinstance(value, ast.Call) and value.callee.text == "every" and len(value.arguments) == 1:
+        written = f"every={value.arguments[0].span.text}"
+        raise _unknown(value, f"write `{written}`", Edit(value.span, written))
+    raise _not_understood(value, value, WORDS)
 
 
 def _groups(value: ast.Expr) -> tuple[ast.Name, ...]:
@@ -87,9 +124,15 @@ def _groups(value: ast.Expr) -> tuple[ast.Name, ...]:
     return tuple(item for item in items if isinstance(item, ast.Name))
 
 
-def _not_understood(node: ast.Node) -> CompileError:
-    help = "`all`, `none`, `every=k` or, on a block, `calls`; exceptions as `private=` and `shared=`"
-    return fail("E0217", "`@share` does not know this", node.span, "not understood", help)
+def _not_understood(node: ast.Node, word: ast.Node | None, known: tuple[str, ...]) -> CompileError:
+    """What is written in `node`, with the word in it that is none of those known."""
+    help, edit = suggest(word, known) if isinstance(word, ast.Name | ast.Ident) else ("", None)
+    return _unknown(node, help or FORMS, edit)
+
+
+def _unknown(node: ast.Node, help: str, edit: Edit | None) -> CompileError:
+    label = Label(node.span, "not understood")
+    return CompileError([Diagnostic("E0217", "`@share` does not know this", label, help=help, edit=edit)])
 
 
 def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
@@ -164,8 +207,6 @@ def halting_of(block: ast.Block) -> Halting | None:
         return None
     unnamed = [a.value for a in annotation.arguments if a.name is None]
     named = {a.name.text: a.value for a in annotation.arguments if a.name}
-    if len(unnamed) + len(named) < len(annotation.arguments):
-        raise fail("E0217", "`@halt` has one argument twice", annotation.span, "here", HALTS)
     if [_word(value) for value in unnamed] == ["act"] and named.keys() <= {"epsilon", "ponder"}:
         return Halting("act", named.get("epsilon"), named.get("ponder"))
     if not unnamed and len(named) == 1 and set(named) <= {"above", "below"}:

@@ -189,7 +189,7 @@ class _Binder:
         elif not self.excess:
             self.excess = True
             most = len([p for p in self.signature.parameters if p.kind != "keyword"])
-            help = f"its parameters are: {self.signature}" if self.signature.named else ""
+            help = self.parameters() if self.signature.named else ""
             message = f"{self.signature.what} takes {plural(most, 'argument')} without a name"
             self.faults.append(Diagnostic("E0210", message, Label(span, "one too many"), help=help))
 
@@ -207,15 +207,18 @@ class _Binder:
         message = f"{self.signature.what} has no parameter `{name.text}`"
         free = [p for p in known if p not in self.bound]
         help, edit = suggest(name, free)
-        help = help or f"its parameters are: {self.signature}"
+        help = help or self.parameters()
         return Diagnostic("E0208", message, Label(name.span, "unknown"), help=help, edit=edit)
+
+    def parameters(self) -> str:
+        return f"its parameters are: {self.signature}" if self.signature.named else "its arguments have no names"
 
     def missing(self) -> None:
         names = [p.name for p in self.signature.parameters if p.required and p.name not in self.bound]
         if names and not self.faults:
             what = listed([f"`{name}`" for name in names]) if self.signature.named else "an argument"
             message = f"{self.signature.what} needs {what}"
-            help = f"its parameters are: {self.signature}" if self.signature.named else ""
+            help = self.parameters() if self.signature.named else ""
             self.faults.append(Diagnostic("E0209", message, Label(self.call.callee.span, "missing here"), help=help))
 
 
@@ -224,7 +227,8 @@ def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit
     candidates = sorted(known)
     bounded = len(name.text) <= MAX_SUGGESTED and len(candidates) <= MAX_CANDIDATES
     close = get_close_matches(name.text, candidates, 1) if bounded else []
-    if not close:
+    close = close or [known for known in candidates if name.text in known.split("_")]
+    if not bounded or len(close) != 1:
         return "", None
     return f"did you mean `{close[0]}`?", Edit(name.span, close[0])
 

@@ -52,6 +52,19 @@ OPERATORS = frozenset(
         "PERCENT", "POWER", "LSQB",
     ]
 )  # fmt: skip
+CONTINUED = "a line goes on inside brackets, or in a line that starts with `|>`"
+#: For words and signs of other languages, what is written instead.
+INSTEAD = {
+    ".": "values have no attributes: write `f(x)` or `x |> f`",
+    "@": "the product of two matrices is `matmul(a, b)`",
+    "as": "what is imported keeps its name",
+    "class": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
+    "def": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
+    "import": "write `from name import a, b`",
+    "is": "compare with `==`",
+    "lambda": "write a `block`; blocks are values",
+    "while": "what repeats is an `iterative` block, or a `for`",
+}
 
 
 def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E0101", help: str = "") -> Diagnostic:
@@ -107,7 +120,7 @@ def _bad_character(source: Source, error: UnexpectedCharacters, code: str) -> Di
         return Diagnostic(code, "the string does not end in its line", Label(rest, f"no closing {char}"))
     known = {
         ";": "one statement a line, without `;`",
-        "\\": "a line goes on inside brackets, or in a line that starts with `|>`",
+        "\\": CONTINUED,
         "{": "the language has no dictionaries; lists are written `[a, b]`",
         "!": "the language writes `not`",
         "&": "the language writes `and`",
@@ -222,9 +235,12 @@ class _Unexpected:
             return None
         if any(kind in self.expected for kind in ("EQUALS", "COMMA")):
             return None
-        help = "end the line with `:`"
+        label = Label(self.before, "here")
+        if [token.type for token in self.stack[-2:] if isinstance(token, Token)] == ["_INPUT", "NAME"]:
+            help = f"say what it is: `input {self.stack[-1]}: f32[3, 32, 32]`"
+            return Diagnostic("E0101", "the type of the input is missing", label, help=help)
         edit = Edit(self.before, ":")
-        return Diagnostic("E0101", "a `:` is missing", Label(self.before, "here"), help=help, edit=edit)
+        return Diagnostic("E0101", "a `:` is missing", label, help="end the line with `:`", edit=edit)
 
     def loose_pipe(self) -> Diagnostic | None:
         if self.token.type != "_PIPE":
@@ -277,7 +293,25 @@ class _Unexpected:
         found = TERMINALS.get(self.token.type, f"`{self.token}`") if not self.token.strip() else f"`{self.token}`"
         if self.token.type == "_NEWLINE":
             self.span = self.before
+        help = help or self.instead()
         return Diagnostic(code, f"{found} does not fit here", Label(self.span, self.note()), help=help)
+
+    def instead(self) -> str:
+        """What this language writes, where the token or the one before it is of another language."""
+        before = [token for token in self.stack[-2:] if isinstance(token, Token)]
+        kinds = [token.type for token in before]
+        if "_FROM" in kinds:
+            return "imports are from `std`, or from a file beside this one: `from name import a, b`"
+        if kinds[-1:] == ["_IMPORT"]:
+            return "name what is imported: `from std import a, b`"
+        if self.token.type == "EQUALS" and kinds and kinds[-1] in OPERATORS:
+            return f"write it out: `x = x {before[-1]} y`"
+        if self.token.type == "_NEWLINE" and kinds and kinds[-1] in OPERATORS:
+            return CONTINUED
+        words = [str(self.token), *map(str, before[-1:])]
+        known = next((INSTEAD[word] for word in words if word in INSTEAD), "")
+        sizes = "sizes are parameters: `network net(width=4):`"
+        return known or (sizes if self.token.type == "NAME" and "BLOCK" in self.expected else "")
 
     def note(self) -> str:
         """What the parser would have taken, where that is short to say."""

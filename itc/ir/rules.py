@@ -16,6 +16,10 @@ def check_arity(op: Op, count: int) -> None:
         raise RuleError(f"`{op.name}` takes {takes} operands, not {count}")
 
 
+#: What makes tokens of a map.
+TOKENS_OF_A_MAP = "its places as tokens are `transpose(reshape(x, [channels(x), -1]))`"
+
+
 def needs(rank: int, type: TensorType, what: str, operand: int = 0) -> None:
     """Raises RuleError unless `type` has at least `rank` axes."""
     if len(type.shape) < rank:
@@ -26,6 +30,14 @@ def _rank_name(rank: int) -> str:
     if rank == 3:
         return "a map (channels, height, width)"
     return "tokens (tokens, channels)" if rank == 2 else f"a tensor of {rank} or more axes"
+
+
+def no_maps(what: str, *types: TensorType, help: str = TOKENS_OF_A_MAP) -> None:
+    """Raises RuleError for the first type that is a map: its channels are not at the last axis, as `what` has them."""
+    for position, type in enumerate(types):
+        if type.shape and type.channel_axis != -1:
+            message = f"`{what}` is over the last axis, where the map {type} has no channels"
+            raise RuleError(message, position, help=help)
 
 
 def needs_float(what: str, *types: TensorType) -> None:

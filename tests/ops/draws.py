@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from itc.ir import LAYERS, Layer, Net, Op, Output, Param, TensorType, verify
 from itc.ir.builder import Builder
 from itc.ir.op import Array
+from itc.ir.ops.matmul import Attend
 from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
 from itc.ir.ops.shape import Fill
 
@@ -132,7 +133,7 @@ def _conv_transpose(v: Values) -> Drawn:
 
 
 def _linear(v: Values) -> Drawn:
-    x = v.any()
+    x = v.pick(v.tokens, v.vector)()
     return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
 
 
@@ -353,7 +354,7 @@ def _attend(v: Values) -> Drawn:
     types = [
         TensorType("f32", (*leading, *sizes)) for sizes in ((tokens, width), (others, width), (others, value_width))
     ]
-    return drawn(v, LAYERS["attend"](*types, heads, causal=causal), types)
+    return drawn(v, Layer(Attend(heads, causal)), types)
 
 
 def _sinusoid(v: Values) -> Drawn:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from itc.diagnostics import CompileError, Diagnostic
 from itc_dsl import ast
@@ -15,11 +16,13 @@ from itc_dsl.checker.names import NameChecker
 from itc_dsl.checker.structure import check_structure
 from itc_dsl.program import Loader, Unit
 from itc_dsl.settings import check_variants
-from itc_dsl.sharing import LoopCount, Sharing, loop_of, sharing_of
+from itc_dsl.sharing import halting_of, loop_of, sharing_of
 
 __all__ = ["Program", "check"]
 
 MAX_FAULTS = 100
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
     groups = Segments(edges, named)
     faults.extend(circles(edges))
     for block in edges:
-        sharing = _readable(block)[0]
+        sharing = _readable(sharing_of, block)
         faults.extend(groups.unknown(block, sharing) if sharing else ())
     faults.extend(check_variants(main, groups))
     if faults:
@@ -61,19 +64,25 @@ def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic]
     faults.extend(check_annotations(definition))
     named.update(segments(definition, faults))
     if isinstance(definition, ast.Variant):
-        NameChecker(unit, definition, faults).run(None, None)
+        NameChecker(unit, definition, faults).run(())
         return
-    sharing, loop = _readable(definition) if isinstance(definition, ast.Block) else (None, None)
     faults.extend(check_structure(definition))
-    NameChecker(unit, definition, faults).run(sharing, loop)
+    NameChecker(unit, definition, faults).run(_annotated(definition) if isinstance(definition, ast.Block) else ())
 
 
-def _readable(block: ast.Block) -> tuple[Sharing | None, LoopCount | None]:
-    """The block's annotations, none where they are not understood, which `annotations` has reported."""
+def _annotated(block: ast.Block) -> list[ast.Expr]:
+    """The expressions in a block's annotations: how often it runs, what it shares, when it halts."""
+    sharing, loop, halting = _readable(sharing_of, block), _readable(loop_of, block), _readable(halting_of, block)
+    exprs = [sharing and sharing.every, loop and loop.count, halting and halting.limit, halting and halting.ponder]
+    return [expr for expr in exprs if expr]
+
+
+def _readable(read: Callable[[ast.Block], T | None], block: ast.Block) -> T | None:
+    """What an annotation says, none where it is not understood, which `annotations` has reported."""
     try:
-        return sharing_of(block), loop_of(block)
+        return read(block)
     except CompileError:
-        return None, None
+        return None
 
 
 def in_order(faults: Iterable[Diagnostic], module: ast.Module) -> list[Diagnostic]:

@@ -52,6 +52,18 @@ def _annotations(written: tuple[ast.Annotation, ...], place: str) -> Iterator[Di
             first = (Label(seen[name.text].span, "first here"),)
             yield Diagnostic("E0216", f"`@{name.text}` stands here twice", Label(annotation.span, "again"), first)
         seen.setdefault(name.text, annotation)
+        yield from _given_twice(annotation)
+
+
+def _given_twice(annotation: ast.Annotation) -> Iterator[Diagnostic]:
+    """A diagnostic (E0210) for each argument whose name stands there a second time."""
+    seen: dict[str, ast.Argument] = {}
+    for argument in annotation.arguments:
+        first = seen.setdefault(argument.name.text, argument) if argument.name else argument
+        if first is not argument and argument.name:
+            message = f"`{argument.name.text}` is given twice"
+            labels = Label(argument.span, "again here"), (Label(first.span, "first here"),)
+            yield Diagnostic("E0210", message, *labels, "leave out one of them")
 
 
 def _unused(annotation: ast.Annotation, place: str) -> Diagnostic:

@@ -18,9 +18,9 @@ def call_graph(units: Iterable[Unit]) -> Edges:
     return {block: list(_mentions(unit, block)) for unit in units for block in unit.blocks}
 
 
-def _mentions(unit: Unit, block: ast.Block) -> Iterator[tuple[ast.Ident | ast.Name, ast.Block]]:
-    seen: set[str] = {param.name.text for param in block.params}
-    for node in ast.walk(*block.params, *block.body):
+def _mentions(unit: Unit, definition: ast.Block | ast.Network) -> Iterator[tuple[ast.Ident | ast.Name, ast.Block]]:
+    seen: set[str] = {param.name.text for param in definition.params}
+    for node in ast.walk(*definition.params, *definition.body):
         name = node.callee if isinstance(node, ast.Call) else node
         if not isinstance(name, ast.Ident | ast.Name) or name.text in seen:
             continue
@@ -74,13 +74,24 @@ class Segments:
     def own(self, block: ast.Block) -> set[str]:
         return {self.segments[node] for node in ast.walk(block) if isinstance(node, ast.Call)}
 
-    def inside(self, block: ast.Block) -> set[str]:
-        """Those of the block and of what it reaches; all there are if it calls what it was given as an argument."""
-        reached, stack = {block}, [block]
+    def reached(self, *blocks: ast.Block) -> set[ast.Block]:
+        """The blocks, and those that they call, and so on."""
+        reached, stack = set(blocks), list(blocks)
         while stack:
             targets = {target for _, target in self.edges[stack.pop()]} - reached
             reached |= targets
             stack.extend(targets)
+        return reached
+
+    def used(self, unit: Unit, network: ast.Network, values: Iterable[ast.Expr]) -> set[ast.Block]:
+        """The blocks that a network of the file may call, its parameters being set to `values`."""
+        given = [unit.names.get(value.text) for value in values if isinstance(value, ast.Name)]
+        named = [defined.definition for defined in given if defined and isinstance(defined.definition, ast.Block)]
+        return self.reached(*named, *(block for _, block in _mentions(unit, network)))
+
+    def inside(self, block: ast.Block) -> set[str]:
+        """Those of the block and of what it reaches; all there are if it calls what it was given as an argument."""
+        reached = self.reached(block)
         found = {segment for b in reached for segment in self.own(b)}
         return self.everything | found if any(map(_calls_parameter, reached)) else found
 

@@ -9,10 +9,11 @@ from itc.ir.op import LAYERS
 from itc_dsl import ast
 from itc_dsl.checker.structure import assigned_names, target_names
 from itc_dsl.program import Unit
-from itc_dsl.sharing import LoopCount, Sharing
 from itc_dsl.signature import BUILTINS, NAME_KEYWORD, Signature, bind, of_block, of_builtin, of_operation, suggest
 
 ITERATION = "iteration"
+#: Words that a misspelt name may stand for, as Python's `True` does.
+CONSTANTS = ("true", "false", "none")
 #: How many unknown names get a suggestion.
 MAX_SUGGESTIONS = 100
 #: Bodies in which `iteration` counts the loop around; a plain block gets it as an argument.
@@ -31,7 +32,8 @@ class NameChecker:
         self.counts = isinstance(definition, ast.Block) and definition.kind in COUNTING
         self.emitting = False
 
-    def run(self, sharing: Sharing | None, loop: LoopCount | None) -> None:
+    def run(self, annotated: Iterable[ast.Expr]) -> None:
+        """Checks the definition; `annotated` are the expressions in its annotations."""
         definition = self.definition
         if isinstance(definition, ast.Variant):
             for override in definition.overrides:
@@ -42,9 +44,8 @@ class NameChecker:
             if param.default:
                 self.expression(param.default)
             self.known.add(param.name.text)
-        for expr in (sharing and sharing.every, loop and loop.count):
-            if expr:
-                self.expression(expr)
+        for expr in annotated:
+            self.expression(expr)
         self.later = set(assigned_names(definition.body))
         self.suite(definition.body)
 
@@ -140,7 +141,7 @@ class NameChecker:
             message = f"`{text}` is used before it is assigned"
             self.faults.append(Diagnostic("E0203", message, Label(name.span, "not assigned yet")))
         else:
-            self.unknown(name, self.known | set(self.unit.names))
+            self.unknown(name, {*self.known, *self.unit.names, *CONSTANTS})
 
     def unknown(self, name: ast.Name | ast.Ident, known: Iterable[str]) -> None:
         if name.text in self.unit.imported:

@@ -22,6 +22,10 @@ from itc_dsl.lowering.tables import two_loops
 from itc_dsl.lowering.values import MAX_ELEMENTS, Items, Varying, describe, is_number, is_tensor, make_list
 from itc_dsl.signature import BUILTINS
 
+#: What does with the elements of a tensor, and with several tensors, what a function does with numbers.
+OF_TENSOR = {"sum": "of a tensor: `reduce_sum(x)`", "max": "of a tensor: `reduce_max(x)`", "len": "`shape(x)[0]`"}
+OF_TENSORS = {"sum": "add tensors with `+`", "min": "of tensors: `minimum(a, b)`", "max": "of tensors: `maximum(a, b)`"}
+
 
 @dataclass(frozen=True)
 class Given:
@@ -37,13 +41,15 @@ class Given:
         value = self.values[position]
         if isinstance(value, Items):
             return value.items
-        raise fail("E0303", f"`{self.name}` takes a list", self.span, f"this gets {describe(value)}")
+        help = OF_TENSOR.get(self.name, "") if is_tensor(value) else ""
+        raise fail("E0303", f"`{self.name}` takes a list", self.span, f"this gets {describe(value)}", help)
 
     def numbers(self, values: Sequence[object]) -> list[int | float]:
         """The plain numbers among values that are numbers or tables of them (E0303)."""
         for value in values:
             if not is_number(value) and not (isinstance(value, Varying) and value.values.dtype != np.bool_):
-                raise fail("E0303", f"`{self.name}` takes numbers", self.span, f"this gets {describe(value)}")
+                help = OF_TENSORS.get(self.name, "") if is_tensor(value) else ""
+                raise fail("E0303", f"`{self.name}` takes numbers", self.span, f"this gets {describe(value)}", help)
         return [value for value in values if isinstance(value, int | float)]
 
     def tensor(self) -> Value:
@@ -131,11 +137,13 @@ def _sizes(given: Given, parts: object, size: int) -> list[int]:
     """The sizes of the parts of `size` places: so many alike, or those of a list."""
     values = parts.items if isinstance(parts, Items) else (parts,)
     sizes = [as_integer(value, given.exprs[1], "a part of `split`", given.span) for value in values]
+    written = sizes
     if not isinstance(parts, Items):
         (count,) = sizes
         sizes = [size // count] * count if 0 < count <= size else []
     if sum(sizes) != size or min(sizes, default=0) < 1:
-        raise RuleError(f"{size} places do not split into {sizes or describe(parts)}")
+        wanted = f"the sizes {written}" if isinstance(parts, Items) else f"{written[0]} equal parts"
+        raise RuleError(f"{size} places do not split into {wanted}")
     return sizes
 
 

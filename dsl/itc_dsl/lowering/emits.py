@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Emit, IterationSet, Output, SeriesType, Value, close
+from itc.ir.types import FLOATS
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.exits import bounded, exits_of
@@ -35,8 +36,18 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
         frame = Frame(loop.loop.var, loop.loop.count, exits)
         value = at_exits(scope, statement, loop, frame, name)
     loss = loss_of(scope, statement, frame)
+    if loss.kind:
+        _trainable(statement, value)
     target = "" if loss.target == name else loss.target
     lowering.outputs.append(Output(name, value, exits, loss.kind, loss.weights, target))
+
+
+def _trainable(statement: ast.Emit, value: Value) -> None:
+    """Raises CompileError (E0303) for an output with a loss and without gradients."""
+    type = value.type.element if isinstance(value.type, SeriesType) else value.tensor
+    if type.dtype not in FLOATS:
+        help = "put `@loss` above the output that it was computed from"
+        raise fail("E0303", "a loss is of floating-point numbers", statement.value.span, f"this is {type}", help)
 
 
 def output_name(lowering: Lowering, statement: ast.Emit) -> str:
@@ -47,12 +58,20 @@ def output_name(lowering: Lowering, statement: ast.Emit) -> str:
         edit = Edit(Span(at.source, at.start, at.start), "y = ")
         help = "write `emit name = ...`, as in `emit y = ...`"
         raise CompileError([Diagnostic("E0419", "this output has no name", Label(at, "no call"), help=help, edit=edit)])
-    first = lowering.output_spans.setdefault(name.text, name.span)
-    if first is not name.span:
-        labels = Label(name.span, "again"), (Label(first, "first here"),)
-        help = "give this one a name of its own: `emit name = ...`"
-        raise CompileError([Diagnostic("E0202", f"there are two outputs `{name.text}`", *labels, help)])
+    if name.text in lowering.output_spans:
+        raise CompileError([_again(name, lowering.output_spans[name.text])])
+    lowering.output_spans[name.text] = name.span
     return name.text
+
+
+def _again(name: ast.Ident, first: Span) -> Diagnostic:
+    """An output whose name is taken: by another one, or by itself in an earlier round of a `for`."""
+    message = f"there are two outputs `{name.text}`"
+    if first is name.span:
+        help = "the `for` around it hands it out again: write an `emit` with a name of its own for each"
+        return Diagnostic("E0202", message, Label(name.span, "in each round of a `for`"), help=help)
+    help = "give this one a name of its own: `emit name = ...`"
+    return Diagnostic("E0202", message, Label(name.span, "again"), (Label(first, "first here"),), help)
 
 
 def _head(value: ast.Expr) -> ast.Ident | None:
@@ -85,7 +104,7 @@ def open_loop(lowering: Lowering, statement: ast.Emit) -> OpenLoop:
     if lowering.faults:
         raise Stop
     assert statement.at
-    help = "without `at` it hands out the value at the end"
+    help = "call the loop in a line above, `x = loop(x)`; without `at` an `emit` hands out the value at the end"
     raise fail("E0415", "there is no loop that could have exits", statement.at.span, "exits of what?", help)
 
 

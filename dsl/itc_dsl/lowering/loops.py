@@ -30,6 +30,7 @@ from itc_dsl.lowering.values import (
 )
 from itc_dsl.lowering.widths import mended, width_edit
 from itc_dsl.sharing import loop_of, sharing_of
+from itc_dsl.signature import plural
 
 MAX_ITERATIONS = 1_000_000
 MAX_CARRIED = 256
@@ -114,7 +115,8 @@ def _close(
         position = len(lowering.statements) - 1
         lowering.last_loop = OpenLoop(loop, position, ends, scope.definition.name.text, origin, made_before)
     results, rest = iter(after), iter(series)
-    parts = [rebuild(flow.start, results) for flow in flows] + [rebuild(y, rest) for y in scope.yields]
+    yields = [y if isinstance(y, Broken) else rebuild(y, rest) for y in scope.yields]
+    parts = [*(rebuild(flow.start, results) for flow in flows), *yields]
     return parts[0] if len(parts) == 1 else make_list(parts, span)
 
 
@@ -134,20 +136,41 @@ def sharing_axis(scope: Scope, block: ast.Block, frame: Frame) -> Axis:
 
 def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Frame:
     """The loop's variable and count, from `@loop` or the length of what it goes through (E0408, E0418)."""
-    lengths = {series.type.count for _, pairs in each for series, _ in pairs if isinstance(series.type, SeriesType)}
-    lengths |= {_length(scope, param) for param in listed}
+    lengths = list(_lengths(scope, each, listed))
     written = loop_of(block)
     if written is not None:
         count = as_integer(scope.value(written.count), written.count, "the number of iterations")
         if not 1 <= count <= MAX_ITERATIONS:
             message = f"a loop runs 1 to {MAX_ITERATIONS} times"
             raise CompileError([Diagnostic("E0408", message, *_count_labels(scope, written.count, count))])
-        lengths.add(count)
-    if len(lengths) != 1:
-        shown = " and ".join(map(str, sorted(lengths)))
-        raise fail("E0418", f"a loop of {shown} iterations", scope.call or block.span, "more than one length")
-    (count,) = lengths
+        lengths.append((count, Label(written.count.span, plural(count, "iteration"))))
+    count = _agreed(lengths)
     return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
+
+
+def _lengths(scope: Scope, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Iterator[tuple[int, Label]]:
+    """The length of each list and of each series that a loop goes through, with what to say of it."""
+    for param, pairs in each:
+        counts = {series.type.count for series, _ in pairs if isinstance(series.type, SeriesType)}
+        yield from ((count, _length_label(scope, param, count)) for count in sorted(counts))
+    for param in listed:
+        count = _length(scope, param)
+        yield count, _length_label(scope, param, count)
+
+
+def _length_label(scope: Scope, param: ast.Param, count: int) -> Label:
+    return Label(scope.arguments[param.name.text], f"{plural(count, 'element')} for `each {param.name.text}`")
+
+
+def _agreed(lengths: list[tuple[int, Label]]) -> int:
+    """The one length of all (E0418)."""
+    (count, first), *others = lengths
+    for other, label in others:
+        if other != count:
+            message = f"a loop of {count} and {other} iterations"
+            help = "what a loop goes through has one length, which is its number of iterations"
+            raise CompileError([Diagnostic("E0418", message, label, (first,), help)])
+    return count
 
 
 def _count_labels(scope: Scope, expr: ast.Expr, count: int) -> tuple[Label, tuple[Label, ...]]:

@@ -221,10 +221,12 @@ class Scope:
                 self.lowering.depth -= 1
 
     def broken(self, statement: ast.Statement) -> None:
-        """What a statement with a mistake would have assigned or returned stays without a value."""
+        """What a statement with a mistake would have assigned, returned or collected stays without a value."""
         self.names.update(dict.fromkeys(assigned_names((statement,)), BROKEN))
         if any(isinstance(node, ast.Return) for node in ast.walk(statement)):
             self.result, self.returned = BROKEN, True
+        if isinstance(statement, ast.Yield):
+            self.yields.append(BROKEN)
 
     def located(self, diagnostic: Diagnostic) -> Diagnostic:
         """A mistake inside of an imported block, with the call in the file itself that leads there."""

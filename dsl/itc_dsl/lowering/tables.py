@@ -205,5 +205,5 @@ def _looked_up(entries: NDArray[Any], used: list[int], places: Varying) -> NDArr
 
 def unlike(span: Span) -> CompileError:
     message = "the elements that iterations pick from this list are unlike"
-    help = "all are tensors of one shape, or all are numbers, or lists of these"
-    return fail("E0309", message, span, "another kind in another iteration", help)
+    help = "all are tensors of one shape, numbers, true and false, or lists of these: nothing else differs by iteration"
+    return fail("E0309", message, span, "unlike in other iterations", help)

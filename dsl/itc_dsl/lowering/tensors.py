@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 
-from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Op, Operand, RuleError, TensorType, Value
 from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
+from itc.ir.ops.rearrange import Broadcast
 from itc.ir.ops.shape import Fill
 from itc.source import Span
 from itc_dsl import ast
@@ -16,6 +18,8 @@ from itc_dsl.lowering.values import Varying, describe, is_number, is_tensor
 from itc_dsl.lowering.widths import mended, width_edit
 
 TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul, "/": Div}
+#: The axes of a map, which can be resized.
+MAP = 3
 VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies", "/": "divides"}
 #: How what an operator joins is put in words.
 JOINTS = {"+": "to", "-": "from", "*": "with", "/": "by"}
@@ -118,13 +122,38 @@ def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
     message = f"`{symbol}` {VERBS[symbol]} {first} {JOINTS[symbol]} {second.removesuffix(' channels')}"
     labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
     labels += origins(scope, ((expr.left, left), (expr.right, right)))
-    help = "give both the same width" if by_channels else "bring both to the same shape: `resize(x, like=y)`"
-    edit = None
-    for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
-        edit = edit or (width_edit(side, own.tensor.channels, other.tensor.channels) if by_channels else None)
-        if edit and by_channels and help == "give both the same width":
-            help = f"{help}: `{mended(side, edit)}`"
+    help, edit = _widened(expr, left, right) if by_channels else _reshaped(expr, left, right)
     raise CompileError([Diagnostic("E0301", message, Label(expr.operator.span), tuple(labels), help, edit)])
+
+
+def _widened(expr: ast.Binary, left: Value, right: Value) -> tuple[str, Edit | None]:
+    """How two maps get one width, with the edit where the text has the number that makes one of them."""
+    help = "give both the same width"
+    for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
+        edit = width_edit(side, own.tensor.channels, other.tensor.channels)
+        if edit:
+            return f"{help}: `{mended(side, edit)}`", edit
+    return help, None
+
+
+def _reshaped(expr: ast.Binary, left: Value, right: Value) -> tuple[str, Edit | None]:
+    """How two tensors get one shape, with the edit where one of them is repeated to the shape of a variable."""
+    for (small, own), (large, other) in permutations(((expr.left, left), (expr.right, right))):
+        if _broadcasts(own.tensor, other.tensor):
+            named = isinstance(large, ast.Name) and "\n" not in small.span.text
+            text = f"broadcast({small.span.text}, like={large.span.text})" if named else "broadcast(x, like=y)"
+            return f"nothing is broadcast on its own: `{text}`", Edit(small.span, text) if named else None
+    if left.tensor.dtype != right.tensor.dtype:
+        return f"bring both to one element type: `cast(x, {left.tensor.dtype})`", None
+    maps = len(left.tensor.shape) == len(right.tensor.shape) >= MAP
+    return "bring both to the same shape" + (": `resize(x, like=y)`" if maps else ""), None
+
+
+def _broadcasts(small: TensorType, large: TensorType) -> bool:
+    try:
+        return Broadcast().result_types(small, large) == (large,)
+    except RuleError:
+        return False
 
 
 def _shown(type: TensorType, by_channels: bool) -> str:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
-from itc.ir.rules import at_least, needs, needs_float, needs_param
+from itc.ir.rules import at_least, needs, needs_float, needs_param, no_maps
 from itc.ir.types import TensorType
 
-WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "zeros"]
+WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 
 
 def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:
@@ -138,16 +138,24 @@ def same_pad(kernel: Pair, dilation: Pair) -> Pair:
     return tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))  # type: ignore[return-value]
 
 
-def weight_init(init: str, std: float | None) -> str:
-    """The `init` of a weight: a normal distribution of standard deviation `std` where that is given."""
+def weight_init(init: str, std: float | None, default: str = "kaiming") -> str:
+    """The `init` of a weight: a normal distribution of standard deviation `std` where that is given.
+
+    `default` is that of the layer, in whose place `std` may stand alone; beside any other it is a mistake.
+    """
     if std is None:
         return init
+    if init not in (default, "normal"):
+        help = "write `init=normal`, or leave one of them out"
+        raise RuleError(f"`std` is that of `normal`, which `{init}` is not", attribute="std", help=help)
     at_least(0, "std", std)
     return f"normal({float(std)!r})"
 
 
 def biases(given: bool, channels: int, value: float) -> tuple[ParamSpec, ...]:
     """The bias of a layer, if it has one."""
+    if value and not given:
+        raise RuleError("`bias_init` has no bias to start", attribute="bias_init", help="give it one: `bias=true`")
     return (ParamSpec("bias", (channels,), "bias", number_init(value)),) if given else ()
 
 
@@ -213,10 +221,11 @@ def linear(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of the last axis to `out` features. `std` makes the weight normal instead."""
+    """Linear layer of a vector, or of each token, to `out` features. `std` makes the weight normal instead."""
     needs(1, x, "linear")
+    no_maps("linear", x, help="`conv(x, out, 1)` takes the channels of a map, `global_pool(x)` makes it a vector")
     at_least(1, "out", out)
-    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std))
+    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
     return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
 
 

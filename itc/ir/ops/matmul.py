@@ -9,7 +9,7 @@ import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.ops.reduce import Softmax
-from itc.ir.rules import at_least, needs, needs_float
+from itc.ir.rules import at_least, needs, needs_float, no_maps
 from itc.ir.types import TensorType
 
 
@@ -110,4 +110,5 @@ def matmul(a: TensorType, b: TensorType, *, transpose_a: bool = False, transpose
 @layer
 def attend(q: TensorType, k: TensorType, v: TensorType, heads: int = 1, *, causal: bool = False) -> Layer:
     """Attention of tokens q to tokens k with values v, in `heads` parts of the channels."""
+    no_maps("attend", q, k, v)
     return Layer(Attend(heads, causal))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
-from itc.ir.rules import at_least, needs, needs_float
+from itc.ir.rules import at_least, needs, needs_float, no_maps
 from itc.ir.types import TensorType
 
 
@@ -84,10 +84,12 @@ class Rope(Op):
 @layer
 def sinusoid(x: TensorType, *, base: float = 10000.0) -> Layer:
     """A table of sines and cosines that tells positions apart, of the size of the tokens `x`."""
+    no_maps("sinusoid", x)
     return Layer(Sinusoid(base))
 
 
 @layer
 def rope(x: TensorType, heads: int = 1, *, base: float = 10000.0) -> Layer:
     """Rotary position embedding of queries or keys in `heads` heads."""
+    no_maps("rope", x)
     return Layer(Rope(heads, base))

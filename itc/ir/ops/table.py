@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
-from itc.ir.ops.conv import weight_init
+from itc.ir.ops.conv import WeightInit, weight_init
 from itc.ir.rules import at_least, needs_float, needs_integer
 from itc.ir.types import TensorType
 
@@ -60,12 +60,12 @@ def embed(
     count: int,
     channels: int,
     *,
-    init: Literal["normal", "kaiming", "uniform", "lecun", "xavier", "zeros"] = "normal",
+    init: WeightInit = "normal",
     std: float | None = None,
 ) -> Layer:
     """A trained vector of `channels` for each of `count` ids. `normal` is of standard deviation 1, or `std`."""
     at_least(1, "count", (count, channels))
-    return Layer(Embed(), (ParamSpec("weight", (count, channels), "weight", weight_init(init, std)),))
+    return Layer(Embed(), (ParamSpec("weight", (count, channels), "weight", weight_init(init, std, "normal")),))
 
 
 @layer
@@ -80,5 +80,6 @@ def param(
     at_least(1, "shape", shape)
     if init == "sinusoid" and not shape:
         raise RuleError("a table of positions has an axis of channels at least", attribute="shape")
-    spec = ParamSpec("weight", shape, "weight" if train else "constant", weight_init(init, std))
+    start = weight_init(init, std, "zeros")
+    spec = ParamSpec("weight", shape, "weight" if train else "constant", start)
     return Layer(Parameter(), (spec,))
