@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group
 from rich.table import Table
 
 from itc.analysis.cost import Cost
@@ -36,7 +35,7 @@ def cost(
         options.print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    options.console().print(Group(*tables, *[changed(steps)] * bool(after)))
+    options.print_tables(*tables, *[changed(steps)] * bool(after))
 
 
 def summary(figures: Cost) -> dict[str, int]:

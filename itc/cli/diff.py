@@ -60,7 +60,7 @@ def _show(found: Difference, costs: tuple[Cost, Cost]) -> None:
     if found.same:
         console.print(f"{found.a.name} and {found.b.name} are the same", soft_wrap=True)
         return
-    console.print(_costs(*costs))
+    options.print_tables(_costs(*costs))
     for title, lines, kinds in (
         ("parameters", _params(found), (_kind(a, b) for _, a, b in found.params)),
         ("structure", _structure(found), (change.kind for change in found.changes)),

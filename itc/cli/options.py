@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 from itc.driver import Network, find_pass, load, parse_settings
 from itc.passes import WrongPass
@@ -27,7 +29,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 MachineName = Annotated[
     str, typer.Option("--machine", "-m", help="A machine by name (see `itc machines`) or a machine file.")
 ]
-
+#: Characters that are left of a column whose words may be broken.
+FOLDED = 12
 
 After = Annotated[
     list[str] | None,
@@ -66,6 +69,20 @@ def console() -> Console:
     """Standard output for tables: as wide as the terminal; in a pipe, 100 columns, and text is not wrapped."""
     out = _Console(highlight=False)
     return out if out.is_terminal or "COLUMNS" in os.environ else _Console(highlight=False, width=100)
+
+
+def print_tables(*tables: Table) -> None:
+    """Writes tables to standard output; where the terminal is too narrow they are wider, and no figure is cut."""
+    out = console()
+    for table in tables:
+        for column in table.columns:
+            longest = _longest_word(out, column)
+            column.min_width = min(longest, FOLDED) if column.overflow == "fold" else longest
+        out.print(table, crop=False)
+
+
+def _longest_word(out: Console, column: Column) -> int:
+    return max(Measurement.get(out, out.options, cell).minimum for cell in (column.header, *column.cells))
 
 
 def print_json(value: Any) -> None:

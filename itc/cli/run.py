@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -175,10 +175,8 @@ class Result:
         texts = escape(f"{self.job.weights_text}   {self.job.input_text}")
         console.print(f"{head}   {texts}\n", soft_wrap=True)
         cost = network.cost()
-        console.print(totals(cost, network.compared(cost)))
-        console.print(
-            Group(fit_table(report), stream_table(report), outputs_table(report, self.agreement, self.against))
-        )
+        timed = outputs_table(report, self.agreement, self.against)
+        options.print_tables(totals(cost, network.compared(cost)), fit_table(report), stream_table(report), timed)
         for label, classes in self.top.items():
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:

@@ -55,10 +55,9 @@ def sweep(
         if as_json:
             options.print_json(found.json())
             return
-        console = options.console()
-        console.print(table(found))
+        options.print_tables(table(found))
         for line in summary(found):
-            console.print(Text(line), soft_wrap=True)
+            typer.echo(line)
 
 
 def table(found: Sweep) -> Table:

@@ -253,3 +253,21 @@ def test_a_million_exits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as error:
         itc.load(spec)
     assert [d.code for d in error.value.diagnostics] == ["E0390"]
+
+
+def test_the_json_of_one_machine() -> None:
+    (machine,) = json.loads(invoke("machines", "edge-16", "--json").output)
+    assert (machine["name"], machine["tiles"]) == ("edge-16", 64)
+    assert json.loads(invoke("machines", "edge-17", "--json").output)["errors"][0]["code"] == "E0501"
+
+
+@pytest.mark.parametrize("columns", ["20", "60", "100"])
+@pytest.mark.parametrize("command", ["cost", "diff", "zoo", "machines"])
+def test_no_figure_is_cut_where_the_terminal_is_narrow(
+    columns: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    arguments = {"diff": [ITNET, "--set-b", "f=40"], "machines": []}
+    output = invoke(command, *arguments.get(command, [ITNET])).output
+    assert "…" not in output
+    assert ("all-to-all" if command == "machines" else "6,210,304,200") in output
