@@ -20,7 +20,7 @@ from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
-from itc.files import folder
+from itc.files import folder, writable_folder
 from itc.ir.op import Array
 from itc.pictures import read_picture, write_classes
 from itc.version import __version__
@@ -78,7 +78,9 @@ class Job:
         """Does the work, with a progress line on standard error."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=self.quiet) as self.progress:
+        quiet = self.quiet or not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
+            writable_folder(self.out)
             weights = self.network.weights(self.weights) if self.weights else None
             inputs = self.inputs() if self.picture else None
             compiled = self.step(f"compiling for {self.machine}", self.compile)

@@ -13,7 +13,7 @@ from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import reporting
 from itc.cli.progress import tracked
-from itc.files import write_text
+from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
 from itc.sweeps.plot import check
 
@@ -45,8 +45,7 @@ def sweep(
     """
     with reporting(as_json):
         asked = request(spec, parse_axes(set_ or []), network, where or (), maximize, minimize, front)
-        if plot_:
-            check(plot_)
+        check_files(csv, plot_)
         found = asked.result(tracked(asked.measured(cores()), asked.count, "points"))
         if csv:
             write_text(csv, found.csv())
@@ -58,6 +57,16 @@ def sweep(
         options.print_tables(table(found))
         for line in summary(found):
             typer.echo(line)
+
+
+def check_files(csv: Path | None, plot: Path | None) -> None:
+    """What is wrong with the files to write is said before the points are computed."""
+    if csv and plot and csv.resolve() == plot.resolve():
+        raise typer.BadParameter(f"{plot} is the file of --csv too", param_hint="'--plot'")
+    if plot:
+        check(plot)
+    for file in filter(None, (csv, plot)):
+        writable(file)
 
 
 def table(found: Sweep) -> Table:

@@ -62,7 +62,8 @@ def test_check_says_what_is_wrong_with_all_networks_once(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
 def test_every_stage_has_a_text(stage: str) -> None:
-    result = invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *OPTIONS)
+    options = {"ast": list[str](), "tile": ["--machine", "edge-16", *OPTIONS]}.get(stage, OPTIONS)
+    result = invoke("show", ITNET, "--stage", stage, *options)
     assert result.exit_code == 0
     assert "refine" in result.output
     assert len(result.output.splitlines()) > 40
@@ -72,7 +73,8 @@ def test_every_stage_has_a_text(stage: str) -> None:
 def test_the_text_of_a_stage_does_not_grow_with_the_loop(stage: str) -> None:
     def lines(n: int) -> int:
         settings = [*OPTIONS, "--set", f"iterations={n}", "--set", "exits=[1, 4]"]
-        return len(invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *settings).output.splitlines())
+        machine = ["--machine", "edge-16"] if stage == "tile" else []
+        return len(invoke("show", ITNET, "--stage", stage, *machine, *settings).output.splitlines())
 
     assert lines(4) == lines(64)
 
@@ -271,3 +273,32 @@ def test_no_figure_is_cut_where_the_terminal_is_narrow(
     output = invoke(command, *arguments.get(command, [ITNET])).output
     assert "…" not in output
     assert ("all-to-all" if command == "machines" else "6,210,304,200") in output
+
+
+@pytest.mark.parametrize(
+    ("stage", "option"),
+    [
+        ("ast", "--set=f=3"),
+        ("ast", "--after=cse"),
+        ("ir", "--machine=gc2"),
+        ("tile", "--form=rolled"),
+        ("torch", "-mbow"),
+    ],
+)
+def test_an_option_of_another_stage_is_not_ignored(stage: str, option: str) -> None:
+    result = invoke("show", ITNET, "--stage", stage, option)
+    assert result.exit_code == 2
+    assert f"it says nothing of the stage {stage}" in result.output
+
+
+def test_emit_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    compile(invoke("emit", ITNET, "-o", "-", *OPTIONS).output, "<emitted>", "exec")
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_says_nothing_before_its_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for option in (["--out", str(tmp_path / "file")], ["--machine", "gc2000"]):
+        assert invoke("run", ITNET, *option).output.startswith("error[E0")

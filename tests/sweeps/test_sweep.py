@@ -147,3 +147,11 @@ def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
     result = invoke(*SMALL, "--plot", str(tmp_path / "front.png"))
     assert result.exit_code == 1
     assert "error[E0640]" in result.output and "itc-compiler[plot]" in result.output
+
+
+def test_files_are_looked_at_before_the_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping.Request, "measured", lambda *_: pytest.fail("computed"))
+    for option in ("--csv", "--plot"):
+        assert "error[E0620]" in invoke(*SMALL, option, str(tmp_path / "nowhere" / "a.svg")).output
+    both = ["--csv", str(tmp_path / "a.svg"), "--plot", str(tmp_path / "a.svg")]
+    assert invoke(*SMALL, *both).exit_code == 2
