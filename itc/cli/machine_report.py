@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
+from itc.cli.cost import size_text
+
 MIB, KIB = 2**20, 2**10
 
 
@@ -22,7 +24,7 @@ def fit_table(report: Mapping[str, Any]) -> Table:
         "fullest tile", f"{fullest['bytes'] / KIB:.1f} of {fit['tile_bytes'] / KIB:.0f} KiB ({fullest['kernel']})"
     )
     table.add_row("it holds, in KiB", contents)
-    table.add_row("host, an image", f"{host['input_bytes'] / MIB:.2f} MiB in, {host['output_bytes'] / MIB:.2f} MiB out")
+    table.add_row("host, an image", f"{size_text(host['input_bytes'])} in, {size_text(host['output_bytes'])} out")
     return table
 
 

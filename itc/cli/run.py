@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from itc.analysis.samples import random_inputs
 from itc.cli import options
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
@@ -104,11 +105,10 @@ class Job:
         return self.network.compile(self.machine, self.objective)
 
     def inputs(self) -> dict[str, Array]:
-        """The picture as the network's input; without one, uniform random numbers."""
+        """The picture as the network's input; without one, random numbers."""
         values = self.network.ir.required
         if self.picture is None:
-            rng = np.random.default_rng(0)
-            return {v.name: rng.random((1, *v.tensor.shape), np.float32) for v in values}
+            return random_inputs(self.network.ir)
         if len(values) != 1:
             names = ", ".join(value.name for value in values)
             raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")

@@ -302,3 +302,14 @@ def test_run_says_nothing_before_its_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for option in (["--out", str(tmp_path / "file")], ["--machine", "gc2000"]):
         assert invoke("run", ITNET, *option).output.startswith("error[E0")
+
+
+def test_run_on_words(tmp_path: Path) -> None:
+    """Whole numbers that the table of words has rows for; no picture stands for them."""
+    settings = ["words=7", "width=16", "inner=16", "steps=2", "tokens=5", "heads=2"]
+    options = [f"--set={setting}" for setting in settings]
+    result = invoke("run", str(EXAMPLES / "universal_transformer.itn"), *options, "-o", str(tmp_path), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["agreement"]["outputs"]["next_word"] <= 1e-4
+    picture = ["--input", str(EXAMPLES / "blue_marble.jpg")]
+    assert "E0632" in invoke("run", str(EXAMPLES / "tiny_recursive_model.itn"), *picture).output
