@@ -99,7 +99,8 @@ def summary(found: Sweep) -> list[str]:
     """What was chosen by what rule, and how many points there are."""
     asked, selected, held = found.request, found.selected, sum(point.holds for point in found.points)
     where = " and ".join(condition.text for condition in asked.where)
-    counts = [f"{len(found.points)} points", f"{held} with {where}" if where else ""]
+    points = f"{len(found.points)} point{'s' if len(found.points) > 1 else ''}"
+    counts = [points, f"{held} with {where}" if where else ""]
     counts.append(f"{len(found.refused)} refused" if found.refused else "")
     lines = [", ".join(filter(None, counts))]
     if selected:
