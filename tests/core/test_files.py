@@ -136,6 +136,14 @@ def test_a_map_of_classes_is_drawn_in_the_palette(tmp_path: Path) -> None:
     assert (picture == palette(5)[3]).all(-1).sum() >= 6 * 4
 
 
+def test_a_title_is_not_cut_off_above_a_small_map(tmp_path: Path) -> None:
+    for name, title in [("short", "a"), ("long", "itnet, segmentation@16   weights: checkpoints/best.safetensors")]:
+        write_classes(tmp_path / f"{name}.png", np.zeros((2, 3, 3)), title)
+    short, long = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("short", "long"))
+    assert long.shape[1] > short.shape[1]
+    assert (long[:, -5:] == long[0, -1]).all()
+
+
 def test_the_palette_has_a_colour_for_each_class() -> None:
     assert len(set(palette(150))) == 150
 
