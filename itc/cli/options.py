@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,11 @@ from itc.transforms import PASSES, PIPELINES
 Spec = Annotated[Path, typer.Argument(help="The spec, an .itn file.", metavar="SPEC", show_default=False)]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter (f=29) or an annotation (refine.share=none)."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set a parameter (f=29) or an annotation (refine.share=none); again for more, the last of a name holds.",
+    ),
 ]
 NetworkName = Annotated[
     str | None, typer.Option("--network", help="Which network of the file; the first unless given.", metavar="NAME")
@@ -86,6 +91,18 @@ def _longest_word(out: Console, column: Column) -> int:
 
 
 def print_json(value: Any) -> None:
-    """Writes `value` as JSON to standard output."""
-    json.dump(value, sys.stdout, indent=2)
+    """Writes `value` as JSON to standard output; numbers that are not finite, which JSON has not, as null."""
+    json.dump(_finite(value), sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float():
+            return value if isfinite(value) else None
+        case _:
+            return value

@@ -183,13 +183,15 @@ class Result:
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
             names = ", ".join(path.name for path in self.pictures)
-            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: {names}", soft_wrap=True, markup=False)
+            count = f"{len(self.pictures)} map{'s' if len(self.pictures) > 1 else ''}"
+            console.print(f"\n{count} in {self.job.out}: {names}", soft_wrap=True, markup=False)
 
 
 def difference(found: Array, expected: Array) -> float:
-    """max |a - b| / max |b|."""
-    scale = float(np.abs(expected).max()) or 1.0
-    return float(np.abs(found - expected).max()) / scale
+    """max |a - b| / max |b|; numbers that are not finite, and the same in both, agree."""
+    other = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) or 1.0
+    return float(np.abs(found[other] - expected[other]).max(initial=0)) / scale
 
 
 def top_classes(found: dict[str, Array], count: int = 5) -> dict[str, list[tuple[int, float]]]:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import itc
 from itc import weights
 from itc.cli import app
+from itc.cli.run import difference
 from itc.diagnostics import CompileError
 from itc.files import folder, write_text
 from itc.ir.types import TensorType
@@ -313,3 +314,26 @@ def test_run_on_words(tmp_path: Path) -> None:
     assert json.loads(result.output)["agreement"]["outputs"]["next_word"] <= 1e-4
     picture = ["--input", str(EXAMPLES / "blue_marble.jpg")]
     assert "E0632" in invoke("run", str(EXAMPLES / "tiny_recursive_model.itn"), *picture).output
+
+
+def test_json_of_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    spec = tmp_path / "logs.itn"
+    spec.write_text("network logs:\n    input x: f32[5]\n    emit z = log(x - 1)\n")
+    result = invoke("run", str(spec), "--json")
+    found = json.loads(result.output, parse_constant=pytest.fail)
+    assert found["agreement"]["outputs"] == {"z": 0}
+    assert [score for _, score in found["top"]["z"]] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "off"),
+    [
+        ([1, 2], [1, 4], 0.5),
+        ([np.nan, np.inf, 2], [np.nan, np.inf, 2], 0),
+        ([0, 0], [0, 0], 0),
+        ([np.nan, 1], [1, 1], np.nan),
+        ([np.inf], [-np.inf], np.inf),
+    ],
+)
+def test_agreement(a: list[float], b: list[float], off: float) -> None:
+    assert difference(np.array(a), np.array(b)) == pytest.approx(off, nan_ok=True)
