@@ -189,6 +189,7 @@ class Result:
 
 def difference(found: Array, expected: Array) -> float:
     """max |a - b| / max |b|; numbers that are not finite, and the same in both, agree."""
+    found, expected = found.astype(np.float64), expected.astype(np.float64)
     other = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
     scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) or 1.0
     return float(np.abs(found[other] - expected[other]).max(initial=0)) / scale
@@ -196,7 +197,7 @@ def difference(found: Array, expected: Array) -> float:
 
 def top_classes(found: dict[str, Array], count: int = 5) -> dict[str, list[tuple[int, float]]]:
     """The highest scores of each output that is a vector."""
-    vectors = {label: array[0] for label, array in found.items() if array.ndim == 2}
+    vectors = {label: array[0].astype(np.float64) for label, array in found.items() if array.ndim == 2}
     return {
         label: [(int(i), float(scores[i])) for i in np.argsort(-scores)[:count]] for label, scores in vectors.items()
     }

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import itc
 from itc import weights
 from itc.cli import app
-from itc.cli.run import difference
+from itc.cli.run import difference, top_classes
 from itc.diagnostics import CompileError
 from itc.files import folder, write_text
 from itc.ir.types import TensorType
@@ -333,7 +333,9 @@ def test_json_of_numbers_that_are_not_finite(tmp_path: Path) -> None:
         ([0, 0], [0, 0], 0),
         ([np.nan, 1], [1, 1], np.nan),
         ([np.inf], [-np.inf], np.inf),
+        ([True, False], [True, True], 1),
     ],
 )
 def test_agreement(a: list[float], b: list[float], off: float) -> None:
     assert difference(np.array(a), np.array(b)) == pytest.approx(off, nan_ok=True)
+    assert set(top_classes({"y": np.array([[True, False]])})["y"]) == {(0, 1.0), (1, 0.0)}
