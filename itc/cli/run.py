@@ -77,7 +77,7 @@ class Job:
 
     def run(self) -> Result:
         """Does the work, with a progress line on standard error."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         console = Console(stderr=True)
         quiet = self.quiet or not console.is_terminal
         with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:

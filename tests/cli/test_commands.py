@@ -199,6 +199,15 @@ def test_the_file_of_a_machine_can_be_a_start(tmp_path: Path) -> None:
     assert invoke("machines", "edge-17").exit_code == 1
 
 
+def test_a_machine_may_have_any_name(tmp_path: Path) -> None:
+    text = invoke("machines", "edge-16").output.replace("name: edge-16", 'name: "[/] é"')
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    machine = str(tmp_path / "mine.yaml")
+    result = invoke("run", ITNET, "-m", machine, "--out", str(tmp_path / "[/]"), *OPTIONS)
+    assert result.exit_code == 0
+    assert "[/] é, spatial mapping" in result.output
+
+
 def test_the_public_names() -> None:
     assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
     assert all(hasattr(itc, name) for name in itc.__all__)
