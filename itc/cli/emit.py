@@ -33,7 +33,7 @@ def emit(
     with reporting():
         text = options.network(spec, network, set_).emit(to.value)
         if str(output) == "-":
-            typer.echo(text, nl=False)
+            typer.echo(text.encode(), nl=False)
             return
         write_text(output, text)
     typer.echo(f"wrote {output} ({len(text.splitlines())} lines)")
