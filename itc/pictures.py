@@ -80,11 +80,12 @@ def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = 
     names = names or [f"class {i}" for i in range(count)]
     height, width = classes.shape
     top = 2 * MARGIN + FONT_SIZE
-    size = (2 * MARGIN + width + LEGEND_WIDTH, max(top + height + MARGIN, top + count * (SWATCH + 6) + MARGIN))
+    font = ImageFont.load_default(FONT_SIZE)
+    across = max(width + LEGEND_WIDTH, round(font.getlength(title)))
+    size = (2 * MARGIN + across, max(top + height + MARGIN, top + count * (SWATCH + 6) + MARGIN))
     picture = Image.new("RGB", size, PAPER)
     picture.paste(Image.fromarray(np.asarray(colours, np.uint8)[classes]), (MARGIN, top))
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(FONT_SIZE)
     draw.text((MARGIN, MARGIN - 2), title, INK, font)
     shares = np.bincount(classes.ravel(), minlength=count) / classes.size
     for i, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True)):

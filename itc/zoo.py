@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _entry(path: Path, spec: Spec, name: str) -> Entry:
 
 
 def _in(path: Path) -> list[Path]:
-    return sorted(path.glob("*.itn"))
+    return sorted(spec for spec in path.glob("*.itn") if spec.is_file())
 
 
 def _only_blocks(spec: Path) -> bool:
@@ -100,12 +101,24 @@ def _only_blocks(spec: Path) -> bool:
 def _named(name: str, known: list[Path]) -> list[tuple[Path, str | None]]:
     path = Path(name)
     if path.is_dir():
-        return [(spec, None) for spec in _in(path) if not _only_blocks(spec)]
+        return [(spec, None) for spec in _in_folder(path)]
     if path.suffix or path.exists():
         return [(path, None)]
     found: list[tuple[Path, str | None]] = [(spec, None) for spec in known if spec.stem == name]
     found = found or [(spec, name) for spec in known if name in names(spec)]
     if not found:
-        help = f"examples are: {', '.join(spec.stem for spec in known)}"
-        raise fail("E0601", f"there is no file, example or example's network `{name}`", help=help)
+        raise fail("E0601", f"there is no file, example or example's network `{name}`", help=_meant(name, known))
     return found
+
+
+def _in_folder(path: Path) -> list[Path]:
+    """The specs of a folder that have networks. Raises CompileError (E0601) where there are none."""
+    found = [spec for spec in _in(path) if not _only_blocks(spec)]
+    if not found:
+        raise fail("E0601", f"there is no spec with a network in {path}", help="a spec is an .itn file")
+    return found
+
+
+def _meant(name: str, known: list[Path]) -> str:
+    alike = get_close_matches(name, dict.fromkeys(name for spec in known for name in (spec.stem, *names(spec))), 1)
+    return f"did you mean `{alike[0]}`?" if alike else f"examples are: {', '.join(spec.stem for spec in known)}"

@@ -34,7 +34,7 @@ def _faults(statement: Statement) -> Iterator[Diagnostic]:
     if any(isinstance(value.type, SeriesType) for value in _single(statement)):
         yield Diagnostic("E0512", "the tile machine cannot hand a series round a loop or out of a branch", label)
     if isinstance(statement, Loop) and statement.halt is not None:
-        help = "run all iterations: without `halt`, exits show what each of them would give"
+        help = "run all iterations: `@loop(n)` for `@loop(max=n)`, without `@halt` and `halt`; torch runs it as it is"
         yield Diagnostic("E0514", "the tile machine cannot end a loop early", label, help=help)
 
 

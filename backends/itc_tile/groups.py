@@ -8,11 +8,14 @@ from functools import cached_property
 
 from itc.ir.net import Apply
 from itc.ir.ops.resize import Resize
-from itc_tile.kernel import data_values, is_soft
+from itc_tile.kernel import Kernel, data_values, is_soft
 
 
 class Groups:
-    """Kernels are known by the position of the operation that starts them; an operation may be a member of several."""
+    """Kernels are known by the position of the operation that starts them; an operation may be a member of several.
+
+    What is a kernel already stays one, alone.
+    """
 
     def __init__(self, applies: list[Apply], readers: Mapping[str, int], streamed: frozenset[str]) -> None:
         """`readers` counts who reads a value anywhere in the net; `streamed` are values that only leave the net."""
@@ -45,6 +48,9 @@ class Groups:
         kernel_of: dict[int, int] = {}
         ends: dict[str, int] = {}
         for position, apply in enumerate(self.applies):
+            if isinstance(apply.op, Kernel):
+                kernel_of[position] = position
+                continue
             before = [value.name for value in data_values(apply) if self._may_follow(value.name, position, ends)]
             if before:
                 chosen = max(before, key=lambda name: (self.applies[ends[name]].op.counted, ends[name]))
@@ -70,5 +76,6 @@ class Groups:
                 continue
             readers = set().union(*(homes[reader] for reader in self.local[apply.result.name]))
             kept = self._escapes(apply.result.name) or not readers or (apply.op.pointwise and len(readers) > 1)
+            kept = kept or any(isinstance(self.applies[reader].op, Kernel) for reader in self.local[apply.result.name])
             homes[position] = {position} if kept else readers
         return homes

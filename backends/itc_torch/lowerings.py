@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
+from itc.diagnostics import fail
 from itc.ir import Op
 from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
 from itc.ir.ops.cast import Cast
@@ -50,7 +51,10 @@ Lowering = Callable[..., Expr]
 
 
 def lower_op(op: Op, operands: tuple[Ref, ...]) -> Expr:
-    """The expression of `op` over its operands, in the order of the IR."""
+    """The expression of `op` over its operands, in the order of the IR; raises CompileError (E0522) without one."""
+    if type(op) not in LOWERINGS:
+        help = "leave out the pass that makes it; `fuse`, for example, is for the tile machine alone"
+        raise fail("E0522", f"torch cannot compute `{op.name}`, an operation of another backend", help=help)
     return LOWERINGS[type(op)](op, *operands)
 
 

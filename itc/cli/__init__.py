@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show, sweep, weights, zoo
-from itc.cli.errors import reporting
+from itc.cli.errors import open_output, reporting
 from itc.version import __version__
 
 
@@ -57,7 +57,9 @@ def _options(
 
 def main() -> None:
     """The entry point: exit status 0, 1 for errors in files, 2 for a wrong use of the command line."""
-    app()
+    open_output()
+    with reporting():  # for what is printed before a command is run, such as its help
+        app()
 
 
 __all__ = ["app", "main"]

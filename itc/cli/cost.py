@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Group
 from rich.table import Table
 
 from itc.analysis.cost import Cost
@@ -13,7 +12,9 @@ from itc.cli.errors import reporting
 from itc.figures import Compared, Published
 
 KIB, MIB = 2**10, 2**20
-UNITS = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
+#: From ten of one on, sizes are in these; below, the papers' MiB can be compared.
+LARGE = ((2**40, "TiB"), (2**30, "GiB"))
+UNITS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 def cost(
@@ -36,7 +37,7 @@ def cost(
         options.print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    options.console().print(Group(*tables, *[changed(steps)] * bool(after)))
+    options.print_tables(*tables, *[changed(steps)] * bool(after))
 
 
 def summary(figures: Cost) -> dict[str, int]:
@@ -98,6 +99,9 @@ def size_text(size: int) -> str:
     """Bytes in the unit that shows them: MiB from a tenth of one on, else KiB, else bytes."""
     if abs(size) < KIB:
         return f"{size} B"
+    for unit, name in LARGE:
+        if abs(size) >= 10 * unit:
+            return f"{size / unit:.2f} {name}"
     return f"{size / MIB:.2f} MiB" if abs(size) >= MIB / 10 else f"{size / KIB:.2f} KiB"
 
 

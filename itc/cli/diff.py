@@ -58,9 +58,10 @@ def diff(
 def _show(found: Difference, costs: tuple[Cost, Cost]) -> None:
     console = options.console()
     if found.same:
-        console.print(f"{found.a.name} and {found.b.name} are the same", soft_wrap=True)
+        names = f"{found.a.name}: both" if found.a.name == found.b.name else f"{found.a.name} and {found.b.name}"
+        console.print(f"{names} are the same", soft_wrap=True)
         return
-    console.print(_costs(*costs))
+    options.print_tables(_costs(*costs))
     for title, lines, kinds in (
         ("parameters", _params(found), (_kind(a, b) for _, a, b in found.params)),
         ("structure", _structure(found), (change.kind for change in found.changes)),
@@ -74,8 +75,10 @@ def _show(found: Difference, costs: tuple[Cost, Cost]) -> None:
 
 def _costs(a: Cost, b: Cost) -> Table:
     """The totals of both, and how much more the second has."""
-    names = (a.net, b.net) if a.net != b.net else ("a", "b")
-    table = Table(title=f"{a.net} and {b.net}: cost of one image", title_justify="left")
+    alike = a.net == b.net
+    names = ("a", "b") if alike else (a.net, b.net)
+    title = f"{a.net}, a and b" if alike else f"{a.net} and {b.net}"
+    table = Table(title=f"{title}: cost of one image", title_justify="left")
     for column in ("figure", *names, "difference", ""):
         table.add_column(column, justify="left" if column == "figure" else "right")
     for name, first, second, size in (

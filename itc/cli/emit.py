@@ -21,7 +21,10 @@ class Target(StrEnum):
 
 def emit(
     spec: options.Spec,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
+    ],
     to: Annotated[Target, typer.Option("--to", help="What to emit.")] = Target.TORCH,
     set_: options.Set = None,
     network: options.NetworkName = None,
@@ -29,5 +32,8 @@ def emit(
     """Write a readable PyTorch module that does not import itc."""
     with reporting():
         text = options.network(spec, network, set_).emit(to.value)
+        if str(output) == "-":
+            typer.echo(text.encode(), nl=False)
+            return
         write_text(output, text)
     typer.echo(f"wrote {output} ({len(text.splitlines())} lines)")

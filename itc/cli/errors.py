@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from errno import ENOSPC
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from itc.diagnostics import CompileError, Diagnostic, fail, render
 from itc.driver import explanations
+
+
+def open_output() -> None:
+    """Makes standard output and error take whatever is printed: letters that their encoding lacks are `?`.
+
+    Where one of them is closed, what is printed there goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 -- until the end
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def _one(file: Path, check: bool, diff: bool, faults: list[Diagnostic]) -> bool:
         elif check and changed:
             typer.echo(f"would reformat {file}")
         elif piped and not check and not diff:
-            sys.stdout.write(found.formatted)
+            typer.echo(found.formatted.encode(), nl=False)  # in UTF-8, as specs are
         elif changed:
             write_text(file, found.formatted)
             typer.echo(f"reformatted {file}")

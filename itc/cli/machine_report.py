@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
+
+from itc.cli.cost import size_text
 
 MIB, KIB = 2**20, 2**10
 
@@ -22,7 +25,7 @@ def fit_table(report: Mapping[str, Any]) -> Table:
         "fullest tile", f"{fullest['bytes'] / KIB:.1f} of {fit['tile_bytes'] / KIB:.0f} KiB ({fullest['kernel']})"
     )
     table.add_row("it holds, in KiB", contents)
-    table.add_row("host, an image", f"{host['input_bytes'] / MIB:.2f} MiB in, {host['output_bytes'] / MIB:.2f} MiB out")
+    table.add_row("host, an image", f"{size_text(host['input_bytes'])} in, {size_text(host['output_bytes'])} out")
     return table
 
 
@@ -53,7 +56,7 @@ def outputs_table(report: Mapping[str, Any], agreement: Mapping[str, float], aga
 
 
 def _facts(title: str) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=escape(title), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
     return table

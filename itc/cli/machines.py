@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -21,19 +22,23 @@ def machines(
 ) -> None:
     """List the machines that come with itc, or print the file of one to start from."""
     with reporting(as_json):
-        if name is not None:
-            typer.echo(machine_backend().machine_text(name), nl=False)
-            return
-        found = machine_backend().machines()
+        text = machine_backend().machine_text(name) if name is not None else ""
+        found = [machine for machine in machine_backend().machines() if name in (None, machine.name)]
     if as_json:
         options.print_json([machine.model_dump(mode="json", by_alias=True) for machine in found])
-        return
-    table = Table(title="Machines", title_justify="left")
+    elif text:
+        typer.echo(text, nl=False)
+    else:
+        options.print_tables(_table(found))
+
+
+def _table(machines: Iterable[Any]) -> Table:
+    table = Table(title="machines", title_justify="left")
     for column in ("name", "tiles", "memory a tile", "memory", "clock", "peak in f32", "network"):
         table.add_column(column, justify="left" if column in ("name", "network") else "right")
-    for machine in found:
+    for machine in machines:
         table.add_row(*_row(machine))
-    options.console().print(table)
+    return table
 
 
 def _row(machine: Any) -> tuple[str, ...]:

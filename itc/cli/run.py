@@ -10,17 +10,18 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from itc.analysis.samples import random_inputs
 from itc.cli import options
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
-from itc.files import folder
+from itc.files import folder, writable_folder
 from itc.ir.op import Array
 from itc.pictures import read_picture, write_classes
 from itc.version import __version__
@@ -76,9 +77,11 @@ class Job:
 
     def run(self) -> Result:
         """Does the work, with a progress line on standard error."""
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=self.quiet) as self.progress:
+        quiet = self.quiet or not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
+            writable_folder(self.out)
             weights = self.network.weights(self.weights) if self.weights else None
             inputs = self.inputs() if self.picture else None
             compiled = self.step(f"compiling for {self.machine}", self.compile)
@@ -102,11 +105,10 @@ class Job:
         return self.network.compile(self.machine, self.objective)
 
     def inputs(self) -> dict[str, Array]:
-        """The picture as the network's input; without one, uniform random numbers."""
+        """The picture as the network's input; without one, random numbers."""
         values = self.network.ir.required
         if self.picture is None:
-            rng = np.random.default_rng(0)
-            return {v.name: rng.random((1, *v.tensor.shape), np.float32) for v in values}
+            return random_inputs(self.network.ir)
         if len(values) != 1:
             names = ", ".join(value.name for value in values)
             raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")
@@ -175,26 +177,27 @@ class Result:
         texts = escape(f"{self.job.weights_text}   {self.job.input_text}")
         console.print(f"{head}   {texts}\n", soft_wrap=True)
         cost = network.cost()
-        console.print(totals(cost, network.compared(cost)))
-        console.print(
-            Group(fit_table(report), stream_table(report), outputs_table(report, self.agreement, self.against))
-        )
+        timed = outputs_table(report, self.agreement, self.against)
+        options.print_tables(totals(cost, network.compared(cost)), fit_table(report), stream_table(report), timed)
         for label, classes in self.top.items():
             console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
             names = ", ".join(path.name for path in self.pictures)
-            console.print(f"\n{len(self.pictures)} maps in {self.job.out}: {names}", soft_wrap=True, markup=False)
+            count = f"{len(self.pictures)} map{'s' if len(self.pictures) > 1 else ''}"
+            console.print(f"\n{count} in {self.job.out}: {names}", soft_wrap=True, markup=False)
 
 
 def difference(found: Array, expected: Array) -> float:
-    """max |a - b| / max |b|."""
-    scale = float(np.abs(expected).max()) or 1.0
-    return float(np.abs(found - expected).max()) / scale
+    """max |a - b| / max |b|; numbers that are not finite, and the same in both, agree."""
+    found, expected = found.astype(np.float64), expected.astype(np.float64)
+    other = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) or 1.0
+    return float(np.abs(found[other] - expected[other]).max(initial=0)) / scale
 
 
 def top_classes(found: dict[str, Array], count: int = 5) -> dict[str, list[tuple[int, float]]]:
     """The highest scores of each output that is a vector."""
-    vectors = {label: array[0] for label, array in found.items() if array.ndim == 2}
+    vectors = {label: array[0].astype(np.float64) for label, array in found.items() if array.ndim == 2}
     return {
         label: [(int(i), float(scores[i])) for i in np.argsort(-scores)[:count]] for label, scores in vectors.items()
     }

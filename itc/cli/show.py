@@ -28,7 +28,17 @@ class Form(StrEnum):
     UNROLLED = "unrolled"
 
 
+#: The options that say something of a stage, of those that not all have.
+OPTIONS: dict[Stage, tuple[str, ...]] = {
+    Stage.AST: (),
+    Stage.IR: ("after", "set_", "network"),
+    Stage.TILE: ("after", "set_", "network", "machine"),
+    Stage.TORCH: ("after", "set_", "network", "form"),
+}
+
+
 def show(
+    context: typer.Context,
     spec: options.Spec,
     stage: Annotated[Stage, typer.Option(help="Which stage to print.")] = Stage.IR,
     machine: options.MachineName = "gc200",
@@ -38,8 +48,19 @@ def show(
     network: options.NetworkName = None,
 ) -> None:
     """Print one stage of the pipeline: the syntax tree, the looped IR, the tile program, or the torch.fx module."""
+    check_options(context, stage)
     choices = {Stage.TORCH: {"form": form.value}, Stage.TILE: {"machine": machine}}
     with reporting():
         options.check_passes(after)
         text = stage_text(spec, stage.value, network, set_ or [], after or [], **choices.get(stage, {}))
         typer.echo(text, nl=False)
+
+
+def check_options(context: typer.Context, stage: Stage) -> None:
+    """Ends the command as used wrongly where an option that was given says nothing of the stage."""
+    others = set().union(*OPTIONS.values()) - set(OPTIONS[stage])
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in others and source is not None and source.name == "COMMANDLINE":
+            hint = f"'{option.opts[0]}'"
+            raise typer.BadParameter(f"it says nothing of the stage {stage.value}", param_hint=hint)

@@ -13,7 +13,7 @@ from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import reporting
 from itc.cli.progress import tracked
-from itc.files import write_text
+from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
 from itc.sweeps.plot import check
 
@@ -45,8 +45,7 @@ def sweep(
     """
     with reporting(as_json):
         asked = request(spec, parse_axes(set_ or []), network, where or (), maximize, minimize, front)
-        if plot_:
-            check(plot_)
+        check_files(csv, plot_)
         found = asked.result(tracked(asked.measured(cores()), asked.count, "points"))
         if csv:
             write_text(csv, found.csv())
@@ -55,10 +54,19 @@ def sweep(
         if as_json:
             options.print_json(found.json())
             return
-        console = options.console()
-        console.print(table(found))
+        options.print_tables(table(found))
         for line in summary(found):
-            console.print(Text(line), soft_wrap=True)
+            typer.echo(line)
+
+
+def check_files(csv: Path | None, plot: Path | None) -> None:
+    """What is wrong with the files to write is said before the points are computed."""
+    if csv and plot and csv.resolve() == plot.resolve():
+        raise typer.BadParameter(f"{plot} is the file of --csv too", param_hint="'--plot'")
+    if plot:
+        check(plot)
+    for file in filter(None, (csv, plot)):
+        writable(file)
 
 
 def table(found: Sweep) -> Table:
@@ -91,7 +99,8 @@ def summary(found: Sweep) -> list[str]:
     """What was chosen by what rule, and how many points there are."""
     asked, selected, held = found.request, found.selected, sum(point.holds for point in found.points)
     where = " and ".join(condition.text for condition in asked.where)
-    counts = [f"{len(found.points)} points", f"{held} with {where}" if where else ""]
+    points = f"{len(found.points)} point{'s' if len(found.points) > 1 else ''}"
+    counts = [points, f"{held} with {where}" if where else ""]
     counts.append(f"{len(found.refused)} refused" if found.refused else "")
     lines = [", ".join(filter(None, counts))]
     if selected:

@@ -36,7 +36,7 @@ def list_(
         table.add_column(column, overflow="fold")
     for param in params:
         table.add_row(param.key, "x".join(map(str, param.shape)), param.role, param.init)
-    options.console().print(table)
+    options.print_tables(table)
 
 
 @app.command("import")

@@ -42,7 +42,7 @@ def zoo(
     if as_json:
         options.print_json({"networks": [entry.json() for entry in found], "failed": [entry.title for entry in failed]})
     else:
-        options.console().print(table(found))
+        options.print_tables(table(found))
         tell(failed)
     sys.exit(1 if failed else 0)
 

@@ -129,7 +129,7 @@ def _page(figure: Figure, sweep: Sweep) -> str:
     title = escape(_title(sweep))
     svg = out.getvalue()[out.getvalue().index("<svg") :]
     head = f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'
-    return f"{head}<body>\n<h1>{title}</h1>\n{svg}</body>\n</html>\n"
+    return f"{head}<body>\n{svg}</body>\n</html>\n"
 
 
 def _undated(suffix: str) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -270,6 +271,7 @@ _opened: list[Spec] = []
 
 
 def _open(path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it says that it was interrupted
     _opened[:] = [read(path)]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 import itc
 from itc import weights
 from itc.cli import app
+from itc.cli.run import difference, top_classes
 from itc.diagnostics import CompileError
 from itc.files import folder, write_text
 from itc.ir.types import TensorType
@@ -62,7 +65,8 @@ def test_check_says_what_is_wrong_with_all_networks_once(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
 def test_every_stage_has_a_text(stage: str) -> None:
-    result = invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *OPTIONS)
+    options = {"ast": list[str](), "tile": ["--machine", "edge-16", *OPTIONS]}.get(stage, OPTIONS)
+    result = invoke("show", ITNET, "--stage", stage, *options)
     assert result.exit_code == 0
     assert "refine" in result.output
     assert len(result.output.splitlines()) > 40
@@ -72,7 +76,8 @@ def test_every_stage_has_a_text(stage: str) -> None:
 def test_the_text_of_a_stage_does_not_grow_with_the_loop(stage: str) -> None:
     def lines(n: int) -> int:
         settings = [*OPTIONS, "--set", f"iterations={n}", "--set", "exits=[1, 4]"]
-        return len(invoke("show", ITNET, "--stage", stage, "--machine", "edge-16", *settings).output.splitlines())
+        machine = ["--machine", "edge-16"] if stage == "tile" else []
+        return len(invoke("show", ITNET, "--stage", stage, *machine, *settings).output.splitlines())
 
     assert lines(4) == lines(64)
 
@@ -183,6 +188,45 @@ def test_a_closed_pipe_is_no_error(arguments: list[str]) -> None:
         assert (process.wait(), process.stderr.read()) == (0, b"")
 
 
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `itc` says in a shell, where `itc` is this interpreter's."""
+    itc = f"{shlex.quote(sys.executable)} -c 'from itc.cli import main; main()'"
+    command = line.replace("itc ", f"{itc} ", 1)
+    return subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--help", "check --help", "machines"])
+def test_a_full_disk_is_an_error(arguments: str) -> None:
+    found = shell(f"itc {arguments} > /dev/full")
+    assert found.returncode == 1
+    assert found.stderr.startswith("error[E0620]: cannot write: ")
+
+
+def test_closed_output_is_no_error() -> None:
+    assert shell("itc machines >&-").returncode == 0
+    assert shell("itc check nothing.itn 2>&-").returncode == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_letters_that_the_output_lacks(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "网é.itn").write_text(
+        "# 网é\nnetwork n:\n    input x: f32[3, 8, 8]\n    emit y = relu(x)\n", encoding="utf-8"
+    )
+    for arguments in (f"check {tmp_path}/*.itn", "zoo espnetv2"):
+        found = shell(f"itc {arguments}", PYTHONIOENCODING=encoding)
+        assert (found.returncode, found.stderr) == (0, "")
+    written = shell(f"cat {tmp_path}/*.itn | itc fmt -", PYTHONIOENCODING=encoding).stdout
+    assert written == (tmp_path / "网é.itn").read_text(encoding="utf-8")
+
+
 def test_version_and_machines() -> None:
     assert invoke("--version").output == f"itc {itc.__version__}\n"
     names = [machine["name"] for machine in json.loads(invoke("machines", "--json").output)]
@@ -194,6 +238,15 @@ def test_the_file_of_a_machine_can_be_a_start(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(invoke("machines", "edge-16").output)
     assert run_json(tmp_path, "-m", str(tmp_path / "mine.yaml"))["machine"]["machine"] == "edge-16"
     assert invoke("machines", "edge-17").exit_code == 1
+
+
+def test_a_machine_may_have_any_name(tmp_path: Path) -> None:
+    text = invoke("machines", "edge-16").output.replace("name: edge-16", 'name: "[/] é"')
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    machine = str(tmp_path / "mine.yaml")
+    result = invoke("run", ITNET, "-m", machine, "--out", str(tmp_path / "[/]"), *OPTIONS)
+    assert result.exit_code == 0
+    assert "[/] é, spatial mapping" in result.output
 
 
 def test_the_public_names() -> None:
@@ -253,3 +306,86 @@ def test_a_million_exits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as error:
         itc.load(spec)
     assert [d.code for d in error.value.diagnostics] == ["E0390"]
+
+
+def test_the_json_of_one_machine() -> None:
+    (machine,) = json.loads(invoke("machines", "edge-16", "--json").output)
+    assert (machine["name"], machine["tiles"]) == ("edge-16", 64)
+    assert json.loads(invoke("machines", "edge-17", "--json").output)["errors"][0]["code"] == "E0501"
+
+
+@pytest.mark.parametrize("columns", ["20", "60", "100"])
+@pytest.mark.parametrize("command", ["cost", "diff", "zoo", "machines"])
+def test_no_figure_is_cut_where_the_terminal_is_narrow(
+    columns: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    arguments = {"diff": [ITNET, "--set-b", "f=40"], "machines": []}
+    output = invoke(command, *arguments.get(command, [ITNET])).output
+    assert "…" not in output
+    assert ("all-to-all" if command == "machines" else "6,210,304,200") in output
+
+
+@pytest.mark.parametrize(
+    ("stage", "option"),
+    [
+        ("ast", "--set=f=3"),
+        ("ast", "--after=cse"),
+        ("ir", "--machine=gc2"),
+        ("tile", "--form=rolled"),
+        ("torch", "-mbow"),
+    ],
+)
+def test_an_option_of_another_stage_is_not_ignored(stage: str, option: str) -> None:
+    result = invoke("show", ITNET, "--stage", stage, option)
+    assert result.exit_code == 2
+    assert f"it says nothing of the stage {stage}" in result.output
+
+
+def test_emit_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    compile(invoke("emit", ITNET, "-o", "-", *OPTIONS).output, "<emitted>", "exec")
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_says_nothing_before_its_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for option in (["--out", str(tmp_path / "file")], ["--machine", "gc2000"]):
+        assert invoke("run", ITNET, *option).output.startswith("error[E0")
+
+
+def test_run_on_words(tmp_path: Path) -> None:
+    """Whole numbers that the table of words has rows for; no picture stands for them."""
+    settings = ["words=7", "width=16", "inner=16", "steps=2", "tokens=5", "heads=2"]
+    options = [f"--set={setting}" for setting in settings]
+    result = invoke("run", str(EXAMPLES / "universal_transformer.itn"), *options, "-o", str(tmp_path), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["agreement"]["outputs"]["next_word"] <= 1e-4
+    picture = ["--input", str(EXAMPLES / "blue_marble.jpg")]
+    assert "E0632" in invoke("run", str(EXAMPLES / "tiny_recursive_model.itn"), *picture).output
+
+
+def test_json_of_numbers_that_are_not_finite(tmp_path: Path) -> None:
+    spec = tmp_path / "logs.itn"
+    spec.write_text("network logs:\n    input x: f32[5]\n    emit z = log(x - 1)\n")
+    result = invoke("run", str(spec), "--json")
+    found = json.loads(result.output, parse_constant=pytest.fail)
+    assert found["agreement"]["outputs"] == {"z": 0}
+    assert [score for _, score in found["top"]["z"]] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "off"),
+    [
+        ([1, 2], [1, 4], 0.5),
+        ([np.nan, np.inf, 2], [np.nan, np.inf, 2], 0),
+        ([0, 0], [0, 0], 0),
+        ([np.nan, 1], [1, 1], np.nan),
+        ([np.inf], [-np.inf], np.inf),
+        ([True, False], [True, True], 1),
+    ],
+)
+def test_agreement(a: list[float], b: list[float], off: float) -> None:
+    assert difference(np.array(a), np.array(b)) == pytest.approx(off, nan_ok=True)
+    assert set(top_classes({"y": np.array([[True, False]])})["y"]) == {(0, 1.0), (1, 0.0)}

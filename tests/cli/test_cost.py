@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from itc.cli import app
+from itc.cli.cost import count_text, size_text
 
 ITNET = Path(__file__).parents[2] / "examples" / "itnet.itn"
 CITYSCAPES = ["f=54", "iterations=12", "classes=19", "exits=[1, 2, 4, 6, 8, 9, 10, 12]", "height=512", "width=1024"]
@@ -75,3 +76,23 @@ def test_the_ir_does_not_grow_with_the_loop() -> None:
         return len(CliRunner().invoke(app, ["show", str(ITNET), *options], catch_exceptions=False).output.splitlines())
 
     assert lines(4) == lines(64) > 100
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (1023, "1023 B"),
+        (1024, "1.00 KiB"),
+        (-(2**20), "-1.00 MiB"),
+        (9 * 2**30, "9216.00 MiB"),
+        (10 * 2**30, "10.00 GiB"),
+        (2**50, "1024.00 TiB"),
+    ],
+)
+def test_sizes_have_a_unit_that_shows_them(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(999, ""), (6_210_304_200, "6.21 G"), (3 * 10**14, "300.00 T")])
+def test_counts_have_a_unit_that_shows_them(count: int, text: str) -> None:
+    assert count_text(count) == text

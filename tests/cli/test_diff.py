@@ -115,7 +115,7 @@ def test_status_and_arguments(tmp_path: Path) -> None:
     copy = tmp_path / "copy.itn"
     copy.write_text("# a copy\n" + Path(ITNET).read_text())
     same = invoke(ITNET, str(copy))
-    assert (same.exit_code, same.output) == (0, "itnet and itnet are the same\n")
+    assert (same.exit_code, same.output) == (0, "itnet: both are the same\n")
     assert invoke(ITNET, "--set", "f=29", "--set-b", "refine.share=none", "--network-b", "itnet").exit_code == 1
     assert invoke(ITNET, "--network", "itnet_independent", "--set-b", "f=29").exit_code == 0
     assert "error[E0601]" in invoke(ITNET, str(tmp_path / "none.itn")).output

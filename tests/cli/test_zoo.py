@@ -64,7 +64,18 @@ def test_examples_go_by_name(which: str, count: int) -> None:
 
 
 def test_a_name_that_is_not_there() -> None:
-    result = invoke("resnet1001")
-    assert result.exit_code == 1
-    assert "error[E0601]" in result.output
     assert invoke("nothing.itn").exit_code == 1
+    for name, help in [("resnet1001", "did you mean `resnet101`?"), ("zebra", "examples are: cgnet")]:
+        result = invoke(name)
+        assert result.exit_code == 1
+        assert "error[E0601]" in result.output and help in result.output
+
+
+def test_a_folder_without_networks(tmp_path: Path) -> None:
+    (tmp_path / "folder.itn").mkdir()
+    (tmp_path / "blocks.itn").write_text("block same(x):\n    return x\n")
+    result = invoke(str(tmp_path))
+    assert result.exit_code == 1
+    assert "there is no spec with a network in" in result.output
+    write(tmp_path, "good")
+    assert invoke(str(tmp_path)).exit_code == 0

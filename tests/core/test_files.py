@@ -1,5 +1,6 @@
 """Files in and out: a failure leaves nothing behind, and what is wrong with an input is named."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from itc import weights
 from itc.diagnostics import CompileError
-from itc.files import replacing, write_text
+from itc.files import replacing, writable, writable_folder, write_text
 from itc.ir import TensorType, parse_net
 from itc.pictures import palette, read_picture, write_classes
 
@@ -135,5 +136,41 @@ def test_a_map_of_classes_is_drawn_in_the_palette(tmp_path: Path) -> None:
     assert (picture == palette(5)[3]).all(-1).sum() >= 6 * 4
 
 
+def test_a_title_is_not_cut_off_above_a_small_map(tmp_path: Path) -> None:
+    for name, title in [("short", "a"), ("long", "itnet, segmentation@16   weights: checkpoints/best.safetensors")]:
+        write_classes(tmp_path / f"{name}.png", np.zeros((2, 3, 3)), title)
+    short, long = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("short", "long"))
+    assert long.shape[1] > short.shape[1]
+    assert (long[:, -5:] == long[0, -1]).all()
+
+
 def test_the_palette_has_a_colour_for_each_class() -> None:
     assert len(set(palette(150))) == 150
+
+
+@pytest.mark.parametrize("path", ["nowhere/a.txt", "folder", "file/a.txt"])
+def test_a_file_that_cannot_be_written_is_known_before(path: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    attempts: list[Callable[[Path], None]] = [writable, lambda path: write_text(path, "")]
+    for attempt in attempts:
+        with pytest.raises(CompileError) as error:
+            attempt(tmp_path / path)
+        assert codes(error) == ["E0620"]
+    writable(tmp_path / "file")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_to_make_is_named_in_the_help(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as error:
+        writable(tmp_path / "no where" / "a.txt")
+    assert error.value.diagnostics[0].help == f"make the folder first: `mkdir -p '{tmp_path}/no where'`"
+
+
+def test_a_folder_below_a_file_is_known_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CompileError, match="file is not a folder"):
+            writable_folder(path)
+    writable_folder(tmp_path / "new" / "below")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -134,6 +134,7 @@ def test_a_picture(ending: str, tmp_path: Path) -> None:
         assert path.read_bytes().startswith(b"\x89PNG")
         return
     text = path.read_text()
+    assert text.count("refine.share") <= 2  # a page's title, and the picture's
     for shown in ("MACs of one image, G (less is better)", "f (more is better)", "selected: f=29", "Pareto front"):
         assert shown in text
     assert "src=" not in text and "<script" not in text
@@ -147,3 +148,15 @@ def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
     result = invoke(*SMALL, "--plot", str(tmp_path / "front.png"))
     assert result.exit_code == 1
     assert "error[E0640]" in result.output and "itc-compiler[plot]" in result.output
+
+
+def test_files_are_looked_at_before_the_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping.Request, "measured", lambda *_: pytest.fail("computed"))
+    for option in ("--csv", "--plot"):
+        assert "error[E0620]" in invoke(*SMALL, option, str(tmp_path / "nowhere" / "a.svg")).output
+    both = ["--csv", str(tmp_path / "a.svg"), "--plot", str(tmp_path / "a.svg")]
+    assert invoke(*SMALL, *both).exit_code == 2
+
+
+def test_one_point_is_one() -> None:
+    assert invoke("--set", "f=16").output.splitlines()[-1] == "1 point"

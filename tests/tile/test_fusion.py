@@ -11,6 +11,7 @@ from itc.analysis.cost import cost
 from itc.diagnostics import CompileError
 from itc.interpreter import interpret
 from itc.ir import Net, applies, parse_net, verify
+from itc.transforms.unroll import Unroll
 from itc_tile.fusion import fuse
 from itc_tile.kernel import Kernel
 from itc_tile.nodes import nodes
@@ -214,6 +215,17 @@ def test_a_loop_that_halts_is_refused() -> None:
 """
     with pytest.raises(CompileError, match=r"E0514.*early"):
         fuse(verify(parse_net(text, "halting.ir")))
+
+
+@on_random_nets
+@given(cases())
+def test_kernels_stay_kernels_behind_other_passes(case: Case) -> None:
+    once = Unroll()(fuse(case.net)).net
+    twice = verify(fuse(once))
+    assert list(nodes(twice)) == list(nodes(fuse(twice)))
+    assert len(nodes(twice)) == sum(1 for _ in applies(once.body))
+    found = interpret(twice, case.inputs, case.weights)
+    assert all(difference(found[label], case.outputs[label]) < 1e-6 for label in case.outputs)
 
 
 def test_series_as_carries_are_refused() -> None:

@@ -145,6 +145,12 @@ net @class(%class: f32[2], %class_: f32[2], %lambda: f32[2]) {
         assert difference(module(*tensors(inputs))["r"].numpy(), expected) <= 1e-5, form
 
 
+def test_inputs_that_are_whole_numbers_are_said_to_be() -> None:
+    net = parse_net("net @n(%x: f32[2], %ids: i64[2]) {\n%0 = relu(%x): f32[2]\nreturn %0 {name = y}\n}")
+    text = emit_module(net)
+    assert "Input x: [batch, 2].\n" in text and "Input ids: [batch, 2] of int64.\n" in text
+
+
 def test_a_spec_name_cannot_leave_its_docstring() -> None:
     text = EVERYTHING.read_text(encoding="utf-8")
     net = parse_net(text, 'a"""; raise SystemExit; """\\')

@@ -9,6 +9,7 @@ from re import search
 from textwrap import fill
 
 from itc.ir import Net, Output, SeriesType
+from itc.ir.types import FLOATS, NUMPY_NAMES
 from itc_torch.halting import halting_classes
 from itc_torch.names import class_name
 from itc_torch.source.conditions import members
@@ -70,7 +71,8 @@ def _interface(net: Net) -> Iterator[str]:
     """Inputs and outputs with their shapes."""
     for value in net.inputs:
         zeros = ", zeros unless given" if value.name in net.optional else ""
-        yield f"Input {value.name}: {_shape(value.tensor.shape)}{zeros}."
+        numbers = "" if value.tensor.dtype in FLOATS else f" of {NUMPY_NAMES[value.tensor.dtype]}"
+        yield f"Input {value.name}: {_shape(value.tensor.shape)}{numbers}{zeros}."
     for output in net.outputs:
         yield fill(f"Output {_labels(output)}.", WIDTH - len(INDENT))
 
