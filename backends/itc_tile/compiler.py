@@ -17,7 +17,7 @@ from itc_tile.place import place, settled
 from itc_tile.planner import Objective, Site, choose, sites
 from itc_tile.program import Placement, Program, build_program
 from itc_tile.schedule import Lifetimes, Stream
-from itc_tile.timing import Timing, image_cycles, time_program
+from itc_tile.timing import Timing, image_cycles, time_program, waiting
 
 SLOWER = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
 ROUNDS = 4
@@ -45,14 +45,15 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput")
 def _planned(
     net: Net, found: list[Site], machine: Machine, more: Mapping[str, float] | None = None, relaxed: float = 1
 ) -> Program | None:
-    """The program of the best plan in which every tile has room, tables of copies included; None if there is none."""
+    """The program of the best plan in which every tile has room, what waits and tables of copies included, if any."""
     room = tile_room(machine)
     while True:
         splits = choose(found, machine, room, more, relaxed)
         if splits is None:
             return None
         program = _placed(net, found, splits, machine)
-        over = max(int(total(contents).max()) for contents in footprint(program).values()) - machine.tile.memory
+        held = footprint(program, waiting(program)).values()
+        over = max(int(total(contents).max()) for contents in held) - machine.tile.memory
         if over <= 0:
             return program
         room -= over

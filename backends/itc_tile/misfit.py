@@ -126,8 +126,9 @@ def _demand(found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> 
     tiles = _tiles(needs, room)
     needed = sum(filled.all_tiles for filled in _plan(found, machine, room)) / MIB
     where = f"in {tiles:.0f} tiles of" if np.isfinite(tiles) else "in parts larger than a tile of"
+    beside = ", and room beside for copies and values that wait" if tiles <= machine.tiles else ""
     there = f"the machine has {machine.memory / MIB:.1f} MiB in {machine.tiles}"
-    return f"it needs {needed:.1f} MiB {where} {machine.tile.memory / KIB:.0f} KiB, {there}"
+    return f"it needs {needed:.1f} MiB {where} {machine.tile.memory / KIB:.0f} KiB{beside}, {there}"
 
 
 def _ways_out(net: Net, found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> list[str]:

@@ -10,7 +10,7 @@ there are two ways:
 
 Buffers hold a value from the begin of what makes or brings it to the end of what reads it. Where that is longer than
 the time to the next value, several are kept side by side. The period is the shortest, in steps of 3 %, for which all
-tiles have the memory for that; one image at a time always has.
+tiles have the memory for that; a program is planned so that with one image at a time they have.
 """
 
 from __future__ import annotations
@@ -276,5 +276,5 @@ def schedule(exchange: Exchange, compute: Mapping[str, int], room: Mapping[str, 
         extra = lifetimes.extra(slots)
         if all((extra[label] <= free).all() for label, free in room.items()):
             return Schedule(stream, period, slots)
-        assert least < stream.one_at_a_time, "one image at a time takes no memory beside its own"
+        assert least < stream.one_at_a_time, "the program has no room for one image at a time"
         least = least * 103 // 100 + 1

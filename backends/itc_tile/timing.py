@@ -9,7 +9,7 @@ from itc_tile.exchange import Exchange
 from itc_tile.footprint import Memory, footprint
 from itc_tile.memory import total
 from itc_tile.program import Program
-from itc_tile.schedule import Lifetimes, Schedule, schedule
+from itc_tile.schedule import Lifetimes, Schedule, Stream, schedule
 from itc_tile.timeline import Alone
 from itc_tile.work import Ints, kernel_cycles
 
@@ -44,7 +44,7 @@ class Timing:
 
 
 def time_program(program: Program) -> Timing:
-    """The times of a program that fits on its machine."""
+    """The times of a program that fits on its machine, with what waits beside other values."""
     exchange, compute = Exchange(program), compute_cycles(program)
     memory = footprint(program)
     room = {label: program.machine.tile.memory - total(contents) for label, contents in memory.items()}
@@ -55,6 +55,17 @@ def time_program(program: Program) -> Timing:
     extra = Lifetimes(stream.stream).extra(stream.slots)
     memory = footprint(program, extra)
     return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory, room)
+
+
+def waiting(program: Program) -> dict[str, Ints]:
+    """Bytes on each shard's tile for values that wait beside the next ones even if images pass one at a time.
+
+    They are counted as a schedule counts them, for which all iterations are alike and both branches of a `when` run.
+    """
+    stream = Stream(Exchange(program), compute_cycles(program))
+    stream.lay(stream.whole(stream.one_at_a_time))
+    lifetimes = Lifetimes(stream)
+    return lifetimes.extra(lifetimes.slots())
 
 
 def image_cycles(program: Program) -> int:

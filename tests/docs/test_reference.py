@@ -131,8 +131,9 @@ def signature(name: str, function: Callable[..., Any]) -> str:
 def example(name: str) -> str:
     """A call with the type of its result and the shapes of its parameters, by compiling it."""
     call = CALLS.get(name, f"{name}(x)")
-    lines = [f"    input {value}: {type}" for value, type in INPUTS.items()]
-    net = load_net(Source("spec.itn", "\n".join(["network net:", *lines, f"    emit y = {call}"]) + "\n"))
+    inputs = [f"    input {value}: {type}" for value, type in INPUTS.items()]
+    others = [f"    emit seen_{value} = {value}" for value in INPUTS]
+    net = load_net(Source("spec.itn", "\n".join(["network net:", *inputs, f"    emit y = {call}", *others]) + "\n"))
     last = net.body[-1]
     assert isinstance(last, Apply)
     assert name in call

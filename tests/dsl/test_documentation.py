@@ -18,8 +18,6 @@ SPEC = f"""itn 1
 #
 # More of it.
 
-from std import gru
-
 # A block.
 #   Indented.
 @share(calls)

@@ -14,7 +14,7 @@ from itc_dsl.checker.calls import Segments, call_graph, circles
 from itc_dsl.checker.keys import segments
 from itc_dsl.checker.names import NameChecker
 from itc_dsl.checker.structure import check_structure
-from itc_dsl.checker.used import check_imports, check_network
+from itc_dsl.checker.used import check_used
 from itc_dsl.program import Loader, Unit
 from itc_dsl.settings import check_variants
 from itc_dsl.sharing import halting_of, loop_of, sharing_of
@@ -47,7 +47,6 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
     faults = list(loader.faults)
     named: dict[ast.Call, str] = {}
     for unit in loader.units.values():
-        faults.extend(check_imports(unit.module))
         for definition in unit.module.definitions:
             _definition(unit, definition, faults, named)
     edges = call_graph(loader.units.values())
@@ -57,6 +56,8 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
         sharing = _readable(sharing_of, block)
         faults.extend(groups.unknown(block, sharing) if sharing else ())
     faults.extend(check_variants(main, groups))
+    if not faults:  # what is misspelt elsewhere is not read here
+        faults.extend(fault for unit in loader.units.values() for fault in check_used(unit.module))
     if faults:
         raise CompileError(in_order(faults, module))
     return Program(main, named, groups)
@@ -69,7 +70,6 @@ def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic]
         NameChecker(unit, definition, faults).run(())
         return
     faults.extend(check_structure(definition))
-    faults.extend(check_network(definition) if isinstance(definition, ast.Network) else ())
     NameChecker(unit, definition, faults).run(_annotated(definition) if isinstance(definition, ast.Block) else ())
 
 

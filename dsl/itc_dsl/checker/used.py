@@ -11,8 +11,15 @@ from itc.diagnostics import Diagnostic, Label
 from itc_dsl import ast
 
 
-def check_imports(module: ast.Module) -> Iterator[Diagnostic]:
-    """E0218 for each imported name that no definition of the file uses."""
+def check_used(module: ast.Module) -> Iterator[Diagnostic]:
+    """E0218 for each import that the file does not use, and each parameter and input that its network does not."""
+    yield from _imports(module)
+    for definition in module.definitions:
+        if isinstance(definition, ast.Network):
+            yield from _network(definition)
+
+
+def _imports(module: ast.Module) -> Iterator[Diagnostic]:
     used = _read(*module.definitions)
     for imported in module.imports:
         for name in imported.names:
@@ -21,8 +28,7 @@ def check_imports(module: ast.Module) -> Iterator[Diagnostic]:
                 yield _unread(name, f"`{name.text}` is imported and never used", help)
 
 
-def check_network(network: ast.Network) -> Iterator[Diagnostic]:
-    """E0218 for each parameter and each input that nothing in the network reads."""
+def _network(network: ast.Network) -> Iterator[Diagnostic]:
     defaults = [param.default for param in network.params if param.default]
     used = _read(*network.body, *defaults)
     for param in network.params:
