@@ -61,6 +61,10 @@ def read_source(path: Path) -> Source:
         near = get_close_matches(path.stem, beside(path.parent), 1)
         help = f"did you mean {path.with_name(near[0])}.itn?" if near else ""
         raise fail("E0601", f"there is no file {path}", help=help) from None
+    except IsADirectoryError:
+        inside = ", ".join(f"{name}.itn" for name in beside(path)[:5])
+        help = f"give one of the specs in it: {inside}" if inside else ""
+        raise fail("E0603", f"{path} is a folder", help=help) from None
     except (OSError, ValueError) as error:
         raise fail("E0603", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -16,7 +16,7 @@ FIGURES = {name: "B" if measure.endswith("bytes") else "" for name, measure in M
 ABOUT = ("source", "without")
 #: Annotations that give figures: those that a paper printed, and those that were counted from a definition of layers.
 KINDS = ("published", "counted")
-NUMBER = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?) ?(|k|K(?=i)|M|G|T)(|i)(|B)")
+NUMBER = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?) ?(|k|K(?=i)|M|G|T)(|i)(|B)", re.ASCII)
 POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 

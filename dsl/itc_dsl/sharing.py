@@ -150,7 +150,7 @@ def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
     if value.span.text in ("all", "none"):
         return replace(sharing, mode=value.span.text, every=None)
     help = "`all`, `none` or `every(k)`"
-    raise fail("E0217", f"`{override.path[0].text}.share` is not this", value.span, "not understood", help)
+    raise fail("E0217", f"`{override.path[0].text}.share` cannot be set to this", value.span, "not understood", help)
 
 
 def _run(override: ast.Override, value: ast.Expr) -> ast.Number:

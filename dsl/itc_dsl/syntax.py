@@ -30,7 +30,7 @@ TERMINALS = {
     "_NEWLINE": "the end of the line",
     "_INDENT": "an indented body",
     "_DEDENT": "the end of the body",
-    "$END": "the end of the file",
+    "$END": "the end of the text",
     "RPAR": "`)`",
     "RSQB": "`]`",
     "LPAR": "`(`",

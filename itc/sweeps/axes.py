@@ -16,7 +16,7 @@ from itc.source import Source, Span
 Axes = Mapping[str, Sequence[object]]
 MAX_POINTS = 10_000
 NUMBER = r"\s*(-?\d{1,15}(?:\.\d{1,15})?)\s*"
-RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}(?:\.\.{NUMBER})?")
+RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER}(?:\.\.{NUMBER})?", re.ASCII)
 OPENING, CLOSING = "([{", ")]}"
 
 
