@@ -99,7 +99,7 @@ def prelu(_op: Prelu, x: Ref, slope: Ref) -> Expr:
 
 
 def dropout(op: Dropout, x: Ref) -> Expr:
-    return call(F.dropout, x, op.rate, TRAINING)
+    return call(F.dropout2d if op.channels else F.dropout, x, op.rate, TRAINING)
 
 
 def affine(op: Affine, x: Ref) -> Expr:

@@ -158,3 +158,23 @@ def test_many_outputs_are_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -
     outputs = "\n".join(f"return %{n} {{name = y{n}}}" for n in range(count))
     assert len(cost(parse_net(f"net @wide(%x: f32[4]) {{\n{applies}\n{outputs}\n}}")).outputs) == count
     assert counted <= 3 * count
+
+
+def test_a_loop_that_halts_and_carries_nothing() -> None:
+    """How long it ran is known behind the score's convolution."""
+    found = cost(
+        verify(
+            parse_net("""
+net @score(%x: f32[3, 4, 4]) {
+  param @w: f32[1, 3, 1, 1] {role = weight, init = zeros}
+  %n = loop %t in 1..4 carry () {
+    %0 = conv(%x, @w): f32[1, 4, 4]
+    %1 = global_pool(%0): f32[1]
+    halt above %1 {limit = 0.5, ponder = 0.0}
+    yield
+  }: f32[1]
+  return %n {name = y}
+}""")
+        )
+    )
+    assert (found.macs, found.latency) == (4 * 48, 1)

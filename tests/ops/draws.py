@@ -155,7 +155,7 @@ def _binary(op: Op, positive: bool = False) -> Callable[[Values], Drawn]:
 
 def _dropout(v: Values) -> Drawn:
     x = v.any()
-    return drawn(v, LAYERS["dropout"](x, v.pick(0.0, 0.3)), [x])
+    return drawn(v, LAYERS["dropout"](x, v.pick(0.0, 0.3), channels=len(x.shape) == 3 and v.chance()), [x])
 
 
 def _prelu(v: Values) -> Drawn:

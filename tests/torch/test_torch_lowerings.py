@@ -46,7 +46,7 @@ EXAMPLES = {
         ("conv(%x, @g) {pad = [1, 1], groups = 2}", MAP, "f32[6, 7, 9]"),
         ("conv(%x, @k) {pad = [1, 1], groups = 4}", MAP, MAP),
     ],
-    "dropout": [("dropout(%x) {rate = 0.25}", MAP, MAP)],
+    "dropout": [("dropout(%x) {rate = 0.25}", MAP, MAP), ("dropout(%x) {rate = 0.25, channels = true}", MAP, MAP)],
     "fill": [
         ("concat(%x, %0)", MAP, "f32[7, 7, 9]", "%0 = fill(%x) {channels = 3, value = 0.5}: f32[3, 7, 9]"),
         ("concat(%x, %0)", MAP, "f32[8, 7, 9]", "%0 = fill(%x) {channels = 4}: f32[4, 7, 9]"),

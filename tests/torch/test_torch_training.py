@@ -97,6 +97,23 @@ def test_every_iteration_draws_its_own_mask(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", MAKERS)
+def test_a_mask_of_channels(form: str) -> None:
+    torch.manual_seed(0)
+    net = verify(
+        parse_net("""
+net @channels(%x: f32[400, 2, 3]) {
+  %0 = dropout(%x) {rate = 0.25, channels = true}: f32[400, 2, 3]
+  return %0 {name = y}
+}""")
+    )
+    (x,) = tensors(random_inputs(net))
+    mask = MAKERS[form](net).train()(x)["y"] / x
+    assert torch.allclose(mask, mask[..., :1, :1].expand_as(mask))
+    assert abs((mask > 0.5).float().mean().item() - 0.75) < 0.08
+    assert torch.allclose(mask[mask > 0.5], torch.tensor(1 / 0.75))
+
+
+@pytest.mark.parametrize("form", MAKERS)
 def test_no_mask_in_evaluation(form: str) -> None:
     (x,) = tensors(random_inputs(MASKS))
     assert all(torch.equal(output, x) for output in MAKERS[form](MASKS).eval()(x).values())

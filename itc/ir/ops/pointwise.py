@@ -10,6 +10,9 @@ from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import needs_float
 from itc.ir.types import TensorType
 
+#: How many axes a map has.
+MAP = 3
+
 
 @dataclass(frozen=True)
 class Unary(Op):
@@ -72,16 +75,20 @@ class Tanh(Unary):
 class Dropout(Unary):
     """In training each element is zero with probability `rate`, the others scaled by 1 / (1 - rate); else nothing.
 
-    Every iteration of a loop draws a new mask.
+    Every iteration of a loop draws a new mask. With `channels` it has one entry for each channel of a map (spatial
+    dropout, Tompson et al. 2015).
     """
 
     name = "dropout"
     repeatable = False
     rate: float = 0.5
+    channels: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         if not 0 <= self.rate < 1:
             raise RuleError(f"a dropout rate of {self.rate} is not in 0 <= rate < 1", attribute="rate")
+        if self.channels and len(operands[0].shape) != MAP:
+            raise RuleError(f"dropout of channels is of maps, not of {operands[0]}", 0)
         return super().result_types(*operands)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -233,9 +240,12 @@ def tanh(x: TensorType) -> Layer:
 
 
 @layer
-def dropout(x: TensorType, rate: float = 0.5, *, tied: bool = False) -> Layer:
-    """Zeroes elements with probability `rate` in training; a new mask in every iteration, or `tied` one for all."""
-    return Layer(Dropout(rate))
+def dropout(x: TensorType, rate: float = 0.5, *, tied: bool = False, channels: bool = False) -> Layer:
+    """Zeroes elements, or `channels` of a map, with probability `rate` in training.
+
+    A new mask in every iteration, or `tied` one for all.
+    """
+    return Layer(Dropout(rate, channels))
 
 
 @layer
