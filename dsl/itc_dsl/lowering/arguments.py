@@ -7,7 +7,7 @@ from itc.ir import Value
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.scope import not_an_integer
-from itc_dsl.lowering.values import Items, describe, is_number, is_tensor
+from itc_dsl.lowering.values import Items, describe, is_number, is_tensor, of_series
 from itc_dsl.signature import Accepts
 
 MAX_SIZE = 2**31 - 1
@@ -37,7 +37,8 @@ def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, s
 
 
 def _unfit(accepts: Accepts, value: object, what: str, span: Span) -> CompileError:
-    return CompileError([Diagnostic("E0303", f"{what} takes {accepts}", Label(span, f"this is {describe(value)}"))])
+    label = Label(span, f"this is {describe(value)}")
+    return CompileError([Diagnostic("E0303", f"{what} takes {accepts}", label, help=of_series(value))])
 
 
 def _number(accepts: Accepts, value: int | float, expr: ast.Expr | None, what: str, span: Span) -> object:

@@ -19,7 +19,7 @@ from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope, as_integer
 from itc_dsl.lowering.tables import two_loops
-from itc_dsl.lowering.values import MAX_ELEMENTS, Items, Varying, describe, is_number, is_tensor, make_list
+from itc_dsl.lowering.values import MAX_ELEMENTS, Items, Varying, describe, is_number, is_tensor, make_list, of_series
 from itc_dsl.signature import BUILTINS
 
 #: What does with the elements of a tensor, and with several tensors, what a function does with numbers.
@@ -41,7 +41,7 @@ class Given:
         value = self.values[position]
         if isinstance(value, Items):
             return value.items
-        help = OF_TENSOR.get(self.name, "") if is_tensor(value) else ""
+        help = OF_TENSOR.get(self.name, "") if is_tensor(value) else of_series(value)
         raise fail("E0303", f"`{self.name}` takes a list", self.span, f"this gets {describe(value)}", help)
 
     def numbers(self, values: Sequence[object]) -> list[int | float]:
@@ -56,7 +56,9 @@ class Given:
         value = self.values[0]
         if isinstance(value, Value) and is_tensor(value):
             return value
-        raise fail("E0303", f"`{self.name}` takes a tensor", self.span, f"this gets {describe(value)}")
+        raise fail(
+            "E0303", f"`{self.name}` takes a tensor", self.span, f"this gets {describe(value)}", of_series(value)
+        )
 
 
 def call_builtin(

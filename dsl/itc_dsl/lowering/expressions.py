@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Value
 from itc.ir.op import LAYERS
 from itc.source import Span
 from itc_dsl import ast
@@ -28,6 +27,7 @@ from itc_dsl.lowering.values import (
     describe,
     is_tensor,
     make_list,
+    of_series,
 )
 from itc_dsl.program import Unit
 from itc_dsl.signature import BUILTINS
@@ -122,8 +122,7 @@ def elements(value: object, span: Span) -> tuple[object, ...]:
     """What a `for` goes through (E0303)."""
     if isinstance(value, Items):
         return value.items
-    help = "an `iterative` block with an `each` parameter goes through a series" if isinstance(value, Value) else ""
-    help = help or ("write `range(n)`" if isinstance(value, int) else "")
+    help = "write `range(n)`" if isinstance(value, int) else of_series(value)
     raise fail("E0303", "`for` goes through a list", span, f"this is {describe(value)}", help)
 
 
@@ -167,7 +166,7 @@ def indexable(scope: Scope, expr: ast.Index | ast.Slice) -> Items:
         return value
     label = Label(expr.base.span, f"this is {describe(value)}")
     if not is_tensor(value):
-        raise CompileError([Diagnostic("E0303", "only lists have elements", label)])
+        raise CompileError([Diagnostic("E0303", "only lists have elements", label, help=of_series(value))])
     call = _tensor_part(expr)
     help = f"say of which axis, or write for the first: `{call}`"
     message = "parts of tensors are taken by name"

@@ -125,6 +125,12 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, Value) and not isinstance(value.type, SeriesType)
 
 
+def of_series(value: object) -> str:
+    """What to do with a series where it does not fit; nothing if the value is none."""
+    is_series = isinstance(value, Value) and not is_tensor(value)
+    return "a series is walked by an `each` parameter of an `iterative` block, or handed out whole" if is_series else ""
+
+
 def leaves(value: object) -> Iterator[object]:
     """What a nested list holds, in order."""
     if isinstance(value, Items):
