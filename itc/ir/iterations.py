@@ -71,6 +71,11 @@ class IterationSet:
         """The greatest member, 0 if there is none."""
         return self.runs[-1][-1] if self.runs else 0
 
+    @property
+    def changes(self) -> int:
+        """How often, at most, being a member begins or ends."""
+        return sum(2 if run.step == 1 else 2 * len(run) for run in self.runs)
+
     def count_until(self, iteration: int) -> int:
         """How many members are at most `iteration`; takes time by the runs, as all the counts here."""
         at = bisect_right(self._starts, iteration)

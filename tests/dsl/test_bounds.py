@@ -23,6 +23,11 @@ def network(*lines: str) -> str:
     return NET + "".join(f"    {line}\n" for line in lines) + END
 
 
+def looping(count: int, *lines: str) -> str:
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"@loop({count})\niterative r(carry x):\n{body}{NET}    emit y = r(image)\n"
+
+
 def chain(count: int) -> str:
     blocks = [f"block b{i}(x):\n    return b{i + 1}(x)\n" for i in range(count)]
     return "".join(blocks) + f"block b{count}(x):\n    return x\n" + NET + "    emit y = b0(image)\n"
@@ -90,6 +95,34 @@ HOSTILE = {
         "@loop(1000000)\niterative r(carry x):\n    x = x * iteration\n" + NET + "    emit y = r(image)\n",
         "E0390",
     ),
+    "56 loops inside each other": (
+        "".join(f"@loop(1000000)\niterative l{i}(carry x):\n    x = l{i + 1}(x)\n" for i in range(55))
+        + "@loop(2)\niterative l55(carry x):\n    x = conv(x, 3)\n"
+        + NET
+        + "    emit y = l0(image)\n",
+        "E0408",
+    ),
+    "operations of 90,000 tensors": (network("xs = [image] * 90000", *["x = concat(xs)"] * 100), "E0391"),
+    "10^6 elements of a series": (
+        "@loop(1000000)\niterative r(carry x):\n    x = relu(x)\n    yield x\n" + NET + "    emit y = r(image)[0]\n",
+        "E0390",
+    ),
+    "100,000 exits": (
+        "@loop(1000)\niterative r(carry x):\n    x = relu(x)\noutput h(x):\n    return relu(x)\n"
+        + NET
+        + "    x = r(image)\n"
+        + "".join(f"    emit y{i} = h(x) at all\n" for i in range(100)),
+        "E0390",
+    ),
+    "10^6 changes of a condition": (looping(1_000_000, "if iteration % 2 == 0:", "    x = relu(x)"), "E0391"),
+    "conditions that change often": (
+        looping(1000, *(f"if iteration % {k + 2} == 0:\n        x = relu(x)" for k in range(1000))),
+        "E0391",
+    ),
+    "ten tables of 100,000 numbers": (
+        looping(100_000, *[f"x = x * (1 / (iteration + {k}))" for k in range(10)]),
+        "E0391",
+    ),
 }
 
 
@@ -131,6 +164,18 @@ def test_a_loop_that_reads_much_and_carries_much_is_analysed_in_time() -> None:
     assert cost(load_net(Source("spec.itn", text))).latency == 0
     assert time.process_time() - started < SECONDS
     assert most_memory() - before < BYTES
+
+
+def test_a_loop_that_carries_much_has_figures_at_many_exits_in_time() -> None:
+    """Between exits a loop is a power of one matrix, and all operations of one body run equally often."""
+    text = "@loop(1000000)\niterative r(carry xs):\n    xs = [xs[i - 1] + conv(xs[i], 3) for i in range(128)]\n"
+    text += f"output h(xs):\n    return xs[0]\n{NET}    x = r([image * k for k in range(128)])\n"
+    text += "    emit y = h(x) at [k * 1000 for k in range(1, 1001)]\n"
+    started = time.process_time()
+    figures = cost(load_net(Source("spec.itn", text))).outputs
+    assert [figure.latency for figure in figures] == [k * 1000 for k in range(1, 1001)]
+    assert figures[-1].macs == 1000 * figures[0].macs
+    assert time.process_time() - started < SECONDS
 
 
 def memory(text: str) -> int:
