@@ -111,7 +111,7 @@ class _LoopDepth:
         self.outer = outer
         self.inner = [e.inner.name for e in loop.each] + [c.inner.name for c in loop.carries]
         self.rows = len(self.inner) + bool(loop.halt)
-        self.read = sorted(_free(loop) & set(outer.forms))
+        self.read = sorted(name for name in _free(loop) if name in outer.forms)
         self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
         self.bodies: dict[int, tuple[_Step, _Depth]] = {}
         self.emits: dict[int, list[int]] = {}
