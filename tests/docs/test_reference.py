@@ -91,6 +91,7 @@ BOUNDS = [
     (values.MAX_INTEGER, "the largest number", "E0307"),
     (values.MAX_TEXT, "characters in a string that is computed", "E0307"),
     (scope.MAX_STEPS, "steps of elaboration", "E0391"),
+    (scope.MAX_STEPS_TOGETHER, "steps of elaboration of all networks that `itc check` checks together", "E0391"),
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (calls.MAX_CALLS, "blocks that call each other", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),

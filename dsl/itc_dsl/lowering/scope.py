@@ -23,6 +23,10 @@ from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
 
 MAX_STEPS = 1_000_000
+#: Of all networks of a file that are elaborated together.
+MAX_STEPS_TOGETHER = 4_000_000
+#: How many steps an operation is beside its operands.
+OPERATION_STEPS = 10
 #: How many entries of a table are a step.
 TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
@@ -83,6 +87,13 @@ class OpenLoop:
     made_before: int
 
 
+@dataclass
+class Budget:
+    """The steps that the elaboration of all networks has taken that are elaborated together."""
+
+    steps: int = 0
+
+
 @dataclass(eq=False)
 class Lowering:
     """The state of one net's elaboration."""
@@ -108,6 +119,7 @@ class Lowering:
     order: dict[str, int] = field(default_factory=dict)
     #: For each body where it reads each name first and last.
     reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     steps: int = 0
     depth: int = 0
     made: int = 0
@@ -138,16 +150,19 @@ class Lowering:
         """Counts the steps of something that goes through whole lists or tables (E0391)."""
         for value in values:
             if isinstance(value, Items):
-                self.steps += value.size
+                self.count(value.size, span)
             elif isinstance(value, Varying):
-                self.steps += len(value.values) // TABLE_STEP
-        self.count(0, span)
+                self.count(len(value.values) // TABLE_STEP, span)
 
     def count(self, steps: int, span: Span) -> None:
         """Counts steps (E0391)."""
         self.steps += steps
+        self.budget.steps += steps
         if self.steps > MAX_STEPS:
             raise exhausted("E0391", f"elaborating this spec takes more than {MAX_STEPS} steps", span)
+        if self.budget.steps > MAX_STEPS_TOGETHER:
+            message = f"elaborating the networks of this spec takes more than {MAX_STEPS_TOGETHER} steps"
+            raise exhausted("E0391", message, span, "check them one by one, with --network")
 
     def value(self, type: Type, hint: str, span: Span) -> Value:
         """A new value that comes from `span`."""
@@ -173,7 +188,7 @@ class Lowering:
         self.made += 1
         if self.made > MAX_STATEMENTS:
             raise exhausted("E0391", f"the net has more than {MAX_STATEMENTS} operations", span)
-        self.count(len(operands), span)
+        self.count(OPERATION_STEPS + len(operands), span)
         result = self.builder.apply(op, operands, span)
         self.born(result, origin)
         return result
