@@ -20,7 +20,7 @@ from itc.source import Source
 from itc_dsl import documentation, layout, load_net, parse, parser
 from itc_dsl.ast import Block
 from itc_dsl.lowering import calls, exits, loops, regions, scope, tables, values
-from itc_dsl.program import MAX_FILES, STD
+from itc_dsl.program import MAX_FILES, MAX_IMPORTED, STD
 from itc_dsl.signature import BUILTINS
 
 PAGE = Path(__file__).parents[2] / "docs" / "language.md"
@@ -87,6 +87,7 @@ BOUNDS = [
     (layout.MAX_NESTING, "brackets, or bodies, inside each other", "E0107"),
     (parser.MAX_DEPTH, "expressions and statements inside each other", "E0107"),
     (MAX_FILES, "files that a spec imports", "E0204"),
+    (MAX_IMPORTED, "characters in all files that a spec imports", "E0108"),
     (values.MAX_ELEMENTS, "elements in a list, those of lists in it included", "E0390"),
     (values.MAX_INTEGER, "the largest number", "E0307"),
     (values.MAX_TEXT, "characters in a string that is computed", "E0307"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,13 @@ HOSTILE = {
         + "".join(f"    emit y{i} = h(x) at all\n" for i in range(100)),
         "E0390",
     ),
+    "keys of 150,000 characters": (
+        f"block {'b' * 150_000}(x):\n    for i in range(1000):\n        x = conv(x, 3)\n    return x\n"
+        + NET
+        + f"    emit y = {'b' * 150_000}(image)\n",
+        "E0391",
+    ),
+    "300,000 lines of mixed indentation": ("network n:\n" + " a\n\ta\n" * 150_000, "E0104"),
     "10^6 changes of a condition": (looping(1_000_000, "if iteration % 2 == 0:", "    x = relu(x)"), "E0391"),
     "conditions that change often": (
         looping(1000, *(f"if iteration % {k + 2} == 0:\n        x = relu(x)" for k in range(1000))),
@@ -140,6 +148,15 @@ def test_a_bound_is_a_diagnostic(text: str, code: str) -> None:
     assert len(str(raised.value)) < 100_000
     assert time.process_time() - started < SECONDS
     assert most_memory() - before < BYTES
+
+
+def test_the_files_that_a_spec_imports_are_bounded_together(tmp_path: Path) -> None:
+    for i in range(10):
+        (tmp_path / f"f{i}.itn").write_text(f"block b{i}(x):\n    return x\n# " + "a" * 90_000)
+    text = "".join(f"from f{i} import b{i}\n" for i in range(10)) + network()
+    with pytest.raises(CompileError) as raised:
+        load_net(Source("spec.itn", text), search=tmp_path)
+    assert raised.value.diagnostics[0].code == "E0108"
 
 
 def long_spec(lines: int) -> str:
