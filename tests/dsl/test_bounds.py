@@ -121,6 +121,12 @@ HOSTILE = {
         + f"    emit y = {'b' * 150_000}(image)\n",
         "E0391",
     ),
+    "10,000 arguments that a block has not": (
+        f"block b(x, {', '.join(f'p{i}=1' for i in range(10_000))}):\n    return x\n"
+        + NET
+        + f"    emit y = b(image, {', '.join(f'q{i}=1' for i in range(10_000))})\n",
+        "E0208",
+    ),
     "300,000 lines of mixed indentation": ("network n:\n" + " a\n\ta\n" * 150_000, "E0104"),
     "10^6 changes of a condition": (looping(1_000_000, "if iteration % 2 == 0:", "    x = relu(x)"), "E0391"),
     "conditions that change often": (
