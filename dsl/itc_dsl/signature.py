@@ -41,6 +41,8 @@ BUILTIN_NAMES = {"split": ("x", "parts", "axis")}
 #: Beyond these a misspelt name gets no suggestion: finding one takes time.
 MAX_SUGGESTED = 64
 MAX_CANDIDATES = 1000
+#: How many parameters a help lists at most.
+MAX_LISTED = 100
 
 #: A keyword that every call of a block or an operation takes: the call's segment of the keys.
 NAME_KEYWORD = "name"
@@ -214,6 +216,8 @@ class _Binder:
         return Diagnostic("E0208", message, Label(name.span, "unknown"), help=help, edit=edit)
 
     def parameters(self) -> str:
+        if len(self.known) > MAX_LISTED:
+            return ""
         return f"its parameters are: {self.signature}" if self.signature.named else "its arguments have no names"
 
     def missing(self) -> None:

@@ -115,7 +115,8 @@ class _LoopDepth:
         self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
         self.bodies: dict[int, tuple[_Step, _Depth]] = {}
         self.emits: dict[int, list[int]] = {}
-        for place, emit in enumerate(loop.emits):
+        self.outlets = loop.emits
+        for place, emit in enumerate(self.outlets):
             for iteration in emit.iterations:
                 self.emits.setdefault(iteration, []).append(place)
         self.stopping = sorted(self.emits)
@@ -132,7 +133,7 @@ class _LoopDepth:
 
     def run(self) -> tuple[Matrix, list[list[list[Form]]]]:
         """Depths of the carries after the loop, and for each emit those at each of its exits."""
-        exits: list[list[list[Form]]] = [[] for _ in self.loop.emits]
+        exits: list[list[list[Form]]] = [[] for _ in self.outlets]
         for segment in segments(self.loop):
             at = segment.first
             step, _ = self.representative(segment)
@@ -150,7 +151,7 @@ class _LoopDepth:
         """Depths of what an emit hands out, over the body's sources."""
         if (segment.kind, place) not in self.heads:
             _, solver = self.representative(segment)
-            self.heads[segment.kind, place] = solver.body(self.loop.emits[place].body)
+            self.heads[segment.kind, place] = solver.body(self.outlets[place].body)
         return self.heads[segment.kind, place]
 
     def stops(self, segment: Segment) -> Iterable[int]:
