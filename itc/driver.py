@@ -41,9 +41,13 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     return read(path).network(network, **settings)
 
 
-def read(path: str | Path) -> Spec:
-    """A spec, checked, for several of its networks or settings. Raises CompileError as `load` does."""
-    return Spec(itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent))
+def read(path: str | Path, together: bool = False) -> Spec:
+    """A spec, checked, for several of its networks or settings. Raises CompileError as `load` does.
+
+    Loaded `together`, they share the bound on the steps of elaboration, so that a file of many takes no longer.
+    """
+    program = itc_dsl.check(itc_dsl.parse(itc_dsl.read_source(Path(path))), Path(path).parent)
+    return Spec(program, itc_dsl.Budget() if together else None)
 
 
 def explanations() -> dict[str, Explanation]:
@@ -85,6 +89,7 @@ class Spec:
     """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
 
     program: itc_dsl.Program
+    budget: itc_dsl.Budget | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ class Spec:
 
     def network(self, name: str | None = None, /, **settings: Any) -> Network:
         """One of its networks, as `load` gives it."""
-        loaded = itc_dsl.load_checked(self.program, name, settings)
+        loaded = itc_dsl.load_checked(self.program, name, settings, self.budget)
         return Network(loaded.net, loaded.published)
 
 

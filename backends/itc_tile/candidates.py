@@ -7,6 +7,7 @@ sides. All candidates of a kernel are evaluated at once, by the same functions a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -95,9 +96,11 @@ def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:
     ]
 
 
+@cache
 def _axis(size: int, step: int, splittable: bool) -> tuple[list[int], Ints]:
     units = -(-size // step)
-    parts = sorted({-(-units // most) for most in range(1, units + 1)}) if splittable else [1]
+    most = min(units, MOST_SHARDS) if splittable else 1
+    parts = [count for count in range(1, most + 1) if -(-units // -(-units // count)) == count]
     worst = np.zeros((parts[-1] + 1, 2), np.int64)
     for count in parts:
         boxes = partition((size,), Split(channels=count), step)[:, 0]

@@ -13,6 +13,7 @@ from itc_tile.layout import Split
 from itc_tile.machine import Machine
 from itc_tile.memory import total
 from itc_tile.misfit import does_not_fit, tile_room, too_many_kernels
+from itc_tile.nodes import nodes
 from itc_tile.place import place, settled
 from itc_tile.planner import Objective, Site, choose, sites
 from itc_tile.program import Placement, Program, build_program
@@ -32,10 +33,10 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput")
     carry, E0513 for elements that the machine cannot compute.
     """
     fused = fuse(net)
-    found = sites(fused, machine)
-    count = sum(site.copies for site in found)
+    count = sum(node.copies for node in nodes(fused).values())
     if count > machine.tiles:
         raise too_many_kernels(fused, machine, count)
+    found = sites(fused, machine)
     program = _planned(fused, found, machine)
     if program is None:
         raise does_not_fit(fused, found, machine)

@@ -14,7 +14,7 @@ from itc.ir.op import Array
 from itc_torch.emit import emit_module
 from itc_torch.names import check_keys
 from itc_torch.network import Network
-from itc_torch.parameters import load_weights
+from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
 from itc_torch.rolled import rolled
 from itc_torch.run import run
 from itc_torch.unrolled import unrolled
@@ -22,19 +22,19 @@ from itc_torch.unrolled import unrolled
 Form = Literal["rolled", "unrolled"]
 
 
-def lower(net: Net, form: Form = "rolled") -> Network:
+def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> Network:
     """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
 
     `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
     shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have.
     """
     check_keys(net)
-    return {"rolled": rolled, "unrolled": unrolled}[form](net)
+    return {"rolled": rolled, "unrolled": unrolled}[form](net, parameters)
 
 
 def text(net: Net, form: Form = "rolled") -> str:
     """The Python code of each graph of the lowered net, under the path of its module."""
-    module = lower(net, form)
+    module = lower(net, form, placeholders)
     graphs = [(name, part) for name, part in module.named_modules() if isinstance(part, fx.GraphModule)]
     return "\n".join(f"# {name or type(module).__name__}\n{_code(part)}\n" for name, part in graphs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from itc import weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
+
+Parameters = Callable[[Net], dict[str, Tensor]]
 
 
 def tensors(net: Net) -> dict[str, Tensor]:
@@ -23,6 +25,11 @@ def tensors(net: Net) -> dict[str, Tensor]:
         else torch.from_numpy(values[param.key])
         for param in net.params
     }
+
+
+def placeholders(net: Net) -> dict[str, Tensor]:
+    """Every parameter without elements, where only the graphs are wanted."""
+    return {param.key: nn.Parameter(torch.empty(0)) if param.trained else torch.empty(0) for param in net.params}
 
 
 def init(module: nn.Module, net: Net, seed: int = 0) -> None:

@@ -14,15 +14,15 @@ from itc_torch.graphs import Scope
 from itc_torch.halting import halting_of
 from itc_torch.lowerings import lower_op
 from itc_torch.network import Network, finish
-from itc_torch.parameters import tensors
+from itc_torch.parameters import Parameters, tensors
 from itc_torch.sets import set_number
 
 
-def rolled(net: Net) -> Network:
+def rolled(net: Net, parameters: Parameters = tensors) -> Network:
     """The module of `net` with one graph for each body: it does not grow with the iterations."""
     scope = Scope(net)
     scope.inputs()
-    scope.parameters(tensors(net))
+    scope.parameters(parameters(net))
     _Rolled(scope).statements(net.body)
     return finish(scope, [scope.node(output.value.name) for output in net.outputs])
 

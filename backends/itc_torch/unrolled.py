@@ -5,23 +5,37 @@ from __future__ import annotations
 from operator import getitem
 from typing import Any
 
+from itc.analysis.reach import reached
+from itc.diagnostics import fail
 from itc.ir import Apply, Body, Emit, Index, Loop, Net, Statement, When
 from itc_torch.expressions import Name, call
 from itc_torch.graphs import Scope
 from itc_torch.halting import halting_of
 from itc_torch.lowerings import lower_op
 from itc_torch.network import Network, finish
-from itc_torch.parameters import tensors
+from itc_torch.parameters import Parameters, tensors
 from itc_torch.rolled import node_label
 
+#: A graph takes some 20 KiB an operation.
+MAX_OPERATIONS = 40_000
 
-def unrolled(net: Net) -> Network:
-    """The module of `net` as a flat graph, which grows with the iterations."""
+
+def unrolled(net: Net, parameters: Parameters = tensors) -> Network:
+    """The module of `net` as a flat graph, which grows with the iterations (E0161)."""
+    _check_size(net)
     scope = Scope(net)
     scope.inputs()
-    scope.parameters(tensors(net))
+    scope.parameters(parameters(net))
     _Unrolled(scope).statements(net.body)
     return finish(scope, [scope.node(output.value.name) for output in net.outputs])
+
+
+def _check_size(net: Net) -> None:
+    """Raises CompileError (E0161) for more operations than a graph can have."""
+    size = sum(run.times for run in reached(net.body))
+    if size > MAX_OPERATIONS:
+        message = f"{net.name} would be {size:,} operations one behind the other, more than {MAX_OPERATIONS:,}"
+        raise fail("E0161", message, net.span, help="leave its loops rolled: --form rolled")
 
 
 class _Unrolled:

@@ -16,7 +16,7 @@ from itc_dsl import ast
 from itc_dsl.checker import Program, check
 from itc_dsl.documentation import documentation, file_documentation
 from itc_dsl.formatting import format_source
-from itc_dsl.lowering import lower
+from itc_dsl.lowering import Budget, lower
 from itc_dsl.parser import parse
 from itc_dsl.printer import print_ast
 from itc_dsl.program import decoded, read_source
@@ -24,8 +24,8 @@ from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source", "load",
-    "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
+    "Budget", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source",
+    "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
 ]  # fmt: skip
 
 
@@ -52,10 +52,18 @@ def load(
     return load_checked(check(parse(source), search), network, settings)
 
 
-def load_checked(program: Program, network: str | None = None, settings: Mapping[str, object] | None = None) -> Loaded:
-    """What `load` gives, of a spec that has been parsed and checked: for one that is loaded at many settings."""
+def load_checked(
+    program: Program,
+    network: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    budget: Budget | None = None,
+) -> Loaded:
+    """What `load` gives, of a spec that has been parsed and checked: for one that is loaded at many settings.
+
+    Networks that are loaded with one `budget` share the bound on the steps of elaboration.
+    """
     chosen = choose(program.main, program.groups, network, settings)
-    net = lower(program, chosen)
+    net = lower(program, chosen, budget)
     check_parts(chosen.figures, net)
     return Loaded(net, chosen.figures)
 

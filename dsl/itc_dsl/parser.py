@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 
 from lark import Lark
 from lark.exceptions import UnexpectedInput
@@ -123,9 +124,9 @@ def _text_faults(source: Source) -> None:
     if control:
         message = f"the file is not text: it holds the character U+{ord(control[0]):04X}"
         raise CompileError([Diagnostic("E0105", message, Label(source.span(control.start(), control.end()), "here"))])
-    faults = list(_mixed_indentation(source))
+    faults = list(islice(_mixed_indentation(source), MAX_SYNTAX_ERRORS))
     if faults:
-        raise CompileError(faults[:MAX_SYNTAX_ERRORS])
+        raise CompileError(faults)
 
 
 def _mixed_indentation(source: Source) -> Iterator[Diagnostic]:

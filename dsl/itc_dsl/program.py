@@ -17,6 +17,7 @@ from itc_dsl.signature import suggest
 
 STD = Path(__file__).parent / "std"
 MAX_FILES = 256
+MAX_IMPORTED = 500_000
 
 
 @dataclass(eq=False)
@@ -106,6 +107,7 @@ class Loader:
         self.faults: list[Diagnostic] = []
         self.units: dict[str, Unit] = {}
         self.open: list[str] = []
+        self.characters = 0
 
     def main(self, module: ast.Module) -> Unit:
         """The unit of the spec itself; a file that imports it closes a circle."""
@@ -182,10 +184,19 @@ class Loader:
             self.faults.append(Diagnostic("E0204", f"cannot find `{name.text}`", label, help=help, edit=edit))
             return None
         try:
-            return self.unit(name.text, parse(read_source(path)))
+            return self.unit(name.text, parse(self.read(path, name)))
         except CompileError as error:
             self.faults.extend(error.diagnostics)
             return None
+
+    def read(self, path: Path, name: ast.Ident) -> Source:
+        """The text of an imported file (E0108)."""
+        source = read_source(path)
+        self.characters += len(source.text)
+        if self.characters > MAX_IMPORTED:
+            message = f"the files that a spec imports have at most {MAX_IMPORTED} characters together"
+            raise fail("E0108", message, name.span, "these are more")
+        return source
 
     def circle(self, name: ast.Ident) -> None:
         """A file that is imported while what it imports is read: itself, or one that leads to it."""

@@ -41,6 +41,8 @@ BUILTIN_NAMES = {"split": ("x", "parts", "axis")}
 #: Beyond these a misspelt name gets no suggestion: finding one takes time.
 MAX_SUGGESTED = 64
 MAX_CANDIDATES = 1000
+#: How many parameters a help lists at most.
+MAX_LISTED = 100
 
 #: A keyword that every call of a block or an operation takes: the call's segment of the keys.
 NAME_KEYWORD = "name"
@@ -159,9 +161,9 @@ def call_name(call: ast.Call) -> ast.Argument | None:
     return next((a for a in call.arguments if a.name and a.name.text == NAME_KEYWORD), None)
 
 
-def bind(signature: Signature, call: ast.Call, piped: bool) -> tuple[Bound, list[Diagnostic]]:
-    """The arguments of `call` by parameter, and what is wrong with them (E0208-E0210)."""
-    binder = _Binder(signature, call)
+def bind(signature: Signature, call: ast.Call, piped: bool, helps: bool = True) -> tuple[Bound, list[Diagnostic]]:
+    """The arguments of `call` by parameter, and what is wrong with them (E0208-E0210), with what helps."""
+    binder = _Binder(signature, call, helps)
     given: list[tuple[ast.Expr | None, Span]] = [(None, call.span)] if piped else []
     given += [(a.value, a.span) for a in call.arguments if a.name is None]
     for expr, span in given:
@@ -174,9 +176,12 @@ def bind(signature: Signature, call: ast.Call, piped: bool) -> tuple[Bound, list
 
 
 class _Binder:
-    def __init__(self, signature: Signature, call: ast.Call) -> None:
+    def __init__(self, signature: Signature, call: ast.Call, helps: bool) -> None:
         self.signature = signature
         self.call = call
+        self.helps = helps
+        named = (p for p in signature.parameters if p.kind != "variadic" and signature.named)
+        self.known = {p.name: p for p in named}
         self.bound: Bound = {}
         self.faults: list[Diagnostic] = []
         self.left = [p for p in signature.parameters if p.kind != "keyword"]
@@ -194,23 +199,25 @@ class _Binder:
             self.faults.append(Diagnostic("E0210", message, Label(span, "one too many"), help=help))
 
     def keyword(self, name: ast.Ident, argument: ast.Argument) -> None:
-        known = {p.name: p for p in self.signature.parameters if p.kind != "variadic"} if self.signature.named else {}
-        if name.text not in known:
-            self.faults.append(self.unknown(name, known))
+        if name.text not in self.known:
+            self.faults.append(self.unknown(name))
         elif name.text in self.bound:
             message = f"`{name.text}` is given twice"
             self.faults.append(Diagnostic("E0210", message, Label(argument.span, "again here")))
         else:
             self.bound[name.text] = [argument.value]
 
-    def unknown(self, name: ast.Ident, known: Iterable[str]) -> Diagnostic:
+    def unknown(self, name: ast.Ident) -> Diagnostic:
         message = f"{self.signature.what} has no parameter `{name.text}`"
-        free = [p for p in known if p not in self.bound]
-        help, edit = suggest(name, free)
+        if not self.helps or self.faults:
+            return Diagnostic("E0208", message, Label(name.span, "unknown"))
+        help, edit = suggest(name, (p for p in self.known if p not in self.bound))
         help = help or self.parameters()
         return Diagnostic("E0208", message, Label(name.span, "unknown"), help=help, edit=edit)
 
     def parameters(self) -> str:
+        if len(self.known) > MAX_LISTED:
+            return ""
         return f"its parameters are: {self.signature}" if self.signature.named else "its arguments have no names"
 
     def missing(self) -> None:
@@ -225,10 +232,11 @@ class _Binder:
 def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit | None]:
     """A help and an edit for a misspelt name, empty where nothing known is close."""
     candidates = sorted(known)
-    bounded = len(name.text) <= MAX_SUGGESTED and len(candidates) <= MAX_CANDIDATES
-    close = get_close_matches(name.text, candidates, 1) if bounded else []
+    if len(name.text) > MAX_SUGGESTED or len(candidates) > MAX_CANDIDATES:
+        return "", None
+    close = get_close_matches(name.text, candidates, 1)
     close = close or [known for known in candidates if name.text in known.split("_")]
-    if not bounded or len(close) != 1:
+    if len(close) != 1:
         return "", None
     return f"did you mean `{close[0]}`?", Edit(name.span, close[0])
 

@@ -13,7 +13,7 @@ Graph size and latency are over convolutions alone, as in the paper; MACs are of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, dataclass
 from functools import reduce
 from itertools import chain
@@ -63,7 +63,9 @@ def cost(net: Net) -> Cost:
     exits = [(label, spent.moment(output, at)) for output in net.outputs for label, at in _labelled(output)]
     moments = np.array([moment for _, moment in exits], np.int64)
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
-    columns = (spent.macs(moments), spent.params(moments), spent.graph_bytes(moments))
+    moments, places = np.unique(moments, return_inverse=True)
+    counts = (spent.macs(moments), spent.params(moments), spent.graph_bytes(moments))
+    columns = ([column[place] for place in places] for column in counts)
     outputs = tuple(
         OutputCost(label, macs, params, graph, paths[label])
         for (label, _), macs, params, graph in zip(exits, *columns, strict=True)
@@ -94,6 +96,8 @@ class _Spent:
         self.runs = [self._runs(*begun) for begun in zip(self.starts, net.body, strict=False)]
         makers = ((s, i) for i, s in enumerate(net.body) if not isinstance(s, Emit))
         self.maker = {value.name: i for s, i in makers for value in s.results}
+        loops = (s for s in net.body if isinstance(s, Loop))
+        self.emit = {value.name: emit for s in loops for emit, series in s.collected for value in series}
 
     def _runs(self, start: int, statement: Statement) -> list[Run]:
         var = statement.var if isinstance(statement, Loop) else None
@@ -107,36 +111,62 @@ class _Spent:
         maker = self.net.body[at_statement]
         if at is None or output.at is None or not isinstance(maker, Loop):
             return self.starts[at_statement + 1]
-        emit = next(emit for emit, series in maker.collected if output.value in series)
+        emit = self.emit[output.value.name]
         return self.starts[at_statement] + emit.iterations.numbers[output.at.rank(at)]
 
     def macs(self, moments: Moments) -> list[int]:
-        def spent(run: Run, moments: Moments) -> Counts:
-            apply = run.reached.apply
-            return run.times(moments) * apply.op.macs(*self.net.operand_types(apply))
+        def macs(run: Run) -> int:
+            return run.reached.apply.op.macs(*self.net.operand_types(run.reached.apply))
 
-        return self._total(spent, moments)
+        return self._total(lambda run: id(run.reached.reach), macs, Run.times, moments)
 
     def params(self, moments: Moments) -> list[int]:
         return list(params_read(self.net, chain.from_iterable(self.runs), moments))
 
     def graph_bytes(self, moments: Moments) -> list[int]:
-        def spent(run: Run, moments: Moments) -> Counts:
+        def alike(run: Run) -> Hashable:
+            return id(run.reached.reach), *{ref.index for ref in run.reached.apply.refs}
+
+        def size(run: Run) -> int:
             apply = run.reached.apply
-            return nodes(run, moments) * node_bytes(self.net, apply) if apply.op.counted else np.zeros_like(moments)
+            return node_bytes(self.net, apply) if apply.op.counted else 0
 
-        return self._total(spent, moments)
+        return self._total(alike, size, nodes, moments)
 
-    def _total(self, spent: Callable[[Run, Moments], Counts], moments: Moments) -> list[int]:
-        """The sum over all runs by each of `moments`: whole statements, and part of the one that it lies in."""
+    def _total(
+        self,
+        alike: Callable[[Run], Hashable],
+        each: Callable[[Run], int],
+        often: Callable[[Run, Moments], Counts],
+        moments: Moments,
+    ) -> list[int]:
+        """The sum of `each` x `often` over all runs by each of `moments`; those that are `alike` are as often.
+
+        Of whole statements, and of part of the one that a moment lies in.
+        """
         within = np.searchsorted(self.starts, moments, "left") - 1
         out, before = np.zeros(len(moments), object), 0
         for at, (end, runs) in enumerate(zip(self.starts[1:], self.runs, strict=True)):
             here = np.flatnonzero(within == at)
             asked = np.append(moments[here], end)
-            total = sum((spent(run, asked) for run in runs), np.zeros(len(asked), object))
+            total = np.zeros(len(asked), object)
+            for run, size in _grouped(runs, alike, each):
+                total = total + often(run, asked) * size
             out[here], before = total[:-1] + before, before + total[-1]
         return list(out)
+
+
+def _grouped(
+    runs: Iterable[Run], alike: Callable[[Run], Hashable], each: Callable[[Run], int]
+) -> Iterable[tuple[Run, int]]:
+    """One of the runs of each group, and the sum of `each` over the group."""
+    found: dict[Hashable, tuple[Run, int]] = {}
+    for run in runs:
+        if size := each(run):
+            key = alike(run)
+            first, sum_before = found.get(key, (run, 0))
+            found[key] = first, sum_before + size
+    return found.values()
 
 
 def nodes(run: Run, moments: Moments) -> Counts:

@@ -7,8 +7,10 @@ loop that walks a series takes its iterations one by one: each brings an element
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +23,10 @@ Matrix = NDArray[np.float64]
 Cost = Callable[[Apply], float]
 NEVER = -np.inf
 FEW = 256
+#: So many iterations one by one are quicker than the powers of a matrix.
+FEW_STEPS = 64
+#: A product with so few columns is quicker column by column.
+FEW_COLUMNS = 16
 
 
 def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
@@ -40,10 +46,11 @@ def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Iterations `first` to `last`, all of which take the same branches."""
+    """Iterations `first` to `last`, all of which take the same branches; so do all segments of one `kind`."""
 
     first: int
     last: int
+    kind: int
 
 
 class _Depth:
@@ -104,9 +111,16 @@ class _LoopDepth:
         self.outer = outer
         self.inner = [e.inner.name for e in loop.each] + [c.inner.name for c in loop.carries]
         self.rows = len(self.inner) + bool(loop.halt)
-        self.read = sorted(_free(loop) & set(outer.forms))
+        self.read = sorted(name for name in _free(loop) if name in outer.forms)
         self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
         self.bodies: dict[int, tuple[_Step, _Depth]] = {}
+        self.emits: dict[int, list[int]] = {}
+        self.outlets = loop.emits
+        for place, emit in enumerate(self.outlets):
+            for iteration in emit.iterations:
+                self.emits.setdefault(iteration, []).append(place)
+        self.stopping = sorted(self.emits)
+        self.heads: dict[tuple[int, int], list[Form]] = {}
         score = [np.full(outer.sources, NEVER)] if loop.halt else []
         inits = [outer.forms[c.init.name] for c in loop.carries]
         state = [*(self.element(e, 1) for e in loop.each), *inits, *score]
@@ -119,36 +133,42 @@ class _LoopDepth:
 
     def run(self) -> tuple[Matrix, list[list[list[Form]]]]:
         """Depths of the carries after the loop, and for each emit those at each of its exits."""
-        exits: list[list[list[Form]]] = [[] for _ in self.loop.emits]
+        exits: list[list[list[Form]]] = [[] for _ in self.outlets]
         for segment in segments(self.loop):
             at = segment.first
-            step, solver = self.representative(segment.first)
+            step, _ = self.representative(segment)
             for stop in self.stops(segment):
-                before = step.times(stop - at)(self.state)
+                before = step.run(stop - at, self.state)
                 for row, each in enumerate(self.loop.each):
                     before[row] = self.element(each, stop)
-                for emit, depths in zip(self.loop.emits, exits, strict=True):
-                    if stop in emit.iterations:
-                        depths.append([self.forward(form, before) for form in solver.body(emit.body)])
+                for place in self.emits.get(stop, ()):
+                    exits[place].append([self.forward(form, before) for form in self.head(segment, place)])
                 self.state, at = step(before), stop + 1
-            self.state = step.times(segment.last + 1 - at)(self.state)
+            self.state = step.run(segment.last + 1 - at, self.state)
         return self.state[len(self.loop.each) :], exits
+
+    def head(self, segment: Segment, place: int) -> list[Form]:
+        """Depths of what an emit hands out, over the body's sources."""
+        if (segment.kind, place) not in self.heads:
+            _, solver = self.representative(segment)
+            self.heads[segment.kind, place] = solver.body(self.outlets[place].body)
+        return self.heads[segment.kind, place]
 
     def stops(self, segment: Segment) -> Iterable[int]:
         """The exits inside a segment; every iteration if each brings another element of a series."""
         if self.loop.each:
             return range(segment.first, segment.last + 1)
-        return sorted({t for emit in self.loop.emits for t in emit.iterations.clip(segment.first, segment.last)})
+        return self.stopping[bisect_left(self.stopping, segment.first) : bisect_right(self.stopping, segment.last)]
 
     def forward(self, form: Form, state: Matrix) -> Form:
         """A depth over the body's sources as one over the sources outside."""
         return np.asarray(_Step(form[None, : self.rows], form[None, self.rows :])(state)[0])
 
-    def representative(self, iteration: int) -> tuple[_Step, _Depth]:
-        """What the iterations that branch as `iteration` does make of the state, and the depths in their body."""
-        if iteration not in self.bodies:
+    def representative(self, segment: Segment) -> tuple[_Step, _Depth]:
+        """What iterations that branch as those of a segment make of the state, and the depths in their body."""
+        if segment.kind not in self.bodies:
             sources = self.rows + self.outer.sources
-            solver = _Depth(self.outer.cost, sources, {**self.outer.iteration, self.loop.var: iteration})
+            solver = _Depth(self.outer.cost, sources, {**self.outer.iteration, self.loop.var: segment.first})
             solver.forms = dict(zip(self.inner, unit(sources), strict=False))
             solver.forms |= {name: self.outside(self.outer.forms[name]) for name in self.read}
             solver.series = {name: [self.outside(form) for form in self.outer.series[name]] for name in self.series}
@@ -158,38 +178,39 @@ class _LoopDepth:
                 rows = [*(np.maximum(row, score) for row in rows), score]
             elements = unit(sources)[: len(self.loop.each)]
             matrix = np.concatenate([elements, np.array(rows).reshape(len(rows), sources)])
-            self.bodies[iteration] = _Step(matrix[:, : self.rows], matrix[:, self.rows :]), solver
-        return self.bodies[iteration]
+            self.bodies[segment.kind] = _Step(matrix[:, : self.rows], matrix[:, self.rows :]), solver
+        return self.bodies[segment.kind]
 
     def outside(self, form: Form) -> Form:
         """A depth over the sources outside as one over the body's."""
         return np.append(np.full(self.rows, NEVER), form)
 
 
-@dataclass(frozen=True, slots=True)
 class _Step:
     """What an iteration makes of a state, which has a row of distances for each element and carry.
 
     `over` are distances from the rows before, `outside` those from the sources outside by other ways.
     """
 
-    over: Matrix
-    outside: Matrix
+    def __init__(self, over: Matrix, outside: Matrix) -> None:
+        self.over = over
+        self.outside = outside
 
     def __call__(self, state: Matrix) -> Matrix:
         return np.maximum(product(self.over, state), self.outside)
 
-    def times(self, count: int) -> _Step:
-        """This step `count` times, by repeated squaring."""
-        result, step = _Step(unit(len(self.over)), np.full_like(self.outside, NEVER)), self
-        while count:
-            if count & 1:
-                result = step.after(result)
-            step, count = step.after(step), count >> 1
-        return result
+    def run(self, count: int, state: Matrix) -> Matrix:
+        """The state behind `count` iterations: one by one where they are few, else by repeated squaring."""
+        if count <= FEW_STEPS:
+            for _ in range(count):
+                state = self(state)
+            return state
+        half = self.twice.run(count // 2, state)
+        return self(half) if count % 2 else half
 
-    def after(self, first: _Step) -> _Step:
-        return _Step(product(self.over, first.over), self(first.outside))
+    @cached_property
+    def twice(self) -> _Step:
+        return _Step(product(self.over, self.over), self(self.outside))
 
 
 def segments(loop: Loop) -> Iterator[Segment]:
@@ -203,9 +224,10 @@ def segments(loop: Loop) -> Iterator[Segment]:
     for iterations in chosen:
         member = iterations.groups_until(1, starts) - iterations.groups_until(1, starts - 1)
         taken = np.unique(taken * 2 + member, return_inverse=True)[1]
-    firsts = starts[np.append(True, taken[1:] != taken[:-1])].tolist()
-    for first, end in pairwise([*firsts, loop.count + 1]):
-        yield Segment(first, end - 1)
+    new = np.append(True, taken[1:] != taken[:-1])
+    ends = pairwise([*starts[new].tolist(), loop.count + 1])
+    for (first, end), kind in zip(ends, taken[new].tolist(), strict=True):
+        yield Segment(first, end - 1, kind)
 
 
 def _changes(run: range) -> tuple[NDArray[np.int64], ...]:
@@ -240,6 +262,8 @@ def unit(size: int) -> Matrix:
 
 def product(left: Matrix, right: Matrix) -> Matrix:
     """The max-plus product: entry i, j is the maximum over k of left[i, k] + right[k, j]."""
+    if len(right) and right.shape[1] < FEW_COLUMNS:
+        return np.stack([(left + column).max(axis=1) for column in right.T], axis=1)
     out = np.full((len(left), right.shape[1]), NEVER)
     for k in np.flatnonzero((left > NEVER).any(axis=0)):
         np.maximum(out, left[:, k, None] + right[k], out=out)

@@ -7,7 +7,7 @@ parameter that several operations read by different iterations, none of which re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -92,29 +92,37 @@ def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
         for ref in run.reached.apply.refs:
             if net.param[ref.key].trained:
                 readers.setdefault(ref.key, []).append((run, ref))
-    total = np.zeros(len(moments), object)
+    runs_read: dict[Hashable, tuple[Run, ParamRef, int]] = {}
+    firsts, sizes = [np.zeros(0, np.int64)], [np.zeros(0, object)]
     for key, found in readers.items():
-        total = total + _sets_read(net.param[key], found, moments) * net.param[key].type.size
+        param = net.param[key]
+        needed = found if _single(found) else _needed(found)
+        if len(needed) == 1:
+            ((run, ref),) = needed
+            alike = run.start, id(run.reached.reach), ref.index
+            *_, size = runs_read.get(alike, (0,))
+            runs_read[alike] = run, ref, size + param.type.size
+            continue
+        first, counts = _single_sets(needed) if _single(needed) else _first_reads(param, needed)
+        firsts.append(first)
+        sizes.append(counts.astype(object) * param.type.size)
+    total = _counted(np.concatenate(firsts), np.concatenate(sizes), moments)
+    for run, ref, size in runs_read.values():
+        total = total + run.sets(ref, moments) * size
     return total
 
 
-def _sets_read(param: Param, readers: Sequence[tuple[Run, ParamRef]], moments: Moments) -> Counts:
-    """How many sets have been read by at least one of `readers`, by each of `moments`."""
-    if all(isinstance(axis, int) for _, ref in readers for axis in ref.index):
-        return _single_sets(readers, moments)
-    needed = _needed(readers)
-    if len(needed) == 1:
-        ((run, ref),) = needed
-        return run.sets(ref, moments)
-    return _counted(*_first_reads(param, needed), moments)
+def _single(readers: Iterable[tuple[Run, ParamRef]]) -> bool:
+    """Whether all read one set each."""
+    return all(isinstance(axis, int) for _, ref in readers for axis in ref.index)
 
 
-def _single_sets(readers: Iterable[tuple[Run, ParamRef]], moments: Moments) -> Counts:
-    """As `_sets_read`, of readers that read one set each: the first to read a set counts."""
+def _single_sets(readers: Iterable[tuple[Run, ParamRef]]) -> tuple[Moments, Counts]:
+    """When sets are first read by readers that read one set each: the first to read a set counts."""
     first: dict[tuple[Index | int, ...], int] = {}
     for run, ref in readers:
         first[ref.index] = min(run.first, first.get(ref.index, run.first))
-    return _counted(np.array([*first.values()]), np.ones(len(first), np.int64), moments)
+    return np.array([*first.values()]), np.ones(len(first), np.int64)
 
 
 def _needed(readers: Sequence[tuple[Run, ParamRef]]) -> list[tuple[Run, ParamRef]]:
@@ -173,5 +181,5 @@ def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> 
 def _counted(first: Moments, sizes: Counts, moments: Moments) -> Counts:
     """The sum of `sizes` of what is first read by each of `moments`."""
     order = np.argsort(first, kind="stable")
-    totals = np.append(0, np.cumsum(sizes[order]))
+    totals = np.append(np.zeros(1, object), np.cumsum(sizes[order]))
     return totals[np.searchsorted(first[order], moments, "right")].astype(object)

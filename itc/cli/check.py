@@ -10,7 +10,7 @@ from rich.markup import escape
 from itc.cli import options
 from itc.cli.errors import reporting
 from itc.diagnostics import CompileError, Diagnostic
-from itc.driver import documents, names
+from itc.driver import Spec, documents, parse_settings, read
 from itc.ir.net import Net
 
 
@@ -22,8 +22,9 @@ def check(
 ) -> None:
     """Check every network of a spec, or the one that is named or set, and say what is in it."""
     with reporting(as_json):
-        chosen = [network] if network or set_ else names(spec) or [None]
-        nets = _nets(spec, chosen, set_)
+        read_spec = read(spec, together=True)
+        chosen = [network] if network or set_ else read_spec.names or [None]
+        nets = _nets(read_spec, chosen, set_)
     if as_json:
         about, comments = documents(spec)
         found = {"networks": [net.name for net in nets], "about": about, "documentation": comments, "errors": []}
@@ -32,14 +33,16 @@ def check(
     _show(spec, nets)
 
 
-def _nets(spec: Path, chosen: Iterable[str | None], settings: list[str] | None) -> list[Net]:
+def _nets(spec: Spec, chosen: Iterable[str | None], settings: list[str] | None) -> list[Net]:
     """The networks; raises CompileError with what is wrong in all of them, once where it is the same in several."""
     nets, faults = [], dict[Diagnostic, None]()
     for name in chosen:
         try:
-            nets.append(options.network(spec, name, settings).ir)
+            nets.append(spec.network(name, **parse_settings(settings or [])).ir)
         except CompileError as error:
             faults.update(dict.fromkeys(error.diagnostics))
+            if any(diagnostic.code == "E0391" for diagnostic in error.diagnostics):
+                break
     if faults:
         raise CompileError(faults)
     return nets

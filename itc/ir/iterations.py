@@ -71,6 +71,11 @@ class IterationSet:
         """The greatest member, 0 if there is none."""
         return self.runs[-1][-1] if self.runs else 0
 
+    @property
+    def changes(self) -> int:
+        """How often, at most, being a member begins or ends."""
+        return sum(2 if run.step == 1 else 2 * len(run) for run in self.runs)
+
     def count_until(self, iteration: int) -> int:
         """How many members are at most `iteration`; takes time by the runs, as all the counts here."""
         at = bisect_right(self._starts, iteration)
@@ -138,13 +143,25 @@ class IterationSet:
         return IterationSet.of(set(self) & set(other))
 
     def difference(self, other: IterationSet) -> IterationSet:
-        if other._contiguous and self._contiguous:
+        if other._contiguous:
             below = self.clip(1, other.runs[0][0] - 1)
             return IterationSet.joined(below.runs + self.clip(other.last + 1, self.last).runs)
+        if self._contiguous:
+            return IterationSet.joined(_gaps(other.clip(self.runs[0][0], self.last), self.runs[0]))
         return IterationSet.of(set(self) - set(other))
 
     def __str__(self) -> str:
         return "{" + ", ".join(_run_text(run) for run in self.runs) + "}"
+
+
+def _gaps(taken: IterationSet, whole: range) -> Iterator[range]:
+    """What is between the members of `taken`, from the start to the end of `whole`."""
+    first = whole[0]
+    for run in taken.runs:
+        for part in [run] if run.step == 1 else (range(number, number + 1) for number in run):
+            yield range(first, part[0])
+            first = part[-1] + 1
+    yield range(first, whole[-1] + 1)
 
 
 def _pulled(run: range, step: int, offset: int) -> Iterator[range]:

@@ -138,11 +138,16 @@ class _Verifier:
             self.fault(f"{what} {shown}, not {', '.join(str(v.type) for v in found) or 'nothing'}", span)
 
     def body(self, body: Body, loop: Loop | None, span: Span | None) -> None:
-        outside = dict(self.scope)
+        outside = len(self.scope)
         self.statements(body.statements, loop)
         for value in body.yields:
             self.use(value, span)
-        self.scope = outside
+        self.leave(outside)
+
+    def leave(self, outside: int) -> None:
+        """Forgets the values that a body has defined, all but the first `outside`."""
+        while len(self.scope) > outside:
+            self.scope.popitem()
 
     def loop(self, loop: Loop) -> None:
         for carry in loop.carries:
@@ -154,13 +159,13 @@ class _Verifier:
         if loop.var in self.reach or loop.var in self.taken:
             self.fault(f"%{loop.var} is defined twice", loop.span)
         self.taken.add(loop.var)
-        outside = dict(self.scope)
+        outside = len(self.scope)
         self.reach[loop.var] = loop.iterations
         self.define(tuple(e.inner for e in loop.each) + tuple(c.inner for c in loop.carries), loop.span)
         self.body(loop.body, loop, loop.span)
         self.halt(loop)
         del self.reach[loop.var]
-        self.scope = outside
+        self.leave(outside)
         self.types(
             "the body yields", tuple(v.type for v in loop.body.yields), tuple(c.inner for c in loop.carries), loop.span
         )

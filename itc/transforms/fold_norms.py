@@ -108,6 +108,7 @@ class _Folding:
         uses.update(output.value.name for output in self.net.outputs)
         self.alone = {name for name, count in uses.items() if count == 1}
         self.behind = dict(_behind(self.net))
+        self.taken = {*self.net.param}
         for norm, found in self.groups():
             self.decide(norm, found)
 
@@ -164,10 +165,10 @@ class _Folding:
 
     def new_bias(self, weight: Param, shift: Param) -> Param:
         path, dot, _ = weight.key.rpartition(".")
-        taken = {*self.net.param, *(home.bias.key for home in self.homes.values())}
         key, number = f"{path}{dot}bias", 2
-        while key in taken:
+        while key in self.taken:
             key, number = f"{path}{dot}bias_{number}", number + 1
+        self.taken.add(key)
         return Param(key, TensorType(weight.type.dtype, shift.type.shape), "bias", "zeros", shift.sets)
 
     def params(self) -> Iterator[Param]:

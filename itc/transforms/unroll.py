@@ -21,7 +21,7 @@ class Unroll(Pass):
 
     Keys, sets and labels stay: an index becomes a number, and exits plain outputs. A loop that halts stays, as images
     end in different iterations, and so does one that shares a series with it; in part, also one that walks a series or
-    whose series is walked. Raises CompileError (E0421) for more than 200,000 statements.
+    whose series is walked. Raises CompileError (E0161) for more than 200,000 statements.
     """
 
     name: ClassVar[str] = "unroll"
@@ -44,7 +44,7 @@ def bounded(net: Net, planner: Planner) -> Net:
     size = _size(net.body, plans)
     if size > MAX_STATEMENTS:
         message = f"{net.name} would be {size:,} statements, more than {MAX_STATEMENTS:,}"
-        raise fail("E0421", message, net.span, help="leave its loops rolled, or unroll in part: unroll(factor=2)")
+        raise fail("E0161", message, net.span, help="leave its loops rolled, or unroll in part: unroll(factor=2)")
     return expand(net, planner)
 
 

@@ -63,6 +63,17 @@ def test_check_says_what_is_wrong_with_all_networks_once(tmp_path: Path) -> None
     assert "did you mean" in invoke("check", str(tmp_path / "spce.itn")).output
 
 
+@pytest.mark.long
+def test_many_large_networks_share_a_bound(tmp_path: Path) -> None:
+    block = "block deep(x):\n    for i in range(15000):\n        x = relu(x)\n    return x\n\n"
+    nets = (f"network n{i}:\n    input x: f32[3, 8, 8]\n    emit y = deep(x)\n\n" for i in range(100))
+    (tmp_path / "spec.itn").write_text(block + "".join(nets))
+    (error,) = json.loads(invoke("check", str(tmp_path / "spec.itn"), "--json").output)["errors"]
+    assert error["code"] == "E0391"
+    assert "--network" in error["help"]
+    assert invoke("check", str(tmp_path / "spec.itn"), "--network", "n99").exit_code == 0
+
+
 @pytest.mark.parametrize("stage", ["ast", "ir", "tile", "torch"])
 def test_every_stage_has_a_text(stage: str) -> None:
     options = {"ast": list[str](), "tile": ["--machine", "edge-16", *OPTIONS]}.get(stage, OPTIONS)

@@ -19,8 +19,8 @@ from itc.ir.op import LAYERS
 from itc.source import Source
 from itc_dsl import documentation, layout, load_net, parse, parser
 from itc_dsl.ast import Block
-from itc_dsl.lowering import calls, exits, loops, scope, tables, values
-from itc_dsl.program import MAX_FILES, STD
+from itc_dsl.lowering import calls, exits, loops, regions, scope, tables, values
+from itc_dsl.program import MAX_FILES, MAX_IMPORTED, STD
 from itc_dsl.signature import BUILTINS
 
 PAGE = Path(__file__).parents[2] / "docs" / "language.md"
@@ -87,15 +87,22 @@ BOUNDS = [
     (layout.MAX_NESTING, "brackets, or bodies, inside each other", "E0107"),
     (parser.MAX_DEPTH, "expressions and statements inside each other", "E0107"),
     (MAX_FILES, "files that a spec imports", "E0204"),
+    (MAX_IMPORTED, "characters in all files that a spec imports", "E0108"),
     (values.MAX_ELEMENTS, "elements in a list, those of lists in it included", "E0390"),
     (values.MAX_INTEGER, "the largest number", "E0307"),
     (values.MAX_TEXT, "characters in a string that is computed", "E0307"),
     (scope.MAX_STEPS, "steps of elaboration", "E0391"),
+    (scope.MAX_STEPS_TOGETHER, "steps of elaboration of all networks that `itc check` checks together", "E0391"),
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (calls.MAX_CALLS, "blocks that call each other", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),
+    (loops.MAX_NESTED, "iterations of loops inside each other, all together", "E0408"),
+    (loops.MAX_SERIES, "elements of all series that loops yield", "E0390"),
+    (regions.MAX_CHANGES, "changes of a condition on `iteration` in a loop", "E0391"),
+    (loops.MAX_CHANGES, "changes of the conditions on `iteration` in a loop, times the values that it makes", "E0391"),
     (loops.MAX_CARRIED, "tensors that loops inside each other carry", "E0391"),
     (exits.MAX_EXITS, "exits of an output", "E0390"),
+    (scope.MAX_OUTPUTS, "outputs of a network, each exit counted", "E0390"),
     (tables.MAX_TABLE, "iterations of a loop whose `iteration` is in the arithmetic of tensors", "E0390"),
     (tables.MAX_VALUES, "values of an argument that differ between iterations", "E0412"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,11 @@ END = "    emit y = image\n"
 
 def network(*lines: str) -> str:
     return NET + "".join(f"    {line}\n" for line in lines) + END
+
+
+def looping(count: int, *lines: str) -> str:
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"@loop({count})\niterative r(carry x):\n{body}{NET}    emit y = r(image)\n"
 
 
 def chain(count: int) -> str:
@@ -90,6 +96,47 @@ HOSTILE = {
         "@loop(1000000)\niterative r(carry x):\n    x = x * iteration\n" + NET + "    emit y = r(image)\n",
         "E0390",
     ),
+    "56 loops inside each other": (
+        "".join(f"@loop(1000000)\niterative l{i}(carry x):\n    x = l{i + 1}(x)\n" for i in range(55))
+        + "@loop(2)\niterative l55(carry x):\n    x = conv(x, 3)\n"
+        + NET
+        + "    emit y = l0(image)\n",
+        "E0408",
+    ),
+    "operations of 90,000 tensors": (network("xs = [image] * 90000", *["x = concat(xs)"] * 100), "E0391"),
+    "10^6 elements of a series": (
+        "@loop(1000000)\niterative r(carry x):\n    x = relu(x)\n    yield x\n" + NET + "    emit y = r(image)[0]\n",
+        "E0390",
+    ),
+    "100,000 exits": (
+        "@loop(1000)\niterative r(carry x):\n    x = relu(x)\noutput h(x):\n    return relu(x)\n"
+        + NET
+        + "    x = r(image)\n"
+        + "".join(f"    emit y{i} = h(x) at all\n" for i in range(100)),
+        "E0390",
+    ),
+    "keys of 150,000 characters": (
+        f"block {'b' * 150_000}(x):\n    for i in range(1000):\n        x = conv(x, 3)\n    return x\n"
+        + NET
+        + f"    emit y = {'b' * 150_000}(image)\n",
+        "E0391",
+    ),
+    "10,000 arguments that a block has not": (
+        f"block b(x, {', '.join(f'p{i}=1' for i in range(10_000))}):\n    return x\n"
+        + NET
+        + f"    emit y = b(image, {', '.join(f'q{i}=1' for i in range(10_000))})\n",
+        "E0208",
+    ),
+    "300,000 lines of mixed indentation": ("network n:\n" + " a\n\ta\n" * 150_000, "E0104"),
+    "10^6 changes of a condition": (looping(1_000_000, "if iteration % 2 == 0:", "    x = relu(x)"), "E0391"),
+    "conditions that change often": (
+        looping(1000, *(f"if iteration % {k + 2} == 0:\n        x = relu(x)" for k in range(1000))),
+        "E0391",
+    ),
+    "ten tables of 100,000 numbers": (
+        looping(100_000, *[f"x = x * (1 / (iteration + {k}))" for k in range(10)]),
+        "E0391",
+    ),
 }
 
 
@@ -107,6 +154,15 @@ def test_a_bound_is_a_diagnostic(text: str, code: str) -> None:
     assert len(str(raised.value)) < 100_000
     assert time.process_time() - started < SECONDS
     assert most_memory() - before < BYTES
+
+
+def test_the_files_that_a_spec_imports_are_bounded_together(tmp_path: Path) -> None:
+    for i in range(10):
+        (tmp_path / f"f{i}.itn").write_text(f"block b{i}(x):\n    return x\n# " + "a" * 90_000)
+    text = "".join(f"from f{i} import b{i}\n" for i in range(10)) + network()
+    with pytest.raises(CompileError) as raised:
+        load_net(Source("spec.itn", text), search=tmp_path)
+    assert raised.value.diagnostics[0].code == "E0108"
 
 
 def long_spec(lines: int) -> str:
@@ -131,6 +187,18 @@ def test_a_loop_that_reads_much_and_carries_much_is_analysed_in_time() -> None:
     assert cost(load_net(Source("spec.itn", text))).latency == 0
     assert time.process_time() - started < SECONDS
     assert most_memory() - before < BYTES
+
+
+def test_a_loop_that_carries_much_has_figures_at_many_exits_in_time() -> None:
+    """Between exits a loop is a power of one matrix, and all operations of one body run equally often."""
+    text = "@loop(1000000)\niterative r(carry xs):\n    xs = [xs[i - 1] + conv(xs[i], 3) for i in range(128)]\n"
+    text += f"output h(xs):\n    return xs[0]\n{NET}    x = r([image * k for k in range(128)])\n"
+    text += "    emit y = h(x) at [k * 1000 for k in range(1, 1001)]\n"
+    started = time.process_time()
+    figures = cost(load_net(Source("spec.itn", text))).outputs
+    assert [figure.latency for figure in figures] == [k * 1000 for k in range(1, 1001)]
+    assert figures[-1].macs == 1000 * figures[0].macs
+    assert time.process_time() - started < SECONDS
 
 
 def memory(text: str) -> int:

@@ -162,7 +162,7 @@ def test_what_is_too_large_is_refused() -> None:
     for name in ("unroll", "unrolled", "unroll(factor=300000)", "peel(first=200000)"):
         with pytest.raises(CompileError) as raised:
             named(name, TRANSFORMS)(many)
-        assert raised.value.diagnostics[0].code == "E0421"
+        assert raised.value.diagnostics[0].code == "E0161"
     assert len(print_net(named("dce", TRANSFORMS)(many).net).splitlines()) < 10
 
 

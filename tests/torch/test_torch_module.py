@@ -16,6 +16,8 @@ from torch import fx, nn
 from itc import weights as checkpoints
 from itc.diagnostics import CompileError
 from itc.ir import Net, parse_net, verify
+from itc.source import Source
+from itc_dsl import load_net
 from itc_torch import Network, backend, init, load_weights, lower, run, text
 from tests.random_nets import random_inputs, random_weights
 from tests.torch.forms import tensors
@@ -183,3 +185,12 @@ def test_without_torch_the_import_says_what_to_install() -> None:
     found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert "ImportError: itc_torch needs PyTorch: pip install 'itc-compiler[torch]'" in found.stderr
+
+
+def test_the_text_of_graphs_takes_no_memory_by_the_weights() -> None:
+    spec = "@loop(1000000)\n@share(none)\niterative r(carry x):\n    x = conv(x, 1000, 99)\n"
+    spec += "network n:\n    input image: f32[1000, 8, 8]\n    emit y = r(image)\n"
+    net = load_net(Source("spec.itn", spec))
+    assert "conv" in text(net)
+    with pytest.raises(CompileError, match="1,000,000 operations"):
+        text(net, "unrolled")

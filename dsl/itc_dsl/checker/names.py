@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from itc.diagnostics import Diagnostic, Label
 from itc.ir.op import LAYERS
@@ -141,12 +142,12 @@ class NameChecker:
             message = f"`{text}` is used before it is assigned"
             self.faults.append(Diagnostic("E0203", message, Label(name.span, "not assigned yet")))
         else:
-            self.unknown(name, {*self.known, *self.unit.names, *CONSTANTS})
+            self.unknown(name, chain(self.known, self.unit.names, CONSTANTS))
 
     def unknown(self, name: ast.Name | ast.Ident, known: Iterable[str]) -> None:
         if name.text in self.unit.imported:
             return
-        help, edit = suggest(name, known) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
+        help, edit = suggest(name, {*known}) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
         message = f"nothing is called `{name.text}` here"
         self.faults.append(Diagnostic("E0201", message, Label(name.span, "unknown"), help=help, edit=edit))
 
@@ -166,7 +167,7 @@ class NameChecker:
         if signature is None:
             self.arguments(call, {})
             return
-        bound, faults = bind(signature, call, piped)
+        bound, faults = bind(signature, call, piped, helps=len(self.faults) < MAX_SUGGESTIONS)
         self.faults.extend(faults)
         listing = {p.name: p.accepts.words for p in signature.parameters if p.accepts.words}
         words = {id(expr): listing[name] for name, given in bound.items() if name in listing for expr in given}
@@ -208,12 +209,12 @@ class NameChecker:
         return None
 
     def uncallable(self, callee: ast.Ident) -> None:
-        blocks = [name for name, d in self.unit.names.items() if isinstance(d.definition, ast.Block)]
         if callee.text in self.later:
             message = f"`{callee.text}` is used before it is assigned"
             self.faults.append(Diagnostic("E0203", message, Label(callee.span, "not assigned yet")))
         else:
-            self.unknown(callee, [*blocks, *LAYERS, *BUILTINS])
+            blocks = (name for name, d in self.unit.names.items() if isinstance(d.definition, ast.Block))
+            self.unknown(callee, chain(blocks, LAYERS, BUILTINS))
 
     def callable_here(self, callee: ast.Ident, block: ast.Block) -> None:
         if block.kind == "output" and not self.emitting:

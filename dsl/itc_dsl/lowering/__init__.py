@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from itc_dsl.lowering import calls, emits, expressions, regions, statements
 from itc_dsl.lowering.network import lower
+from itc_dsl.lowering.scope import Budget
 
-__all__ = ["calls", "emits", "expressions", "lower", "regions", "statements"]
+__all__ = ["Budget", "calls", "emits", "expressions", "lower", "regions", "statements"]

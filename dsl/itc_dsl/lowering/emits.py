@@ -39,7 +39,7 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
     if loss.kind:
         _trainable(statement, value)
     target = "" if loss.target == name else loss.target
-    lowering.outputs.append(Output(name, value, exits, loss.kind, loss.weights, target))
+    lowering.hand_out(Output(name, value, exits, loss.kind, loss.weights, target), statement.span)
 
 
 def _trainable(statement: ast.Emit, value: Value) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType, Statement, Value, close
+from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType, Statement, Value, When, close, walk
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.halting import halt_of, hand_out, result_types
@@ -34,6 +35,12 @@ from itc_dsl.signature import plural
 
 MAX_ITERATIONS = 1_000_000
 MAX_CARRIED = 256
+#: Costs of loops inside each other are products, of which floating-point numbers are exact up to 2^53.
+MAX_NESTED = 10**12
+#: Each element of a series is as deep as its iteration makes it.
+MAX_SERIES = 100_000
+#: At each change of a condition the costs of the whole body may change.
+MAX_CHANGES = 1_000_000
 
 Pairs = list[tuple[Value, Value]]
 
@@ -71,6 +78,7 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
         lowering.around.pop()
         lowering.carried -= carried
     body = close(statements, [value for flow in flows for value in _ends(scope, flow)])
+    _change(frame, body, carried, span)
     walked = tuple(Each(inner, series) for _, pairs in each for series, inner in pairs)
     halt = halt_of(scope, block, [(flow.param, value) for flow in flows for value in flow.inner], body)
     return _close(scope, frame, flows, walked, body, halt, span, made_before)
@@ -83,6 +91,18 @@ def _carry(scope: Scope, count: int, span: Span) -> None:
     if lowering.carried > MAX_CARRIED:
         message = f"loops inside each other carry at most {MAX_CARRIED} tensors, these {lowering.carried}"
         raise exhausted("E0391", message, span)
+
+
+def _change(frame: Frame, body: Body, carried: int, span: Span) -> None:
+    """Raises CompileError (E0391) for conditions that change too often in a body of this size."""
+    inside = list(walk(body.statements))
+    chosen = {s.iterations for s in inside if isinstance(s, When) and s.var == frame.var}
+    changes = min(frame.count, sum(iterations.changes for iterations in chosen))
+    size = carried + sum(1 if isinstance(s, Emit) else 1 + len(s.results) for s in inside)
+    if changes * size > MAX_CHANGES:
+        message = f"the conditions on `iteration` change {changes} times in a loop that makes {size} values"
+        help = f"these two multiply to at most {MAX_CHANGES}"
+        raise exhausted("E0391", message, span, help)
 
 
 def _close(
@@ -145,7 +165,16 @@ def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], 
             raise CompileError([Diagnostic("E0408", message, *_count_labels(scope, written.count, count))])
         lengths.append((count, Label(written.count.span, plural(count, "iteration"))))
     count = _agreed(lengths)
+    _nest(scope, block, count)
     return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
+
+
+def _nest(scope: Scope, block: ast.Block, count: int) -> None:
+    """Raises CompileError (E0408) for loops inside each other that run too often together."""
+    runs = prod((frame.count for frame in scope.lowering.around), start=count)
+    if runs > MAX_NESTED:
+        message = f"loops inside each other run at most {MAX_NESTED} times together"
+        raise fail("E0408", message, block.name.span, f"this one {runs} times" if runs < 10**18 else "far more often")
 
 
 def _lengths(scope: Scope, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Iterator[tuple[int, Label]]:
@@ -314,8 +343,18 @@ def yield_(scope: Scope, statement: ast.Yield) -> None:
     value = scope.value(statement.value)
     values = tuple(_tensors(value, statement.value.span, "what `yield` collects"))
     assert scope.loop is not None
+    _collect(scope, len(values), statement.span)
     scope.lowering.builder.add(Emit(scope.loop.var, scope.loop.reach, Body((), values), statement.span))
     scope.yields.append(value)
+
+
+def _collect(scope: Scope, count: int, span: Span) -> None:
+    """Counts the elements of series (E0390)."""
+    assert scope.loop is not None
+    scope.lowering.yielded += count * scope.loop.count
+    if scope.lowering.yielded > MAX_SERIES:
+        message = f"the series of a network have at most {MAX_SERIES} elements together"
+        raise exhausted("E0390", message, span)
 
 
 def with_emit(loop: Loop, emit: Emit, series: Value) -> Loop:

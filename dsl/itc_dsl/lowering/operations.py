@@ -19,6 +19,9 @@ from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
 
+#: How many characters of a key are a step.
+KEY_STEP = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Piped:
@@ -232,6 +235,7 @@ def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) 
     known = scope.lowering.builder.params.get(param.key)
     if known is not None and not (scope.shared and known == param):
         raise CompileError([_taken(known, param, scope.shared, span)])
+    scope.lowering.count(len(param.key) // KEY_STEP, span)
     ref = scope.lowering.builder.param(param)
     return ParamRef(ref.key, tuple(indices))
 

@@ -15,7 +15,7 @@ from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.structure import assigned_names
 from itc_dsl.lowering.arithmetic import as_truth, equal
-from itc_dsl.lowering.scope import Scope, executes, narrowed
+from itc_dsl.lowering.scope import Scope, executes, exhausted, narrowed
 from itc_dsl.lowering.values import (
     BROKEN,
     Broken,
@@ -32,6 +32,8 @@ from itc_dsl.lowering.values import (
 MISSING = object()
 #: How many times as long as other work on a table it takes to make a set of its iterations.
 SETS_COST = 10
+#: How often a condition may change in one loop.
+MAX_CHANGES = 100_000
 
 
 def chosen(values: NDArray[Any]) -> IterationSet:
@@ -46,8 +48,18 @@ def decided(scope: Scope, truth: Varying, span: Span) -> bool | IterationSet:
     """The iterations that come here and for which a condition holds; true or false where that is all or none."""
     scope.lowering.spend(span, *[truth] * SETS_COST)
     reach = truth.frame.reach
+    _regular(truth, span)
     taken = reach.intersection(chosen(truth.values))
     return taken if 0 < len(taken) < len(reach) else len(taken) > 0
+
+
+def _regular(truth: Varying, span: Span) -> None:
+    """Raises CompileError (E0391) for a condition that changes more often than a loop of one operation may have it."""
+    reach = truth.frame.reach
+    changes = np.count_nonzero(np.diff(truth.values[reach.runs[0][0] - 1 : reach.last]))
+    if changes > MAX_CHANGES:
+        message = f"a condition on `iteration` changes {changes} times"
+        raise exhausted("E0391", message, span, f"at most {MAX_CHANGES} times, in a loop of few operations")
 
 
 @dataclass

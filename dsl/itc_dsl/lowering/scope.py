@@ -23,9 +23,15 @@ from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
 
 MAX_STEPS = 1_000_000
+#: Of all networks of a file that are elaborated together.
+MAX_STEPS_TOGETHER = 4_000_000
+#: How many steps an operation is beside its operands.
+OPERATION_STEPS = 10
 #: How many entries of a table are a step.
 TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
+#: Single tensors that a network hands out; each has figures of its own.
+MAX_OUTPUTS = 10_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
 
@@ -81,6 +87,13 @@ class OpenLoop:
     made_before: int
 
 
+@dataclass
+class Budget:
+    """The steps that the elaboration of all networks has taken that are elaborated together."""
+
+    steps: int = 0
+
+
 @dataclass(eq=False)
 class Lowering:
     """The state of one net's elaboration."""
@@ -106,9 +119,13 @@ class Lowering:
     order: dict[str, int] = field(default_factory=dict)
     #: For each body where it reads each name first and last.
     reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
     steps: int = 0
     depth: int = 0
     made: int = 0
+    labels: int = 0
+    #: Elements of the series that loops yield.
+    yielded: int = 0
 
     @property
     def source(self) -> Source:
@@ -124,10 +141,8 @@ class Lowering:
 
     def enter(self, span: Span) -> None:
         """Counts a step of elaboration (E0391, E0392)."""
-        self.steps += 1
+        self.count(1, span)
         self.depth += 1
-        if self.steps > MAX_STEPS:
-            raise exhausted("E0391", f"elaborating this spec takes more than {MAX_STEPS} steps", span)
         if self.depth > MAX_DEPTH:
             raise exhausted("E0392", f"calls and expressions nest deeper than {MAX_DEPTH}", span)
 
@@ -135,14 +150,23 @@ class Lowering:
         """Counts the steps of something that goes through whole lists or tables (E0391)."""
         for value in values:
             if isinstance(value, Items):
-                self.steps += value.size
+                self.count(value.size, span)
             elif isinstance(value, Varying):
-                self.steps += len(value.values) // TABLE_STEP
+                self.count(len(value.values) // TABLE_STEP, span)
+
+    def count(self, steps: int, span: Span) -> None:
+        """Counts steps (E0391)."""
+        self.steps += steps
+        self.budget.steps += steps
         if self.steps > MAX_STEPS:
             raise exhausted("E0391", f"elaborating this spec takes more than {MAX_STEPS} steps", span)
+        if self.budget.steps > MAX_STEPS_TOGETHER:
+            message = f"elaborating the networks of this spec takes more than {MAX_STEPS_TOGETHER} steps"
+            raise exhausted("E0391", message, span, "check them one by one, with --network")
 
     def value(self, type: Type, hint: str, span: Span) -> Value:
         """A new value that comes from `span`."""
+        self.count(1, span)
         value = self.builder.value(type, hint)
         self.born(value, span)
         return value
@@ -151,18 +175,27 @@ class Lowering:
         self.origins[value.name] = span
         self.order[value.name] = len(self.order)
 
+    def hand_out(self, output: Output, span: Span) -> None:
+        """A new output of the net; E0390 past the bound."""
+        self.outputs.append(output)
+        self.labels += 1 if output.at is None else len(output.at)
+        if self.labels > MAX_OUTPUTS:
+            message = f"a network has at most {MAX_OUTPUTS} outputs, each exit counted"
+            raise Exhausted([Diagnostic("E0390", message, Label(span, "one too many"))])
+
     def apply(self, op: Op, operands: Sequence[Operand], span: Span, origin: Span) -> Value:
         """A new operation of the net. RuleError where the operands do not fit; E0391 past the bound."""
         self.made += 1
         if self.made > MAX_STATEMENTS:
             raise exhausted("E0391", f"the net has more than {MAX_STATEMENTS} operations", span)
+        self.count(OPERATION_STEPS + len(operands), span)
         result = self.builder.apply(op, operands, span)
         self.born(result, origin)
         return result
 
 
-def exhausted(code: str, message: str, span: Span) -> Exhausted:
-    return Exhausted([Diagnostic(code, message, Label(span, "reached here"))])
+def exhausted(code: str, message: str, span: Span, help: str = "") -> Exhausted:
+    return Exhausted([Diagnostic(code, message, Label(span, "reached here"), help=help)])
 
 
 @dataclass(eq=False)

@@ -66,6 +66,7 @@ def as_tensor(scope: Scope, table: Varying, like: Value, span: Span) -> Value:
     if len(numbers) > MAX_TABLE:
         message = f"a table of {len(numbers)} numbers, at most {MAX_TABLE} are possible"
         raise fail("E0390", message, span, "one for each iteration")
+    scope.lowering.count(len(numbers), span)
     ref = _constant(scope, table.frame, numbers, (1,) if type.shape else ())
     steps: list[tuple[Any, list[Operand]]] = [(Parameter(), [scope.lowering.builder.inputs[0], ref])]
     value = scope.lowering.apply(*steps[0], span, origin)
