@@ -7,7 +7,7 @@ sides. All candidates of a kernel are evaluated at once, by the same functions a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:
     ]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _axis(size: int, step: int, splittable: bool) -> tuple[list[int], Ints]:
     units = -(-size // step)
     most = min(units, MOST_SHARDS) if splittable else 1
