@@ -33,6 +33,10 @@ KINDS_OF_SETTINGS = {
     "list": "a list",
 }
 MAX_VARIANTS = 64
+#: How many settings a help lists.
+MAX_LISTED = 50
+#: How many mistakes of one variant are looked for.
+MAX_FAULTS = 50
 
 
 def parse_setting(text: str) -> tuple[str, object]:
@@ -102,7 +106,8 @@ def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str
     own = [parse_override(Source("settings", setting_text(key, value))) for key, value in (settings or {}).items()]
     chosen = _Chooser(main, groups, network)
     for override in (*overrides, *own):
-        chosen.apply(override)
+        if len(chosen.faults) < MAX_FAULTS:
+            chosen.apply(override)
     chosen.settle()
     chosen.missing(definition)
     if chosen.faults:
@@ -249,7 +254,9 @@ class _Chooser:
         self.faults.append(Diagnostic("E0212", message, label, help=self.listing()))
 
     def listing(self) -> str:
-        return f"{self.network.name.text} has: {', '.join(self.known()) or 'no settings'}"
+        known = self.known()
+        shown = [*known[:MAX_LISTED], *["..."] * (len(known) > MAX_LISTED)]
+        return f"{self.network.name.text} has: {', '.join(shown) or 'no settings'}"
 
     def unknown(self, override: ast.Override, part: ast.Ident, known: Iterable[str]) -> None:
         name = ".".join(ident.text for ident in override.path)

@@ -127,6 +127,11 @@ HOSTILE = {
         + f"    emit y = b(image, {', '.join(f'q{i}=1' for i in range(10_000))})\n",
         "E0208",
     ),
+    "2,000 variants of what is not there": (
+        f"network n({', '.join(f'param_{i}=1' for i in range(900))}):\n    input image: f32[3, 8, 8]\n{END}"
+        + "".join(f"network n{i} = n(parma_{i}=3)\n" for i in range(2000)),
+        "E0212",
+    ),
     "300,000 lines of mixed indentation": ("network n:\n" + " a\n\ta\n" * 150_000, "E0104"),
     "10^6 changes of a condition": (looping(1_000_000, "if iteration % 2 == 0:", "    x = relu(x)"), "E0391"),
     "conditions that change often": (

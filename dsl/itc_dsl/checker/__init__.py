@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,7 +56,7 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
     for block in edges:
         sharing = _readable(sharing_of, block)
         faults.extend(groups.unknown(block, sharing) if sharing else ())
-    faults.extend(check_variants(main, groups))
+    faults.extend(islice(check_variants(main, groups), MAX_FAULTS))
     if not faults:  # what is misspelt elsewhere is not read here
         faults.extend(fault for unit in loader.units.values() for fault in check_used(unit.module))
     if faults:

@@ -31,7 +31,7 @@ OPERATION_STEPS = 10
 TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
 #: Single tensors that a network hands out; each has figures of its own.
-MAX_OUTPUTS = 10_000
+MAX_OUTPUTS = 5_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
 
