@@ -34,7 +34,7 @@ from itc_dsl.sharing import loop_of, sharing_of
 from itc_dsl.signature import plural
 
 MAX_ITERATIONS = 1_000_000
-MAX_CARRIED = 256
+MAX_CARRIED = 64
 #: Costs of loops inside each other are products, of which floating-point numbers are exact up to 2^53.
 MAX_NESTED = 10**12
 #: Each element of a series is as deep as its iteration makes it.

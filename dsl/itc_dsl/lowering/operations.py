@@ -232,6 +232,7 @@ def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) 
         spec.init,
         tuple(index.count for index in indices),
     )
+    scope.lowering.sized(param.size, f"`{param.key}`", span)
     known = scope.lowering.builder.params.get(param.key)
     if known is not None and not (scope.shared and known == param):
         raise CompileError([_taken(known, param, scope.shared, span)])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, Statement, Type, Value
+from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, Type, Value
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
@@ -30,6 +30,8 @@ OPERATION_STEPS = 10
 #: How many entries of a table are a step.
 TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
+#: Elements of a tensor of one sample, or of all sets of a parameter: what bytes and cycles are counted from.
+MAX_TENSOR = 2**40
 #: Single tensors that a network hands out; each has figures of its own.
 MAX_OUTPUTS = 5_000
 MAX_DEPTH = 400
@@ -172,8 +174,16 @@ class Lowering:
         return value
 
     def born(self, value: Value, span: Span) -> None:
+        """Notes where a value comes from (E0391)."""
+        if not isinstance(value.type, SeriesType):
+            self.sized(value.tensor.size, str(value.type), span)
         self.origins[value.name] = span
         self.order[value.name] = len(self.order)
+
+    def sized(self, size: int, what: str, span: Span) -> None:
+        """Raises Exhausted (E0391) for more elements than anything can hold."""
+        if size > MAX_TENSOR:
+            raise exhausted("E0391", f"{what} has {size:,} elements, at most {MAX_TENSOR:,} are possible", span)
 
     def hand_out(self, output: Output, span: Span) -> None:
         """A new output of the net; E0390 past the bound."""
