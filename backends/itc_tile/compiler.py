@@ -22,6 +22,7 @@ from itc_tile.timing import Timing, image_cycles, time_program, waiting
 
 SLOWER = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
 ROUNDS = 4
+AGAIN = 1.25  # how much more a kernel gets for which what it wanted was not enough
 PACES = (1.25, 1.5, 2, 3, 5, 10, 1e9)
 
 
@@ -47,17 +48,18 @@ def _planned(
     net: Net, found: list[Site], machine: Machine, more: Mapping[str, float] | None = None, relaxed: float = 1
 ) -> Program | None:
     """The program of the best plan in which every tile has room, what waits and tables of copies included, if any."""
-    room = tile_room(machine)
+    room, more = tile_room(machine), dict(more or {})
     while True:
         splits = choose(found, machine, room, more, relaxed)
         if splits is None:
             return None
         program = _placed(net, found, splits, machine)
-        held = footprint(program, waiting(program)).values()
-        over = max(int(total(contents).max()) for contents in held) - machine.tile.memory
-        if over <= 0:
+        over = max(int(total(contents).max()) for contents in footprint(program).values()) - machine.tile.memory
+        room -= max(over, 0)
+        wanting = waiting(program) if over <= 0 else {}
+        if over <= 0 and not wanting:
             return program
-        room -= over
+        more |= {label: max(more.get(label, 0.0) * AGAIN, wanted) for label, wanted in wanting.items()}
 
 
 def _placed(net: Net, found: list[Site], splits: dict[str, Split], machine: Machine) -> Program:

@@ -46,8 +46,7 @@ class Timing:
 def time_program(program: Program) -> Timing:
     """The times of a program that fits on its machine, with what waits beside other values."""
     exchange, compute = Exchange(program), compute_cycles(program)
-    memory = footprint(program)
-    room = {label: program.machine.tile.memory - total(contents) for label, contents in memory.items()}
+    room = free(program, footprint(program))
     assert all((free >= 0).all() for free in room.values()), "the program does not fit"
     alone = Alone(exchange, compute)
     outputs = alone.outputs()
@@ -57,15 +56,19 @@ def time_program(program: Program) -> Timing:
     return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory, room)
 
 
-def waiting(program: Program) -> dict[str, Ints]:
-    """Bytes on each shard's tile for values that wait beside the next ones even if images pass one at a time.
+def waiting(program: Program) -> dict[str, float]:
+    """Kernels whose tiles lack room for values that wait beside the next ones even if images pass one at a time.
 
-    They are counted as a schedule counts them, for which all iterations are alike and both branches of a `when` run.
+    How much they need is in multiples of what they hold, see `Lifetimes.wanting`. Values are counted as a schedule
+    counts them, for which all iterations are alike and both branches of a `when` run.
     """
     stream = Stream(Exchange(program), compute_cycles(program))
-    stream.lay(stream.whole(stream.one_at_a_time))
-    lifetimes = Lifetimes(stream)
-    return lifetimes.extra(lifetimes.slots())
+    return Lifetimes(stream).wanting(stream.one_at_a_time, free(program, footprint(program)))
+
+
+def free(program: Program, memory: Memory) -> dict[str, Ints]:
+    """Bytes on each shard's tile that nothing fills."""
+    return {label: program.machine.tile.memory - total(contents) for label, contents in memory.items()}
 
 
 def image_cycles(program: Program) -> int:

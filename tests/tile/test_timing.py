@@ -10,10 +10,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from itc.diagnostics import CompileError
 from itc.ir import Net, parse_net
+from itc_tile import compile_net
 from itc_tile.bound import lower_bound
 from itc_tile.exchange import Exchange
+from itc_tile.footprint import footprint
 from itc_tile.machine import load_machine
+from itc_tile.memory import INPUTS, OUTPUT, total
 from itc_tile.place import link_loads
 from itc_tile.program import Program
 from itc_tile.schedule import OUT, Lifetimes, Stream, coprime
@@ -89,6 +93,21 @@ net @waiting(%image: f32[1, 8, 12]) {
 
 def test_a_result_may_wait_while_its_loop_rests() -> None:
     check_timing(time_program(compiled(parse_net(CARRY_THAT_WAITS), load_machine("edge-64"))))
+
+
+def test_a_plan_has_room_for_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More beside `mix_1` than its tiles have free gives another plan; where nothing is enough, there is none."""
+    net, machine = small_itnet(5, True), load_machine("edge-64")
+    first = footprint(compile_net(net, machine, "latency"))["mix_1"]
+    times = float(((machine.tile.memory - total(first)) / (first[INPUTS] + first[OUTPUT])).min()) + 1
+    answers = iter([{"mix_1": times}])
+    monkeypatch.setattr("itc_tile.compiler.PACES", ())
+    monkeypatch.setattr("itc_tile.compiler.waiting", lambda _: next(answers, {}))
+    second = footprint(compile_net(net, machine, "latency"))["mix_1"]
+    assert int((total(second) + times * (second[INPUTS] + second[OUTPUT])).max()) <= machine.tile.memory
+    monkeypatch.setattr("itc_tile.compiler.waiting", lambda _: {"mix_1": times})
+    with pytest.raises(CompileError, match="and room beside for copies and values that wait"):
+        compile_net(net, machine, "latency")
 
 
 def check_timing(timing: Timing) -> None:
