@@ -8,21 +8,21 @@ The usual call:
     cycles = report(program).stream.period_cycles
 """
 
-from itc_tile.access import ACCESS
 from itc_tile.backend import Backend, backend
-from itc_tile.bound import Bound, lower_bound
 from itc_tile.compiler import compile_net
-from itc_tile.fusion import fuse
-from itc_tile.kernel import Kernel
-from itc_tile.layout import Split
-from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
-from itc_tile.planner import Objective
-from itc_tile.program import Placement, Program, build_program
-from itc_tile.program_text import print_program
-from itc_tile.report import Report, report
-from itc_tile.simulate import TileReadError, simulate
-from itc_tile.timing import Timing, time_program
-from itc_tile.work import INSTRUCTIONS, SPECIAL, WORK
+from itc_tile.cost.bound import Bound, lower_bound
+from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.machine.model import Machine, load_machine, parse_machine, preset_text, presets
+from itc_tile.mapping.spatial.planner import Objective
+from itc_tile.ops.access import ACCESS
+from itc_tile.program.printer import print_program
+from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.report.report import Report, report
+from itc_tile.simulate.values import TileReadError, simulate
+from itc_tile.tiling.partition import Split
+from itc_tile.timing.timing import Timing, time_program
 
 __all__ = [
     "ACCESS", "INSTRUCTIONS", "SPECIAL", "WORK", "Backend", "Bound", "Kernel", "Machine", "Objective", "Placement",

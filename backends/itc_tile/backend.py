@@ -10,13 +10,13 @@ from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
 from itc_tile.compiler import compile_net
-from itc_tile.fusion import Fuse
-from itc_tile.machine import Machine, load_machine, preset_text, presets
-from itc_tile.planner import Objective
-from itc_tile.program import Program
-from itc_tile.program_text import print_program
-from itc_tile.report import Report, report
-from itc_tile.simulate import simulate
+from itc_tile.kernels.fusion import Fuse
+from itc_tile.machine.model import Machine, load_machine, preset_text, presets
+from itc_tile.mapping.spatial.planner import Objective
+from itc_tile.program.printer import print_program
+from itc_tile.program.program import Program
+from itc_tile.report.report import Report, report
+from itc_tile.simulate.values import simulate
 
 Arrays = Mapping[str, Array]
 

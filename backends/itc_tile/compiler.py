@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from itc.ir.net import Net
-from itc_tile.exchange import Exchange, traffic
-from itc_tile.footprint import footprint
-from itc_tile.fusion import fuse
-from itc_tile.layout import Split
-from itc_tile.machine import Machine
-from itc_tile.memory import total
-from itc_tile.misfit import does_not_fit, tile_room, too_many_kernels
-from itc_tile.nodes import nodes
-from itc_tile.place import place, settled
-from itc_tile.planner import Objective, Site, choose, sites
-from itc_tile.program import Placement, Program, build_program
-from itc_tile.schedule import Lifetimes, Stream
-from itc_tile.timing import Timing, image_cycles, time_program, waiting
+from itc_tile.cost.memory import total
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.machine.model import Machine
+from itc_tile.mapping.spatial.placement import place, settled
+from itc_tile.mapping.spatial.planner import Objective, Site, choose, sites
+from itc_tile.program.footprint import footprint
+from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.report.infeasible import does_not_fit, tile_room, too_many_kernels
+from itc_tile.tiling.partition import Split
+from itc_tile.timing.exchange import Exchange, traffic
+from itc_tile.timing.schedule import Lifetimes, Stream
+from itc_tile.timing.timing import Timing, image_cycles, time_program, waiting
 
 SLOWER = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
 ROUNDS = 4

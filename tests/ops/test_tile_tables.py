@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from itc.ir import OPS, Apply, TensorType, Value
 from itc.ir.op import Array
-from itc_tile.access import ACCESS
-from itc_tile.kernel import Kernel
-from itc_tile.layout import Split, needed, partition
-from itc_tile.machine import load_machine
-from itc_tile.moves import largest
-from itc_tile.shard_values import EVALUATE, ShardKernel
-from itc_tile.work import compute_units, kernel_cycles, work_rules
+from itc_tile.cost.cycles import compute_units, kernel_cycles, work_rules
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.machine.model import load_machine
+from itc_tile.ops.access import ACCESS
+from itc_tile.simulate.moves import largest
+from itc_tile.simulate.shard_values import EVALUATE, ShardKernel
+from itc_tile.tiling.partition import Split, needed, partition
 from tests.ops.draws import Drawn, operations
 from tests.random_nets import on_random_nets
 

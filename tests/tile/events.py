@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, children
-from itc_tile.exchange import Exchange
-from itc_tile.kernel import Kernel
-from itc_tile.memory import is_one_buffer
-from itc_tile.nodes import Node
-from itc_tile.planner import what_is_kept
-from itc_tile.program import Program
-from itc_tile.schedule import OUT, Schedule
+from itc_tile.cost.memory import is_one_buffer
+from itc_tile.kernels.instances import Node
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.mapping.spatial.planner import what_is_kept
+from itc_tile.program.program import Program
+from itc_tile.timing.exchange import Exchange
+from itc_tile.timing.schedule import OUT, Schedule
 
 Iteration = dict[str, int]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc_tile.compiler import compile_net
-from itc_tile.machine import Machine, load_machine
-from itc_tile.program import Program
+from itc_tile.machine.model import Machine, load_machine
+from itc_tile.program.program import Program
 
 
 @st.composite

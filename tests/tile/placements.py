@@ -9,11 +9,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from itc.ir import Net
-from itc_tile.fusion import fuse
-from itc_tile.layout import Split
-from itc_tile.machine import load_machine
-from itc_tile.nodes import Node, nodes
-from itc_tile.program import Placement, Program, build_program
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import Node, nodes
+from itc_tile.machine.model import load_machine
+from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.tiling.partition import Split
 
 
 @st.composite

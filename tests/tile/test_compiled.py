@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from itc.backend import MachineBackend, backend
 from itc.ir import parse_net
 from itc_tile import load_machine, report, simulate
-from itc_tile.machine import Machine
+from itc_tile.machine.model import Machine
 from tests.random_nets import Case, cases, difference, random_inputs, random_weights
 from tests.tile.hand_itnet import small_itnet
 from tests.tile.machines import compiled, machines

@@ -12,9 +12,9 @@ from itc.diagnostics import CompileError
 from itc.interpreter import interpret
 from itc.ir import Net, applies, parse_net, verify
 from itc.transforms.unroll import Unroll
-from itc_tile.fusion import fuse
-from itc_tile.kernel import Kernel
-from itc_tile.nodes import nodes
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.kernel import Kernel
 from tests.random_nets import Case, cases, difference, on_random_nets
 from tests.tile.hand_itnet import small_itnet
 

@@ -10,7 +10,7 @@ import pytest
 from itc.diagnostics import CompileError
 from itc.source import Source
 from itc_dsl import load_net, read_source
-from itc_tile.fusion import fuse
+from itc_tile.kernels.fusion import fuse
 
 IAMNN = Path(__file__).parents[2] / "examples" / "iamnn.itn"
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from itc.ir import LAYERS, OPS, Apply, Layer, TensorType, Value
 from itc.ir.ops.resize import Resize
-from itc_tile.access import ACCESS
-from itc_tile.fusion import fuse
-from itc_tile.kernel import Kernel
-from itc_tile.layout import Split, granularity, needed, partition, volume
-from itc_tile.nodes import nodes
-from itc_tile.shard_values import EVALUATE
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.ops.access import ACCESS
+from itc_tile.simulate.shard_values import EVALUATE
+from itc_tile.tiling.partition import Split, granularity, needed, partition, volume
 from tests.random_nets import nets, on_random_nets
 
 

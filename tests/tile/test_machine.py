@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from itc.diagnostics import CompileError, render
 from itc.source import Source
-from itc_tile.machine import Machine, load_machine, parse_machine, preset_text, presets
-from itc_tile.quantities import BYTES, CLOCK, COUNT, CYCLES
+from itc_tile.machine.model import Machine, load_machine, parse_machine, preset_text, presets
+from itc_tile.machine.quantities import BYTES, CLOCK, COUNT, CYCLES
 from tests.conftest import Golden
 
 ERRORS = Path(__file__).parent / "errors"

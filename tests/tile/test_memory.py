@@ -16,14 +16,14 @@ from itc.ir.ops.pointwise import Add, Relu
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
-from itc_tile.fusion import fuse
-from itc_tile.kernel import Kernel, copy_kernel, data_values
-from itc_tile.layout import Split, needed, partition
-from itc_tile.machine import load_machine
-from itc_tile.memory import Keeping, buffers, kernel_memory, landing
-from itc_tile.nodes import nodes
-from itc_tile.planner import kept_inputs, values_inside, what_is_kept
-from itc_tile.traffic import wanted_elements
+from itc_tile.cost.memory import Keeping, buffers, kernel_memory, landing
+from itc_tile.cost.traffic import wanted_elements
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.kernel import Kernel, copy_kernel, data_values
+from itc_tile.machine.model import load_machine
+from itc_tile.mapping.spatial.planner import kept_inputs, values_inside, what_is_kept
+from itc_tile.tiling.partition import Split, needed, partition
 from tests.random_nets import nets
 from tests.tile.hand_itnet import itnet, small_itnet
 

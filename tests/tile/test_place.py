@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itc_tile.exchange import Exchange, traffic
-from itc_tile.fusion import fuse
-from itc_tile.machine import Machine, load_machine
-from itc_tile.misfit import tile_room
-from itc_tile.place import hops, link_loads, place, serpentine, settled
-from itc_tile.planner import choose, sites
-from itc_tile.program import Placement, build_program
+from itc_tile.kernels.fusion import fuse
+from itc_tile.machine.model import Machine, load_machine
+from itc_tile.mapping.spatial.placement import hops, link_loads, place, serpentine, settled
+from itc_tile.mapping.spatial.planner import choose, sites
+from itc_tile.program.program import Placement, build_program
+from itc_tile.report.infeasible import tile_room
+from itc_tile.timing.exchange import Exchange, traffic
 from tests.tile.hand_itnet import itnet
 
 GRIDS = st.tuples(st.integers(1, 7), st.integers(1, 7))

@@ -11,12 +11,12 @@ import pytest
 
 from itc.interpreter import interpret
 from itc.ir import Net, parse_net, verify
-from itc_tile.fusion import fuse
-from itc_tile.layout import Split
-from itc_tile.nodes import nodes
-from itc_tile.program import Copies, Program
-from itc_tile.program_text import print_program
-from itc_tile.simulate import TileReadError, Tiles, run, simulate
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.program.printer import print_program
+from itc_tile.program.program import Copies, Program
+from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
+from itc_tile.tiling.partition import Split
 from tests.conftest import Golden
 from tests.random_nets import difference, random_inputs, random_weights
 from tests.tile.hand_itnet import small_itnet

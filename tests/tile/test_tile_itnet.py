@@ -12,7 +12,7 @@ from itc.diagnostics import CompileError, render
 from itc.ir import Net, print_net
 from itc_dsl import load_net, read_source
 from itc_tile import Report, compile_net, load_machine, lower_bound, print_program, report, time_program
-from itc_tile.program import Program
+from itc_tile.program.program import Program
 from tests.conftest import Golden
 
 HERE = Path(__file__).parent

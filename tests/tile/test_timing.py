@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from itc.diagnostics import CompileError
 from itc.ir import Net, parse_net
 from itc_tile import compile_net
-from itc_tile.bound import lower_bound
-from itc_tile.exchange import Exchange
-from itc_tile.footprint import footprint
-from itc_tile.machine import load_machine
-from itc_tile.memory import INPUTS, OUTPUT, total
-from itc_tile.place import link_loads
-from itc_tile.program import Program
-from itc_tile.schedule import OUT, Lifetimes, Stream, coprime
-from itc_tile.timing import Timing, compute_cycles, time_program
+from itc_tile.cost.bound import lower_bound
+from itc_tile.cost.memory import INPUTS, OUTPUT, total
+from itc_tile.machine.model import load_machine
+from itc_tile.mapping.spatial.placement import link_loads
+from itc_tile.program.footprint import footprint
+from itc_tile.program.program import Program
+from itc_tile.timing.exchange import Exchange
+from itc_tile.timing.schedule import OUT, Lifetimes, Stream, coprime
+from itc_tile.timing.timing import Timing, compute_cycles, time_program
 from tests.random_nets import Limits, nets
 from tests.tile.events import Events, earliest, stream_events
 from tests.tile.hand_itnet import small_itnet

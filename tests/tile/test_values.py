@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from itc.interpreter import Weights, _Interpreter
 from itc.ir import Apply
 from itc.ir.op import Array
-from itc_tile.machine import Machine
-from itc_tile.program import Edge, Exit, Load, Program
-from itc_tile.simulate import TileReadError, Tiles, run, simulate
+from itc_tile.machine.model import Machine
+from itc_tile.program.program import Edge, Exit, Load, Program
+from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
 from tests.random_nets import Case, Limits, cases, difference, on_random_nets
 from tests.tile.machines import compiled, machines
 from tests.tile.placements import programs

@@ -14,12 +14,12 @@ from itc.ir.ops.conv import Conv
 from itc.ir.ops.pointwise import Add, Dropout, Relu
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
-from itc_tile.fusion import fuse
-from itc_tile.kernel import Kernel
-from itc_tile.layout import Split, granularity, needed, partition
-from itc_tile.machine import load_machine
-from itc_tile.nodes import nodes
-from itc_tile.work import INSTRUCTIONS, SPECIAL, WORK, compute_units, in_place_values, kernel_cycles, work_rules
+from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK, compute_units, in_place_values, kernel_cycles, work_rules
+from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.machine.model import load_machine
+from itc_tile.tiling.partition import Split, granularity, needed, partition
 from tests.random_nets import nets
 from tests.tile.placements import draw_split
 

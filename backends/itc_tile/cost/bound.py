@@ -1,0 +1,115 @@
+"""What no schedule of a net on a machine can beat, with these kernels: cycles of an image in a stream, and on its way.
+
+For a stream of images, spread evenly over all tiles without any loss:
+
+- compute: multiply-accumulates at the machine's peak rate;
+- work: all operations, each on the fastest unit that can do it, whole (a split never takes less);
+- memory: bytes that the operations must read and write at least, at the rate of all memories;
+- exchange: bytes that must reach another tile, once each, at the rate of all ports.
+
+For one image: the longest path, where every kernel has the split that suits it best, as if it had the machine for
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from itc.analysis.depth import longest_paths
+from itc.ir.net import Apply, Net
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.cost.candidates import candidates
+from itc_tile.cost.cycles import Regions, compute_units, kernel_cycles
+from itc_tile.cost.traffic import wanted_elements
+from itc_tile.kernels.instances import Node, nodes
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.machine.model import Machine
+from itc_tile.mapping.spatial.planner import what_is_kept
+from itc_tile.tiling.partition import Split, granularity, needed, partition
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Cycles; `outputs` are those of the longest path to each output, by label."""
+
+    compute: int
+    work: int
+    memory: int
+    exchange: int
+    outputs: Mapping[str, int]
+
+    @property
+    def stream(self) -> int:
+        """The least period between two images."""
+        return max(self.compute, self.work, self.memory, self.exchange)
+
+
+def lower_bound(net: Net, machine: Machine) -> Bound:
+    """The bound for a fused net."""
+    found = nodes(net)
+    whole = {label: _whole(node) for label, node in found.items()}
+    compute = sum(node.times * _macs(node, machine) for node in found.values())
+    work = sum(node.times * int(kernel_cycles(node.kernel, whole[label], machine)[0]) for label, node in found.items())
+    memory = sum(node.times * _memory_cycles(node.kernel, whole[label], machine) for label, node in found.items())
+    exchange = _exchange_bytes(net, found, whole) / machine.exchange.bandwidth
+    tiles = machine.tiles
+    return Bound(
+        ceil(compute / tiles),
+        ceil(work / tiles),
+        ceil(memory / tiles),
+        ceil(exchange / tiles),
+        longest_paths(net, _costs(net, found, machine)),
+    )
+
+
+def _whole(node: Node) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+    """Regions of a kernel that is one shard."""
+    return needed(node.kernel, partition(node.kernel.result.tensor.shape, Split(), granularity(node.kernel)))
+
+
+def _macs(node: Node, machine: Machine) -> float:
+    """Cycles of a kernel's multiply-accumulates at a tile's peak rate."""
+    return node.kernel.macs() / compute_units(machine, node.kernel.result.tensor.dtype).peak
+
+
+def _memory_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> float:
+    """Cycles in which one tile reads what a kernel computes from and writes what it makes, both at once."""
+    if not kernel_cycles(kernel, regions, machine)[0]:
+        return 0
+    inputs = (
+        int(wanted_elements(kernel, value.name, regions[value.name])[0]) * DTYPE_BYTES[value.tensor.dtype]
+        for value in kernel.inputs
+    )
+    read = sum(inputs) + sum(value.tensor.bytes for value in kernel.params)
+    return max(read / machine.tile.load, kernel.result.tensor.bytes / machine.tile.store)
+
+
+def _exchange_bytes(net: Net, found: Mapping[str, Node], whole: Mapping[str, Regions]) -> int:
+    """Bytes of the operands of all runs; those that stay the same in a loop count once."""
+    kept, total = what_is_kept(net), 0
+    for label, node in found.items():
+        for value in node.kernel.inputs:
+            wanted = wanted_elements(node.kernel, value.name, whole[label][value.name])[0]
+            times = 1 if value.name in kept[label].inputs else node.times
+            total += int(wanted) * DTYPE_BYTES[value.tensor.dtype] * times
+    return total
+
+
+def _costs(net: Net, found: Mapping[str, Node], machine: Machine) -> _Cost:
+    keeping = what_is_kept(net)
+    best = {label: candidates(node.kernel, keeping[label], machine) for label, node in found.items()}
+    return _Cost({label: float((each.receive + each.compute).min()) for label, each in best.items()})
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """Cycles of a kernel at best, by its label; a kernel that nothing reaches costs nothing."""
+
+    cycles: Mapping[str, float]
+
+    def __call__(self, apply: Apply) -> float:
+        return self.cycles.get(apply.op.label, 0.0) if isinstance(apply.op, Kernel) else 0.0

@@ -1,0 +1,134 @@
+"""Ways to split a kernel: a node goes in, splits with tiles, cycles and memory of the fullest tile come out.
+
+Every split is judged by one shard, that in the middle with the largest part along each axis: it has a halo on both
+sides. All candidates of a kernel are evaluated at once, by the same functions as the shards of a program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.cost.cycles import Ints, Regions, kernel_cycles
+from itc_tile.cost.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total, value_bytes
+from itc_tile.cost.traffic import wanted_elements
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.machine.model import Machine
+from itc_tile.tiling.partition import Split, granularity, needed, partition
+
+MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs.
+
+    `compute`, `receive` and `send` are cycles of one run, `memory` all bytes and `held` those of its inputs and result.
+    """
+
+    splits: Ints
+    shards: Ints
+    compute: Ints
+    receive: Ints
+    send: Ints
+    memory: Ints
+    held: Ints
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def split(self, index: int) -> Split:
+        channels, rows, columns = self.splits[index].tolist()
+        return Split(channels, rows, columns)
+
+    def take(self, chosen: Ints) -> Candidates:
+        return Candidates(
+            self.splits[chosen],
+            self.shards[chosen],
+            self.compute[chosen],
+            self.receive[chosen],
+            self.send[chosen],
+            self.memory[chosen],
+            self.held[chosen],
+        )
+
+
+def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates:
+    """All splits that take no more tiles than there are; those that differ in no part's size are one."""
+    axes = _axes(kernel)
+    splits = _grid([parts for parts, _ in axes], min(machine.tiles, MOST_SHARDS))
+    worst = [chosen[splits[:, axis]] for axis, (_, chosen) in enumerate(axes)]
+    boxes = np.stack(worst, axis=1) if worst else np.zeros((len(splits), 0, 2), np.int64)
+    regions = needed(kernel, boxes)
+    compute = kernel_cycles(kernel, regions, machine)
+    memory = kernel_memory(kernel, regions, keeping, machine)
+    receive, send = receive_cycles(kernel, regions, machine), send_cycles(kernel, regions, machine)
+    bytes, held = total(memory), memory[INPUTS] + memory[OUTPUT]
+    found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, held)
+    return found.take(np.argsort(found.shards, kind="stable"))
+
+
+def receive_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles in which a shard's tile takes in its inputs at the rate of its port, without distance and contention."""
+    amounts = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
+    for value in kernel.inputs:
+        amounts += wanted_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+    exchange = machine.exchange
+    return exchange.sync + exchange.latency - (-amounts // exchange.bandwidth)
+
+
+def send_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles in which a shard's tile sends its result once."""
+    return -(-value_bytes(kernel.result, regions) // machine.exchange.bandwidth)
+
+
+def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:
+    """For each axis of the result the numbers of parts worth trying, and by that number the worst part [2]."""
+    shape = kernel.result.tensor.shape
+    channel_axis = len(shape) - (3 if len(shape) >= 3 else 1)
+    splittable = range(len(shape) - min(len(shape), 3), len(shape))
+    return [
+        _axis(size, granularity(kernel) if axis == channel_axis else 1, axis in splittable)
+        for axis, size in enumerate(shape)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _axis(size: int, step: int, splittable: bool) -> tuple[list[int], Ints]:
+    units = -(-size // step)
+    most = min(units, MOST_SHARDS) if splittable else 1
+    parts = [count for count in range(1, most + 1) if -(-units // -(-units // count)) == count]
+    worst = np.zeros((parts[-1] + 1, 2), np.int64)
+    for count in parts:
+        boxes = partition((size,), Split(channels=count), step)[:, 0]
+        length = boxes[:, 1] - boxes[:, 0]
+        largest = np.flatnonzero(length == length.max())
+        worst[count] = boxes[largest[np.argmin(np.abs(largest - (count - 1) / 2))]]
+    return parts, worst
+
+
+def _grid(parts: list[list[int]], most: int) -> Ints:
+    """All combinations of parts, one column an axis, whose product is at most `most`."""
+    combined = np.ones((1, 0), np.int64)
+    for options in parts:
+        left = np.repeat(combined, len(options), axis=0)
+        right = np.tile(np.array(options, np.int64), len(combined))
+        combined = np.column_stack([left, right])
+        combined = combined[np.prod(combined, axis=1) <= most]
+    return combined
+
+
+def _split_columns(splits: Ints) -> Ints:
+    """Parts by axis as `Split` names them: channels, rows, columns."""
+    count, rank = splits.shape
+    ones = np.ones((count, 1), np.int64)
+    if rank == 0:
+        return np.ones((count, 3), np.int64)
+    if rank == 1:
+        return np.hstack([splits, ones, ones])
+    if rank == 2:
+        return np.hstack([splits[:, ::-1], ones])
+    return splits[:, -3:]

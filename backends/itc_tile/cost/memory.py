@@ -1,0 +1,186 @@
+"""Memory of a tile by what fills it: a kernel and the regions of its shards go in, bytes for each shard come out.
+
+A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Beside
+that:
+
+- What the exchange can write where it is read has no second buffer: concatenations and nearest resizes in front.
+- Pointwise operations work in place, unless what they would overwrite is read again (by another operation, or in the
+  next iteration because it stays the same in a whole loop). The result never shares a buffer with an input, but for a
+  copy, which is nothing else.
+- A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full
+  map.
+- Code, and the exchange's instructions, are estimates of the machine file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from itc.ir.net import Value
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values, sizes
+from itc_tile.kernels.kernel import Kernel, data_values
+from itc_tile.machine.model import Machine
+
+CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
+    "code", "parameters", "inputs", "output", "scratch", "rows being sent", "exchange tables", "copies in flight",
+)  # fmt: skip
+
+
+@dataclass
+class Buffer:
+    """Memory that values take one after the other: as large as the largest of them."""
+
+    content: str
+    values: list[Value] = field(default_factory=list)
+
+    def bytes(self, regions: Regions) -> Ints:
+        return np.asarray(np.max([value_bytes(value, regions) for value in self.values], axis=0))
+
+
+def value_bytes(value: Value, regions: Regions) -> Ints:
+    """Bytes of a value's region on each shard."""
+    return sizes(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+
+
+@lru_cache(maxsize=1024)
+def buffers(kernel: Kernel, kept: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
+    """The buffers of a kernel; `kept` are inputs (formal names) that must outlive a run."""
+    return tuple(_Allocation(kernel, kept).run())
+
+
+class _Allocation:
+    """Walks a kernel's body and gives every value a buffer, of its own or that of a value it takes the place of."""
+
+    def __init__(self, kernel: Kernel, kept: frozenset[str]) -> None:
+        self.kernel = kernel
+        self.kept = kept
+        self.in_place = in_place_values(kernel)
+        self.sent = {apply.result.name for apply in kernel.tail}
+        self.fixed = self._outliving(kept)
+        self.buffers: dict[str, Buffer] = {}
+        self.readers: dict[str, list[int]] = {}
+        for position, apply in enumerate(kernel.body):
+            for value in data_values(apply):
+                self.readers.setdefault(value.name, []).append(position)
+
+    def run(self) -> list[Buffer]:
+        if is_one_buffer(self.kernel, self.kept):
+            return [Buffer(OUTPUT, [self.kernel.result])]
+        for position, value in enumerate(self.kernel.inputs):
+            if position not in self.kernel.shape_only and not self._only_moved(value):
+                self.new(INPUTS, value)
+        for position, apply in enumerate(self.kernel.body):
+            self.result(position, apply.result)
+        self.output()
+        return list({id(buffer): buffer for buffer in self.buffers.values()}.values())
+
+    def new(self, content: str, value: Value) -> None:
+        self.buffers[value.name] = Buffer(content, [value])
+
+    def result(self, position: int, result: Value) -> None:
+        """The buffer of what one operation makes."""
+        if result.name in self.sent:
+            return
+        if result.name in self.in_place:
+            if not self._only_moved(result):
+                self.new(INPUTS, result)
+            return
+        before = self._replaced(position) if self.kernel.body[position].op.pointwise else None
+        if before is None:
+            self.new(SCRATCH, result)
+        else:
+            self.buffers[result.name] = self.buffers[before.name]
+            self.buffers[result.name].values.append(result)
+
+    def output(self) -> None:
+        """What leaves the kernel has a buffer beside its inputs; under a tail, that is what the tail starts from."""
+        last = self.kernel.tail[0].values[0] if self.kernel.tail else self.kernel.result
+        buffer = self.buffers.get(last.name)
+        if buffer is None or buffer.content == INPUTS:
+            self.buffers["result"] = Buffer(OUTPUT, [last])
+        else:
+            buffer.content = OUTPUT
+
+    def _only_moved(self, value: Value) -> bool:
+        """Whether a value is read by operations alone whose results the exchange writes directly."""
+        readers = self.readers.get(value.name, [])
+        return bool(readers) and all(self.kernel.body[at].result.name in self.in_place for at in readers)
+
+    def _replaced(self, position: int) -> Value | None:
+        """The operand whose place a pointwise result can take: rather one that was made here than an input."""
+        apply = self.kernel.body[position]
+        free = [
+            value for value in data_values(apply) if self._is_free(value, position) and value.type == apply.result.type
+        ]
+        return min(free, key=lambda value: self.buffers[value.name].content == INPUTS, default=None)
+
+    def _is_free(self, value: Value, position: int) -> bool:
+        """Whether nobody reads a value behind an operation."""
+        kept = value.name not in self.buffers or value.name in self.fixed
+        return not kept and self.readers[value.name][-1] == position
+
+    def _outliving(self, kept: frozenset[str]) -> frozenset[str]:
+        """`kept`, and what the exchange assembles from them."""
+        fixed = set(kept)
+        for apply in self.kernel.body:
+            if apply.result.name in self.in_place and any(value.name in fixed for value in data_values(apply)):
+                fixed.add(apply.result.name)
+        return frozenset(fixed)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What the tiles of a kernel keep beside one run.
+
+    `sets` of each parameter, `elements` of a series of results, and `inputs`, by formal names, that stay the same in
+    all iterations of the loop around.
+    """
+
+    sets: tuple[int, ...] = ()
+    elements: int = 1
+    inputs: frozenset[str] = frozenset()
+
+
+def kernel_memory(kernel: Kernel, regions: Regions, keeping: Keeping, machine: Machine) -> dict[str, Ints]:
+    """Bytes of each content on each shard's tile."""
+    shape = regions[kernel.result.name].shape[:-2]
+    memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
+    kinds = len({apply.op.name for apply in kernel.body})
+    memory[CODE] += machine.code.base + machine.code.operation * kinds
+    for param, count in zip(kernel.params, keeping.sets, strict=True):
+        memory[PARAMETERS] += value_bytes(param, regions) * count
+    for buffer in buffers(kernel, keeping.inputs):
+        memory[buffer.content] += buffer.bytes(regions)
+    memory[OUTPUT] *= keeping.elements
+    if kernel.tail:
+        row = extent(regions[kernel.result.name], -1) * extent(regions[kernel.result.name], -3)
+        memory[ROWS] += 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]
+    return memory
+
+
+def total(memory: Mapping[str, Ints]) -> Ints:
+    """Bytes of all contents."""
+    return np.asarray(np.sum(list(memory.values()), axis=0))
+
+
+def is_one_buffer(kernel: Kernel, kept: frozenset[str]) -> bool:
+    """Whether a kernel's input arrives where its result is: that of a copy, unless it is needed again."""
+    return not kernel.body and not kept
+
+
+def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value, ...]:
+    """The values in whose buffers an input arrives: its own, and what is assembled from it; none for a copy."""
+    if is_one_buffer(kernel, kept):
+        return ()
+    formal = kernel.inputs[position]
+    in_place = in_place_values(kernel)
+    readers = [apply for apply in kernel.body if formal in data_values(apply)]
+    moved = [apply for apply in readers if apply.result.name in in_place]
+    stretched = [apply.result for apply in moved if len(data_values(apply)) == 1]
+    own = [formal] if len(moved) < len(readers) or len(stretched) < len(moved) or not readers else []
+    return (*own, *stretched)

@@ -1,0 +1,171 @@
+"""Fusion: a net goes in, an equal one comes out in which every operation that runs is a kernel with its own result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from itc.analysis.reach import Reach
+from itc.ir.net import Apply, Body, Emit, Loop, Net, ParamRef, Statement, Value, When, children, walk
+from itc.passes import Pass, Rewritten
+from itc_tile.kernels.copy_insertion import own_buffers
+from itc_tile.kernels.groups import Groups
+from itc_tile.kernels.kernel import Kernel, data_values, is_copy_like, is_soft
+
+
+@dataclass(frozen=True)
+class Fuse(Pass):
+    """`fuse` as a pass: here and not among the general ones, as what a kernel can be is the tile machine's affair."""
+
+    name: ClassVar[str] = "fuse"
+    summary: ClassVar[str] = "operations grouped into the kernels of a tile machine"
+
+    def rewrite(self, net: Net) -> Rewritten:
+        return Rewritten(fuse(net))
+
+
+def fuse(net: Net) -> Net:
+    """`net` with its operations grouped into kernels; loops, branches and emits stay as they are.
+
+    An operation that is neither pointwise nor a copy anchors a kernel. Pointwise operations behind it join while nobody
+    else reads what is between, and so does the resize at the end of a network output's head. Concatenations, nearest
+    resizes, fills and pointwise operations in front go to the kernels that read them, copies to all of them, arithmetic
+    only where that is one. What is left are kernels of their own. Nothing crosses a loop, a branch or an emit. Bodies
+    that no iteration reaches stay as they were: nothing of them is placed.
+
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
+    """
+    net = own_buffers(net)
+    return net.with_body(_Fusion(net).statements(net.body, {}))
+
+
+class _Fusion:
+    """Knows who reads each value anywhere in the net, and the labels that are taken."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.readers = Counter(value.name for group in _reading(net) for value in dict.fromkeys(group))
+        self.streamed = _streamed(net, self.readers)
+        self.labels = Counter(value.name for value in net.inputs)
+
+    def statements(self, statements: tuple[Statement, ...], reach: Reach) -> tuple[Statement, ...]:
+        if not all(iterations.runs for iterations in reach.values()):
+            return statements
+        groups = Groups([s for s in statements if isinstance(s, Apply)], self.readers, self.streamed)
+        return tuple(new for statement in statements for new in self.statement(statement, groups, reach))
+
+    def statement(self, statement: Statement, groups: Groups, reach: Reach) -> Iterator[Statement]:
+        match statement:
+            case Apply():
+                members = groups.ending(statement)
+                if members:
+                    yield self.kernel(members)
+            case Loop(var=var):
+                yield replace(statement, body=self.body(statement.body, {**reach, var: statement.iterations}))
+            case When(var=var, iterations=iterations):
+                body = self.body(statement.body, {**reach, var: reach[var].intersection(iterations)})
+                otherwise = self.body(statement.otherwise, {**reach, var: reach[var].difference(iterations)})
+                yield replace(statement, body=body, otherwise=otherwise)
+            case Emit(var=var, iterations=iterations):
+                inside = {**reach, var: reach[var].intersection(iterations)}
+                yield replace(statement, body=self.body(statement.body, inside))
+
+    def body(self, body: Body, reach: Reach) -> Body:
+        return Body(self.statements(body.statements, reach), body.yields)
+
+    def kernel(self, members: list[Apply]) -> Apply:
+        """One kernel of `members`, the last of which makes the result."""
+        last, label = members[-1], self.label(members)
+        if isinstance(last.op, Kernel):
+            return replace(last, op=replace(last.op, label=label))
+        formals = _Formals(self.net, members)
+        kernel = Kernel(
+            label, formals.body, tuple(formals.inputs.values()), tuple(formals.params.values()), formals.result
+        )
+        anchor = next((m for m in members if not is_soft(m.op)), last)
+        return Apply(kernel, (*formals.inputs, *formals.params), last.results, anchor.span)
+
+    def label(self, members: list[Apply]) -> str:
+        """A name nobody has: after the layer whose parameters the kernel reads, or after its operation."""
+        ordered = sorted(members, key=lambda apply: (is_soft(apply.op), is_copy_like(apply.op)))
+        keys = [ref.key for apply in ordered for ref in apply.refs]
+        stem = _layer(keys[0]) if keys else _operation(ordered[0])
+        label = stem
+        while self.labels[label]:
+            self.labels[stem] += 1
+            label = f"{stem}_{self.labels[stem]}"
+        self.labels[label] += 1
+        return label
+
+
+def _layer(key: str) -> str:
+    """A parameter's key without its last segment."""
+    return key.rpartition(".")[0] or key
+
+
+def _operation(apply: Apply) -> str:
+    return apply.op.label if isinstance(apply.op, Kernel) else apply.op.name
+
+
+class _Formals:
+    """What the members of a kernel read and make, under the formal names; the dicts go from the operands outside."""
+
+    def __init__(self, net: Net, members: list[Apply]) -> None:
+        self.inputs: dict[Value, Value] = {}
+        self.params: dict[ParamRef, Value] = {}
+        self._sizes: dict[Value, Value] = {}
+        self._made: dict[Value, Value] = {}
+        self._net = net
+        self.body = tuple(self._apply(member) for member in members)
+        self.result = self.body[-1].result
+        if not self.inputs:
+            batch = net.inputs[0]
+            self.inputs[batch] = Value("x0", batch.type)
+
+    def _apply(self, apply: Apply) -> Apply:
+        read = set(data_values(apply))
+        for value in apply.values:
+            if value not in self._made and value in read and value not in self.inputs:
+                self.inputs[value] = Value(f"x{len(self.inputs)}", value.type)
+        operands = tuple(
+            self._param(o) if isinstance(o, ParamRef) else self._value(o, o in read) for o in apply.operands
+        )
+        self._made[apply.result] = Value(f"v{len(self._made)}", apply.result.type)
+        return replace(apply, operands=operands, results=(self._made[apply.result],))
+
+    def _value(self, value: Value, read: bool) -> Value:
+        if value in self._made:
+            return self._made[value]
+        if read:
+            return self.inputs[value]
+        return self._sizes.setdefault(value, Value(f"s{len(self._sizes)}", value.type))
+
+    def _param(self, ref: ParamRef) -> Value:
+        return self.params.setdefault(ref, Value(f"p{len(self.params)}", self._net.ref_type(ref)))
+
+
+def _reading(net: Net) -> Iterator[tuple[Value, ...]]:
+    """The values that each operation, and everything else that reads, reads the elements of."""
+    for statement in walk(net.body):
+        if isinstance(statement, Apply):
+            yield data_values(statement)
+        if isinstance(statement, Loop):
+            yield from ((carry.init,) for carry in statement.carries)
+            yield from ((each.series,) for each in statement.each)
+        for body in children(statement):
+            yield from ((value,) for value in body.yields)
+    yield from ((output.value,) for output in net.outputs)
+
+
+def _streamed(net: Net, readers: Counter[str]) -> frozenset[str]:
+    """Names of values that only leave the net: outputs, and what an emit yields into series that are."""
+    left = Counter(output.value.name for output in net.outputs)
+    alone = {name for name, count in left.items() if count == readers[name]}
+    for loop in (statement for statement in net.body if isinstance(statement, Loop)):
+        for emit, series in loop.collected:
+            for value, result in zip(emit.body.yields, series, strict=True):
+                if result.name in alone and readers[value.name] == emit.body.yields.count(value):
+                    alone.add(value.name)
+    return frozenset(alone)

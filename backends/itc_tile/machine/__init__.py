@@ -1,0 +1,1 @@
+"""Machine models and their files."""

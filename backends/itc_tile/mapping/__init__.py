@@ -1,0 +1,1 @@
+"""Mappings: a kernel graph and a machine go in, a program comes out."""

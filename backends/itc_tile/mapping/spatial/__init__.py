@@ -1,0 +1,1 @@
+"""Spatial mapping: every kernel owns its tiles, and images are pipelined through the machine."""

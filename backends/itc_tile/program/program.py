@@ -1,0 +1,239 @@
+"""The program of a tile machine: where each kernel stands, and every copy between tiles, once for all iterations.
+
+Tables are per shard. A kernel that stands several times (`Placement.copies`) has one table for all of its copies: an
+iteration's copy selects the tiles. Loops, branches and emits stay those of the fused net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.ir.net import Loop, Net, Output, Value
+from itc.ir.types import DTYPE_BYTES, TensorType
+from itc_tile.kernels.definitions import Bindings, Reader, readers
+from itc_tile.kernels.instances import Node, nodes
+from itc_tile.machine.model import Machine
+from itc_tile.tiling.boxes import whole
+from itc_tile.tiling.partition import Boxes, Split, granularity, intersection, is_empty, needed, partition, volume
+
+Shards = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where a kernel stands: how its result is split, and for each copy and shard a tile that nobody else has."""
+
+    label: str
+    split: Split
+    tiles: Shards
+
+    @property
+    def copies(self) -> int:
+        return int(self.tiles.shape[0])
+
+    @property
+    def shards(self) -> int:
+        return int(self.tiles.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Rows of copies: row i brings `boxes[i]` of a value from shard `source[i]` to shard `target[i]`.
+
+    The host counts as one shard. Rows that write one shard are disjoint, and none is without a reader.
+    """
+
+    source: Shards
+    target: Shards
+    boxes: Boxes
+    element_bytes: int = 4
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def bytes(self) -> Shards:
+        """Bytes of each row for one image."""
+        return volume(self.boxes) * self.element_bytes
+
+    def without(self, row: int) -> Copies:
+        """The same copies but for one."""
+        kept = np.arange(len(self)) != row
+        return replace(self, source=self.source[kept], target=self.target[kept], boxes=self.boxes[kept])
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """The copies that bring one operand of a kernel from one of the places that it may come from.
+
+    `value` is the operand's name in the fused net; when it becomes available, the copies run. `producer` is a kernel's
+    label or the name of an input of the net, which the host holds.
+    """
+
+    consumer: str
+    operand: int
+    value: str
+    producer: str
+    copies: Copies
+
+
+@dataclass(frozen=True, eq=False)
+class Exit:
+    """The copies that bring an output of the net to the host when it is made; for a series `value` is an element."""
+
+    output: str
+    value: str
+    shape: tuple[int, ...]
+    producer: str
+    copies: Copies
+
+
+@dataclass(frozen=True, eq=False)
+class Load:
+    """The copies that load parameter `position` of a kernel from the host, all sets that a copy of it keeps alike."""
+
+    consumer: str
+    position: int
+    key: str
+    copies: Copies
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A fused net, placed on a machine. `edges`, `exits` and `loads` are all the copies there are."""
+
+    net: Net
+    machine: Machine
+    placements: Mapping[str, Placement]
+    edges: tuple[Edge, ...]
+    exits: tuple[Exit, ...]
+    loads: tuple[Load, ...]
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The kernels by label."""
+        return nodes(self.net)
+
+    @cached_property
+    def regions(self) -> dict[str, dict[str, Boxes]]:
+        """For each kernel, by label, which box of every value inside it each shard holds."""
+        return {label: regions(node, self.placements[label].split) for label, node in self.nodes.items()}
+
+    @cached_property
+    def made(self) -> dict[str, Boxes]:
+        """By the label of a kernel or the name of an input: what each shard makes of it, or the host holds."""
+        return made(self.net, self.nodes, self.regions)
+
+    @cached_property
+    def readers(self) -> dict[str, list[Reader]]:
+        """For each value, by name, the operands that it is copied to when it becomes available."""
+        return readers(self.net)
+
+    @cached_property
+    def outgoing(self) -> dict[str, list[Edge]]:
+        """For each value, by name, the edges that take it to its readers."""
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.value, []).append(edge)
+        return found
+
+    @cached_property
+    def leaving(self) -> dict[str, list[Exit]]:
+        """For each value, by name, the exits that it takes."""
+        found: dict[str, list[Exit]] = {}
+        for leaving in self.exits:
+            found.setdefault(leaving.value, []).append(leaving)
+        return found
+
+    @cached_property
+    def edge(self) -> dict[tuple[str, int, str], Edge]:
+        """The edges by consumer, operand and producer."""
+        return {(edge.consumer, edge.operand, edge.producer): edge for edge in self.edges}
+
+
+def regions(node: Node, split: Split) -> dict[str, Boxes]:
+    """Which box of every value inside a kernel each shard holds, when its result is split."""
+    kernel = node.kernel
+    return needed(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
+
+
+def made(net: Net, found: Mapping[str, Node], held: Mapping[str, Mapping[str, Boxes]]) -> dict[str, Boxes]:
+    """What each shard makes of every kernel's result, and the host, as one shard, holds of every input."""
+    inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
+    return inputs | {label: held[label][node.kernel.result.name] for label, node in found.items()}
+
+
+def build_program(net: Net, machine: Machine, placements: Iterable[Placement]) -> Program:
+    """The program of a fused net whose every kernel has a placement, with the tables of all copies."""
+    placed = {placement.label: placement for placement in placements}
+    found = nodes(net)
+    _check(machine, placed, found)
+    held = {label: regions(node, placed[label].split) for label, node in found.items()}
+    tables = _Tables(net, found, held)
+    return Program(net, machine, placed, tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads()))
+
+
+def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str, Node]) -> None:
+    """Placements are the planner's: a wrong one is our mistake."""
+    assert set(placed) == set(found), set(placed) ^ set(found)
+    tiles = np.concatenate([placement.tiles.reshape(-1) for placement in placed.values()] or [np.zeros(0, np.int64)])
+    assert len(np.unique(tiles)) == len(tiles), "two shards share a tile"
+    assert ((tiles >= 0) & (tiles < machine.tiles)).all(), "a tile that the machine lacks"
+    for label, placement in placed.items():
+        assert placement.tiles.shape == (found[label].copies, placement.split.shards), label
+
+
+class _Tables:
+    """The copies of a placed net."""
+
+    def __init__(self, net: Net, found: Mapping[str, Node], held: Mapping[str, Mapping[str, Boxes]]) -> None:
+        self.net = net
+        self.nodes = found
+        self.held = held
+        self.made = made(net, found, held)
+        self.bindings = Bindings(net)
+
+    def edges(self) -> Iterator[Edge]:
+        for value, group in readers(self.net).items():
+            for node, operand in ((reader.node, reader.operand) for reader in group):
+                formal = node.kernel.inputs[operand]
+                for producer in self.bindings.producers(value, node.reach):
+                    copies = crossing(self.made[producer], self.held[node.label][formal.name], formal.tensor)
+                    if len(copies):
+                        yield Edge(node.label, operand, value, producer, copies)
+
+    def exits(self) -> Iterator[Exit]:
+        for output in self.net.outputs:
+            value = leaving(self.net, output)
+            for producer in self.bindings.producers(value.name, {}):
+                boxes = whole(value.tensor.shape, (1,))
+                copies = crossing(self.made[producer], boxes, value.tensor)
+                yield Exit(output.name, value.name, value.tensor.shape, producer, copies)
+
+    def loads(self) -> Iterator[Load]:
+        for node in self.nodes.values():
+            for position, (ref, formal) in enumerate(zip(node.refs, node.kernel.params, strict=True)):
+                host = whole(formal.tensor.shape, (1,))
+                copies = crossing(host, self.held[node.label][formal.name], formal.tensor)
+                yield Load(node.label, position, ref.key, copies)
+
+
+def crossing(made: Boxes, read: Boxes, type: TensorType) -> Copies:
+    """The copies from shards that make disjoint boxes of a value to shards that read some, by target."""
+    boxes = intersection(read[:, None], made[None])
+    target, source = np.nonzero(~is_empty(boxes)[..., 0, 0])
+    return Copies(source, target, boxes[target, source], DTYPE_BYTES[type.dtype])
+
+
+def leaving(net: Net, output: Output) -> Value:
+    """What is copied to the host for an output: its value, or what its loop yields for its series."""
+    for loop in (statement for statement in net.body if isinstance(statement, Loop)):
+        for emit, series in loop.collected:
+            if output.value in series:
+                return emit.body.yields[series.index(output.value)]
+    return output.value

@@ -1,0 +1,241 @@
+"""What is told of a program: fit, cycles of one image and of a stream, and the machine's bound; as values, and as JSON.
+
+Every field below is a key of the JSON under its own name; keys and meanings are stable. Cycles are the machine's,
+bytes are bytes, shares are between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.cost.bound import Bound, lower_bound
+from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.memory import total
+from itc_tile.program.footprint import fullest_tile, total_bytes
+from itc_tile.program.program import Program
+from itc_tile.timing.timing import Timing, time_program
+
+
+@dataclass(frozen=True, slots=True)
+class Fullest:
+    """The fullest tile: its number, the kernel on it, and bytes by what they are for."""
+
+    tile: int
+    kernel: str
+    bytes: int
+    contents: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Tiles and bytes, used and there; those that a stream of images takes are among the used."""
+
+    tiles_used: int
+    tiles: int
+    bytes_used: int
+    bytes: int
+    tile_bytes: int
+    fullest: Fullest
+
+
+@dataclass(frozen=True, slots=True)
+class KernelReport:
+    """One kernel.
+
+    `split` is the parts of its result (channels, rows, columns), `tiles` how many each of its `copies` has. In one run
+    its operands arrive in at most `exchange_cycles` from when they are available, and its fullest tile computes for
+    `compute_cycles`. All copies together run `runs` times for one image. In a stream its tiles compute for the share
+    `busy` of the time, and reach the share `utilisation` of their peak of multiply-accumulates.
+    """
+
+    label: str
+    operations: tuple[str, ...]
+    tiles: int
+    copies: int
+    split: tuple[int, int, int]
+    exchange_cycles: int
+    compute_cycles: int
+    runs: int
+    macs: int
+    busy: float
+    utilisation: float
+    fullest_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReport:
+    """When an output of one image alone in the machine is there; `bound_cycles` is the longest path to it."""
+
+    label: str
+    cycles: int
+    seconds: float
+    bound_cycles: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoopReport:
+    """A loop in a stream: cycles of an iteration of one image, and how many images are in the loop at once."""
+
+    variable: str
+    iterations: int
+    iteration_cycles: int
+    images_at_once: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """Images one after the other: `period_cycles` from one to the next, `image_cycles` from its begin to its end."""
+
+    period_cycles: int
+    images_per_second: float
+    image_cycles: int
+    images_at_once: float
+    utilisation: float
+    bound_cycles: int
+    ratio: float
+    loops: tuple[LoopReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundReport:
+    """What limits a stream of images on this machine, in cycles an image: see `itc_tile.cost.bound`."""
+
+    compute_cycles: int
+    work_cycles: int
+    memory_cycles: int
+    exchange_cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """Bytes between host and machine: parameters once, inputs and outputs for each image. No cycles count for them."""
+
+    parameter_bytes: int
+    input_bytes: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A program on its machine."""
+
+    network: str
+    machine: str
+    mapping: str
+    clock_hz: int
+    macs: int
+    fit: Fit
+    outputs: tuple[OutputReport, ...]
+    stream: StreamReport
+    bound: BoundReport
+    host: HostReport
+    kernels: tuple[KernelReport, ...]
+
+    def json(self) -> dict[str, Any]:
+        """The fields as JSON-ready values; the keys are stable."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+def report(program: Program, timing: Timing | None = None) -> Report:
+    """All that is told of a program; `timing` is its times, where they are known already."""
+    timing = timing or time_program(program)
+    bound = lower_bound(program.net, program.machine)
+    return Report(
+        network=program.net.name,
+        machine=program.machine.name,
+        mapping="spatial",
+        clock_hz=program.machine.clock,
+        macs=_macs(program),
+        fit=_fit(timing),
+        outputs=_outputs(timing, bound),
+        stream=_stream(timing, bound),
+        bound=BoundReport(bound.compute, bound.work, bound.memory, bound.exchange),
+        host=_host(program),
+        kernels=tuple(_kernel(timing, label) for label in program.nodes),
+    )
+
+
+def _macs(program: Program) -> int:
+    return sum(node.times * node.kernel.macs() for node in program.nodes.values())
+
+
+def _fit(timing: Timing) -> Fit:
+    program = timing.program
+    fullest = fullest_tile(program, timing.memory)
+    return Fit(
+        tiles_used=sum(placement.tiles.size for placement in program.placements.values()),
+        tiles=program.machine.tiles,
+        bytes_used=total_bytes(program, timing.memory),
+        bytes=program.machine.memory,
+        tile_bytes=program.machine.tile.memory,
+        fullest=Fullest(fullest.tile, fullest.kernel, fullest.bytes, dict(fullest.contents)),
+    )
+
+
+def _kernel(timing: Timing, label: str) -> KernelReport:
+    program = timing.program
+    node, placement = program.nodes[label], program.placements[label]
+    split = placement.split
+    share = node.times / (placement.copies * timing.period)
+    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
+    return KernelReport(
+        label=label,
+        operations=tuple(apply.op.name for apply in node.kernel.body),
+        tiles=placement.shards,
+        copies=placement.copies,
+        split=(split.channels, split.rows, split.columns),
+        exchange_cycles=timing.windows.get(label, 0),
+        compute_cycles=timing.compute[label],
+        runs=node.times,
+        macs=node.kernel.macs(),
+        busy=timing.compute[label] * share,
+        utilisation=node.kernel.macs() * share / (placement.shards * peak),
+        fullest_bytes=int(total(timing.memory[label]).max()),
+    )
+
+
+def _outputs(timing: Timing, bound: Bound) -> tuple[OutputReport, ...]:
+    seconds = timing.program.machine.seconds
+    return tuple(
+        OutputReport(label, cycles, seconds(cycles), bound.outputs[label], cycles / max(1, bound.outputs[label]))
+        for label, cycles in timing.outputs.items()
+    )
+
+
+def _stream(timing: Timing, bound: Bound) -> StreamReport:
+    frames = timing.schedule.stream.frames
+    machine = timing.program.machine
+    loops = tuple(
+        LoopReport(var, frame.count, frame.step, frame.count * frame.step / frames[frame.around].spacing)
+        for var, frame in frames.items()
+        if var
+    )
+    return StreamReport(
+        period_cycles=timing.period,
+        images_per_second=machine.clock / timing.period,
+        image_cycles=frames[""].span,
+        images_at_once=frames[""].span / timing.period,
+        utilisation=bound.compute / timing.period,
+        bound_cycles=bound.stream,
+        ratio=timing.period / max(1, bound.stream),
+        loops=loops,
+    )
+
+
+def _host(program: Program) -> HostReport:
+    inputs = sum(value.tensor.bytes for value in program.net.inputs)
+    outputs = sum(output.value.type.bytes for output in program.net.outputs)
+    parameters = sum(param.size * DTYPE_BYTES[param.type.dtype] for param in program.net.params)
+    return HostReport(parameters, inputs, outputs)

@@ -1,0 +1,1 @@
+"""Values of a program, computed tile by tile from per-tile stores."""

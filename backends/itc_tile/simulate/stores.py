@@ -1,0 +1,89 @@
+"""What the tiles of a kernel hold while a program runs: stacks with a place for each shard, and what has arrived.
+
+Every shard is a tile. A tile's share of a stack is its own memory: nothing here reads one tile's for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.ir.op import Array
+from itc_tile.program.program import Copies
+from itc_tile.simulate.moves import Moves, inside
+from itc_tile.tiling.partition import Boxes
+
+Flags = NDArray[np.bool_]
+
+
+class TileReadError(Exception):
+    """A tile read what no copy had brought: the program is wrong, not its user. `tile` is none for the host."""
+
+    def __init__(self, tile: int | None, kernel: str, value: str, box: tuple[tuple[int, int], ...]) -> None:
+        where = "the host" if tile is None else f"tile {tile}"
+        places = " x ".join(f"{first}..{end - 1}" for first, end in box)
+        super().__init__(f"{where} reads [{places}] of {value} for {kernel}, where no copy wrote")
+        self.tile = tile
+        self.kernel = kernel
+        self.value = value
+        self.box = box
+
+
+class Route:
+    """The rows of a table between two stacks, and what they write."""
+
+    def __init__(self, held: Boxes, into: Boxes, copies: Copies) -> None:
+        self.moves = Moves(held, copies.source, into, copies.target, copies.boxes)
+        self.covered = self.moves.cover(into)
+
+
+class Buffer:
+    """A stack [shards, batch, ...] that copies write and one reader reads.
+
+    Shard i holds `boxes[i]` of `value`. A version names the one value that is awaited; elements count as written when a
+    copy brought them for that version.
+    """
+
+    def __init__(self, boxes: Boxes, value: str, reader: str, tiles: Sequence[int | None]) -> None:
+        self.boxes = boxes
+        self.value = value
+        self.reader = reader
+        self.tiles = tiles
+        self.data: Array = np.zeros(0, np.float32)
+        self.version = -1
+        self._required = inside(boxes)
+        self._written = np.zeros_like(self._required)
+
+    def await_version(self, version: int) -> None:
+        """From here on the buffer is for another value: nothing of it has arrived."""
+        self.version = version
+        self._written[...] = False
+
+    def make_room(self, batch: int, dtype: np.dtype[Any] | None = None) -> None:
+        """Takes the size of a batch; what is there already stays if it has it."""
+        shape = (len(self.boxes), batch, *self._required.shape[1:])
+        if self.data.shape != shape or (dtype is not None and self.data.dtype != dtype):
+            self.data = np.zeros(shape, dtype or np.float32)
+
+    def receive(self, route: Route, source: Array, batch: int) -> None:
+        """Runs the copies of `route` from a stack of the producer's."""
+        self.make_room(batch, source.dtype)
+        route.moves.run(source, self.data)
+        self._written |= route.covered
+
+    def read(self, version: int) -> Array:
+        """The stack, if all that its shards hold has arrived for `version`; raises TileReadError."""
+        missing = self._required if version != self.version else self._required & ~self._written
+        if missing.any():
+            raise self._error(missing)
+        return self.data
+
+    def _error(self, missing: Flags) -> TileReadError:
+        """The first tile that lacks something, and the box around what it lacks."""
+        shard = int(np.flatnonzero(missing.reshape(len(missing), -1).any(axis=1))[0])
+        places = np.argwhere(missing[shard]) + self.boxes[shard, :, 0]
+        box = tuple((int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
+        return TileReadError(self.tiles[shard], self.reader, self.value, box)

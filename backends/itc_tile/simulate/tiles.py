@@ -1,0 +1,105 @@
+"""The tiles of a program with their parameters loaded, and the copies between them ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from itc.ir.op import Array
+from itc_tile.kernels.instances import Node, Numbers
+from itc_tile.program.program import Copies, Load, Program
+from itc_tile.simulate.shard_values import ShardKernel
+from itc_tile.simulate.stores import Buffer, Route
+from itc_tile.tiling.boxes import whole
+from itc_tile.tiling.partition import Boxes
+
+LOADED = 0  # the version of parameters: they are never replaced
+
+
+@dataclass
+class Result:
+    """A stack of results [shards, batch, ...] and the version of the value that it is."""
+
+    version: int
+    stack: Array
+
+
+@dataclass
+class KernelTiles:
+    """What the tiles of one copy of a kernel hold.
+
+    `params` are stacks [shards, sets, ...]: the sets that this copy keeps, behind each other. `results` are by slot:
+    one, or one for each element of a series.
+    """
+
+    node: Node
+    inputs: list[Buffer]
+    params: list[Buffer]
+    sets: list[tuple[Numbers, ...]]
+    results: dict[int, Result] = field(default_factory=dict)
+
+    def param(self, position: int, iteration: Mapping[str, int]) -> Array:
+        """The set of a parameter that these iterations read, as a stack with a batch of one."""
+        slot = self.node.slot(position, self.sets[position], iteration)
+        return self.params[position].read(LOADED)[:, slot : slot + 1]
+
+
+class Tiles:
+    """All stores of a program's tiles, by kernel label and copy. They may be looked at, and changed, between runs."""
+
+    def __init__(self, program: Program, weights: Mapping[str, Array]) -> None:
+        self.program = program
+        self._routes: dict[int, Route] = {}
+        self.at = {
+            (label, copy): self._kernel(node, copy)
+            for label, node in program.nodes.items()
+            for copy in range(node.copies)
+        }
+        for load in program.loads:
+            self._load(load, weights[load.key])
+
+    @cached_property
+    def kernels(self) -> dict[str, ShardKernel]:
+        """How the values of each kernel are computed, by label."""
+        regions = self.program.regions
+        return {label: ShardKernel(node.kernel, regions[label]) for label, node in self.program.nodes.items()}
+
+    def route(self, copies: Copies, held: Boxes, into: Boxes) -> Route:
+        """The rows of a table as copies between two stacks."""
+        if id(copies) not in self._routes:
+            self._routes[id(copies)] = Route(held, into, copies)
+        return self._routes[id(copies)]
+
+    def is_used(self, copies: Copies) -> bool:
+        """Whether a table has been run."""
+        return id(copies) in self._routes
+
+    def _kernel(self, node: Node, copy: int) -> KernelTiles:
+        tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
+        regions, kernel = self.program.regions[node.label], node.kernel
+        inputs = [
+            Buffer(regions[formal.name], f"%{value.name}", node.label, tiles)
+            for formal, value in zip(kernel.inputs, node.apply.values, strict=True)
+        ]
+        params = [
+            Buffer(regions[formal.name], f"@{ref.key}", node.label, tiles)
+            for formal, ref in zip(kernel.params, node.refs, strict=True)
+        ]
+        return KernelTiles(node, inputs, params, [node.sets(i, copy) for i in range(len(params))])
+
+    def _load(self, load: Load, weight: Array) -> None:
+        """Brings to each copy of a kernel the sets of a parameter that it keeps."""
+        node = self.program.nodes[load.consumer]
+        formal = node.kernel.params[load.position]
+        for copy in range(node.copies):
+            tiles = self.at[load.consumer, copy]
+            sets = tiles.sets[load.position]
+            kept = weight[np.ix_(*sets)] if sets else weight
+            source = np.ascontiguousarray(kept).reshape(1, -1, *formal.tensor.shape)
+            buffer = tiles.params[load.position]
+            buffer.await_version(LOADED)
+            route = self.route(load.copies, whole(formal.tensor.shape, (1,)), buffer.boxes)
+            buffer.receive(route, source, source.shape[1])

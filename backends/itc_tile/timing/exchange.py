@@ -1,0 +1,232 @@
+"""Cycles of exchanges: a program goes in, the windows in which operands of its kernels arrive come out.
+
+What limits an exchange are ports and links, which carry `bandwidth` bytes a cycle each way:
+
+- Sending: what a tile sends to each reader; with multicast, what several shards of one reader take is sent once.
+- Receiving: all operands of a tile. From several places that an operand may come from it takes one at a time.
+- Links of a mesh or torus: row first, then column; see `itc_tile.mapping.spatial.placement.link_loads`.
+
+Every reader has a fixed share of each port and link that it uses, and its window is as long as the scarcest share
+makes it. So nothing ever carries more than it can, however windows overlap, and the schedule may start each when its
+data is there: contention is paid for in full, at all times. Shares go with the square root of (bytes of a run x runs),
+which makes the sum of all windows of an image least.
+
+The host's side of inputs and outputs is in no window: only the ports of the tiles that take inputs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from itc.analysis.reach import Reach
+from itc.ir.iterations import IterationSet
+from itc_tile.cost.cycles import Ints
+from itc_tile.cost.traffic import wanted_elements
+from itc_tile.kernels.definitions import Bindings
+from itc_tile.kernels.instances import Node
+from itc_tile.mapping.spatial.placement import hops, link_loads
+from itc_tile.mapping.spatial.planner import values_inside
+from itc_tile.program.program import Edge, Program
+
+Pair = tuple[int, int]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """The traffic of a program in one run of each kernel."""
+
+    program: Program
+
+    @cached_property
+    def windows(self) -> dict[str, int]:
+        """For each kernel the longest window of its operands, from wherever they come; none without operands."""
+        producers: dict[str, set[str]] = {}
+        for edge in self.program.edges:
+            producers.setdefault(edge.consumer, set()).add(edge.producer)
+        return {label: self.window(label, found) for label, found in producers.items()}
+
+    def window(self, label: str, producers: Iterable[str]) -> int:
+        """Cycles from the moment an operand is available from `producers` to that in which a kernel has all of it."""
+        exchange = self.program.machine.exchange
+        most = max(float(self.received[label].max()), self._linking.get(label, 0.0))
+        most = max([most, *(self._sending[p][label] for p in producers if label in self._sending.get(p, {}))])
+        fixed = exchange.sync + exchange.latency + exchange.hop * self._distance[label]
+        return fixed + int(np.ceil(most / exchange.bandwidth))
+
+    @cached_property
+    def amounts(self) -> dict[Edge, Ints]:
+        """Bytes of each row of each edge."""
+        return {edge: row_bytes(self.program, edge) for edge in self.program.edges}
+
+    @cached_property
+    def operands(self) -> dict[str, list[list[Edge]]]:
+        """For each kernel its operands, and for each of these the edges from where it may come."""
+        found: dict[str, dict[int, list[Edge]]] = {}
+        for edge in self.program.edges:
+            found.setdefault(edge.consumer, {}).setdefault(edge.operand, []).append(edge)
+        return {label: list(edges.values()) for label, edges in found.items()}
+
+    @cached_property
+    def received(self) -> dict[str, Ints]:
+        """Bytes that each shard of a kernel takes in for a run."""
+        found = {label: np.zeros(placement.shards, np.int64) for label, placement in self.program.placements.items()}
+        for label, operands in self.operands.items():
+            for edges in operands:
+                each = [_per_shard(e.copies.target, self.amounts[e], len(found[label])) for e in edges]
+                found[label] += np.max(each, axis=0)
+        return found
+
+    @cached_property
+    def sent(self) -> dict[str, dict[str, Ints]]:
+        """By producer and reader, bytes that each shard of the producer sends for a run of the reader."""
+        found: dict[str, dict[str, Ints]] = {label: {} for label in self.program.placements}
+        for edge in self.program.edges:
+            if edge.producer in found:
+                once = self._sent_once(edge)
+                shards = self.program.placements[edge.producer].shards
+                amounts = _per_shard(edge.copies.source[once], self.amounts[edge][once], shards) * self._at_once(edge)
+                readers = found[edge.producer]
+                readers[edge.consumer] = readers.get(edge.consumer, np.zeros(shards, np.int64)) + amounts
+        return found
+
+    @cached_property
+    def links(self) -> dict[str, Ints]:
+        """Bytes over each link for a run of each kernel; nothing where every tile reaches every other."""
+        if self.program.machine.exchange.network == "all-to-all":
+            return {}
+        found: dict[str, Ints] = {}
+        for label, operands in self.operands.items():
+            each = [[self._links(e) for e in edges if e.producer in self.program.placements] for edges in operands]
+            loads = [np.max(some, axis=0) for some in each if some]
+            if loads:
+                found[label] = np.sum(loads, axis=0)
+        return found
+
+    @cached_property
+    def _sending(self) -> dict[str, dict[str, float]]:
+        """By producer and reader, what `_shared` gives for the producer's tiles."""
+        return {label: self._shared(readers) for label, readers in self.sent.items()}
+
+    @cached_property
+    def _linking(self) -> dict[str, float]:
+        return self._shared(self.links)
+
+    def _shared(self, loads: dict[str, Ints]) -> dict[str, float]:
+        """Bytes that a port's full rate would carry while each reader's share of the scarcest port carries its own."""
+        if not loads:
+            return {}
+        load = np.stack([array.reshape(-1) for array in loads.values()]).astype(np.float64)
+        times = np.array([self.program.nodes[label].times for label in loads], np.float64)[:, None]
+        weights: Floats = np.sqrt(load * times)
+        most = (np.sqrt(load / times) * weights.sum(axis=0)).max(axis=1)
+        return dict(zip(loads, most.tolist(), strict=True))
+
+    def _at_once(self, edge: Edge) -> int:
+        """How many copies of the reader take the value when it is available: all that run before it is another."""
+        reader = self.program.nodes[edge.consumer]
+        return prod(axis.count for var, axis in reader.axes.items() if edge.value not in self._inside[var])
+
+    @cached_property
+    def _inside(self) -> dict[str, set[str]]:
+        return values_inside(self.program.net)
+
+    def _sent_once(self, edge: Edge) -> Ints:
+        """Rows that are sent: with multicast, one of those that bring the same box from the same shard."""
+        if not self.program.machine.exchange.multicast:
+            return np.arange(len(edge.copies))
+        boxes = edge.copies.boxes.reshape(len(edge.copies), -1)
+        rows = np.column_stack([edge.copies.source, boxes])
+        return np.unique(rows, axis=0, return_index=True)[1]
+
+    @cached_property
+    def _distance(self) -> dict[str, int]:
+        """For each kernel hops of the longest row that it takes, over all its copies and those of the producers."""
+        return {
+            label: self._farthest(e for edges in operands for e in edges) for label, operands in self.operands.items()
+        }
+
+    def _farthest(self, edges: Iterable[Edge]) -> int:
+        machine = self.program.machine
+        if machine.exchange.network == "all-to-all":
+            return 0
+        between = (edge for edge in edges if edge.producer in self.program.placements)
+        ends = (ends for edge in between for ends in self._ends(edge, self.pairs(edge)))
+        return max((int(hops(machine, source, target).max(initial=0)) for source, target in ends), default=0)
+
+    def _links(self, edge: Edge) -> Ints:
+        """Loads of the links for one run.
+
+        Copies of one kernel take turns, but for those that take a value at once. If both kernels stand several times,
+        all may run.
+        """
+        amounts, pairs = self.amounts[edge], self.pairs(edge)
+        loads = [link_loads(self.program.machine, *ends, amounts) for ends in self._ends(edge, pairs)]
+        together = all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._at_once(edge) > 1
+        return np.asarray(np.sum(loads, axis=0) if together else np.max(loads, axis=0))
+
+    def _ends(self, edge: Edge, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:
+        """Tiles that each row goes from and to, for pairs of copies."""
+        sources = self.program.placements[edge.producer].tiles
+        targets = self.program.placements[edge.consumer].tiles
+        for source, target in pairs:
+            yield sources[source, edge.copies.source], targets[target, edge.copies.target]
+
+    def pairs(self, edge: Edge) -> list[Pair]:
+        """The copies of producer and consumer between which the edge runs in some iteration."""
+        consumer, producer = (self.program.nodes[label] for label in (edge.consumer, edge.producer))
+        if consumer.copies == producer.copies == 1:
+            return [(0, 0)]
+        found: dict[Pair, None] = {}
+        for copy in range(consumer.copies):
+            for origin in self._bindings.origins(edge.value, copy_reach(consumer, copy)):
+                if origin.producer == edge.producer:
+                    reach = {var: origin.reach[var] for var in producer.reach}
+                    found |= dict.fromkeys((at, copy) for at in producer.copies_in(reach))
+        return list(found)
+
+    @cached_property
+    def _bindings(self) -> Bindings:
+        return Bindings(self.program.net)
+
+
+def row_bytes(program: Program, edge: Edge) -> Ints:
+    """Bytes of each row that really move: of a box of which a resize reads only some places, these."""
+    kernel = program.nodes[edge.consumer].kernel
+    return wanted_elements(kernel, kernel.inputs[edge.operand].name, edge.copies.boxes) * edge.copies.element_bytes
+
+
+def copy_reach(node: Node, copy: int) -> Reach:
+    """The iterations in which one copy of a kernel runs."""
+    found: dict[str, IterationSet] = {}
+    for var, axis in reversed(node.axes.items()):
+        copy, at = divmod(copy, axis.count)
+        found[var] = IterationSet.of(axis.reach[axis.groups == at].tolist())
+    return {var: found.get(var, iterations) for var, iterations in node.reach.items()}
+
+
+def traffic(exchange: Exchange) -> tuple[Ints, Ints, Ints]:
+    """All copies between tiles while one image passes: tiles from, tiles to, and bytes."""
+    placements = exchange.program.placements
+    source, target, amounts = [], [], []
+    for edge in exchange.program.edges:
+        if edge.producer not in placements:
+            continue
+        pairs = exchange.pairs(edge)
+        runs = exchange.program.nodes[edge.consumer].times / len(pairs)
+        for from_, to in pairs:
+            source.append(placements[edge.producer].tiles[from_, edge.copies.source])
+            target.append(placements[edge.consumer].tiles[to, edge.copies.target])
+            amounts.append((exchange.amounts[edge] * runs).astype(np.int64))
+    none = [np.zeros(0, np.int64)]
+    return np.concatenate(source or none), np.concatenate(target or none), np.concatenate(amounts or none)
+
+
+def _per_shard(shards: Ints, amounts: Ints, count: int) -> Ints:
+    return np.bincount(shards, amounts, count).astype(np.int64)

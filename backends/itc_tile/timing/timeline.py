@@ -1,0 +1,259 @@
+"""Laying a program out in time: when each kernel starts in an iteration, and how long an iteration takes.
+
+Times stand in frames: that of the whole image, and one for each loop, whose time 0 is the begin of an iteration. A
+value is pushed to all its readers when it becomes available: when it is made, or as the iteration begins in which it
+is a carry or an element. A kernel starts when the windows of all its operands are over (see `exchange`), and
+not before what its tiles hold of the iteration before has been pushed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from itc.analysis.depth import segments
+from itc.analysis.reach import Reach
+from itc.ir.iterations import IterationSet
+from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
+from itc_tile.kernels.definitions import Bindings
+from itc_tile.kernels.instances import Node
+from itc_tile.kernels.kernel import Kernel, data_values
+from itc_tile.mapping.spatial.planner import turn_loops
+from itc_tile.timing.exchange import Exchange
+
+
+@dataclass
+class Frame:
+    """One loop (or the image, where `var` is empty): times of values and kernels from the begin of an iteration.
+
+    `entry` is when the loop begins, in the frame around; `step` is the time of an iteration, `span` that in which all
+    of one is over, and `least` the step with which nothing of an iteration meets the next on the same tiles. `spacing`
+    is the time between iterations of whatever images: `step`, if they are of one.
+    """
+
+    var: str = ""
+    count: int = 1
+    entry: int = 0
+    step: int = 0
+    span: int = 0
+    least: int = 1
+    spacing: int = 0
+    reach: Reach = field(default_factory=dict)
+    ready: dict[str, int] = field(default_factory=dict)
+    series: dict[str, list[int]] = field(default_factory=dict)
+    start: dict[str, int] = field(default_factory=dict)
+    hold: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def around(self) -> str:
+        """The variable of the loop around this one; empty for the image."""
+        variables = ["", *self.reach]
+        return variables[variables.index(self.var) - 1]
+
+    @property
+    def last(self) -> int:
+        """When the last iteration begins, in the frame around."""
+        return self.entry + (self.count - 1) * self.step
+
+    def at_least(self, time: int) -> None:
+        self.least = max(self.least, time)
+
+    def until(self, time: int) -> None:
+        self.span = max(self.span, time)
+
+
+class Timeline(ABC):
+    """What layouts have in common; how loops repeat and which branches are taken is for the kinds below it."""
+
+    def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
+        """`compute` has the cycles of each kernel's fullest tile."""
+        self.program = exchange.program
+        self.exchange = exchange
+        self.compute = compute
+        self.bindings = Bindings(self.program.net)
+        self.turn = {label: turn_loops(node)[-1:] for label, node in self.program.nodes.items()}
+        counts = {loop.var: loop.count for loop in walk(self.program.net.body) if isinstance(loop, Loop)}
+        self.gap = {label: least_gap(node, counts) for label, node in self.program.nodes.items()}
+
+    @abstractmethod
+    def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
+        """Lays out a loop that begins at `entry`."""
+
+    @abstractmethod
+    def when(self, when: When, frame: Frame) -> None:
+        """Lays out the branches that are taken."""
+
+    def push(self, name: str) -> int:
+        """Cycles until the last reader of a value has it."""
+        readers = self.program.readers.get(name, [])
+        return max((self.exchange.windows.get(reader.node.label, 0) for reader in readers), default=0)
+
+    def window(self, label: str, name: str, reach: Reach) -> int:
+        """Cycles in which a kernel takes in value `name` in some iterations."""
+        return self.exchange.window(label, self.bindings.producers(name, reach))
+
+    def image(self, spacing: int = 0) -> Frame:
+        """The frame of a whole image, laid out."""
+        frame = Frame(spacing=spacing)
+        for value in self.program.net.inputs:
+            self.make(value, 0, frame)
+        self.statements(self.program.net.body, frame)
+        return frame
+
+    def statements(self, statements: tuple[Statement, ...], frame: Frame) -> None:
+        for statement in statements:
+            match statement:
+                case Apply():
+                    self.apply(statement, frame)
+                case Loop():
+                    self.loop(statement, self.entry(statement, frame), frame)
+                case When():
+                    self.when(statement, frame)
+                case Emit(var=var, iterations=iterations, body=body):
+                    self.body(body, var, frame.reach[var].intersection(iterations), frame)
+
+    def body(self, body: Body, var: str, iterations: IterationSet, frame: Frame) -> bool:
+        """Lays out a branch or an emit, if any iteration takes it."""
+        around = frame.reach
+        frame.reach = {**around, var: iterations}
+        if iterations.runs:
+            self.statements(body.statements, frame)
+        frame.reach = around
+        return bool(iterations.runs)
+
+    def apply(self, apply: Apply, frame: Frame) -> None:
+        assert isinstance(apply.op, Kernel), apply
+        label = apply.op.label
+        read = [value.name for value in data_values(apply) if value.name in frame.ready]
+        available = [frame.ready[name] for name in read]
+        begun = [frame.ready[name] + self.window(label, name, frame.reach) for name in read]
+        start = max([*begun, frame.hold.get(label, 0)])
+        end = start + self.compute[label]
+        frame.start[label] = start
+        again = frame.var in self.turn[label]
+        self.make(apply.result, end, frame, again)
+        if again:
+            gap = self.gap[label]
+            frame.at_least(end if gap == 1 else -(-(end - min(available, default=start)) // gap))
+
+    def make(self, value: Value, time: int, frame: Frame, again: bool = True) -> None:
+        """A value becomes available, and goes to its readers: before the next, if its tiles make it `again`."""
+        frame.ready[value.name] = time
+        frame.until(time + self.push(value.name))
+        if again:
+            frame.at_least(time + self.push(value.name))
+
+    def choice(self, result: Value, time: int, frame: Frame) -> None:
+        """The result of a branch becomes available."""
+        makers = self.bindings.producers(result.name, frame.reach)
+        self.make(result, time, frame, any(frame.var in self.turn.get(maker, ()) for maker in makers))
+
+    def entry(self, loop: Loop, frame: Frame) -> int:
+        """When a loop can begin: all that it reads is there, and what its kernels hold has been pushed."""
+        begin = [
+            frame.ready[value.name]
+            for inner in walk((loop,))
+            if isinstance(inner, Loop)
+            for value in (*(carry.init for carry in inner.carries), *(each.series for each in inner.each))
+            if value.name in frame.ready
+        ]
+        for apply in applies(loop.body.statements):
+            read = [value.name for value in data_values(apply) if value.name in frame.ready]
+            begin += [frame.ready[name] + self.push(name) for name in read]
+            begin += [frame.hold.get(apply.op.label, 0)] if isinstance(apply.op, Kernel) else []
+        return max(begin, default=0)
+
+    def inside(
+        self, loop: Loop, entry: int, frame: Frame, iterations: IterationSet | None = None, spacing: int = 0
+    ) -> Frame:
+        """The frame of a loop's iterations, all or some, laid out but for its step."""
+        reach = {**frame.reach, loop.var: iterations or loop.iterations}
+        inner = Frame(loop.var, loop.count, entry, spacing=spacing, reach=reach)
+        for value in (*(carry.inner for carry in loop.carries), *(each.inner for each in loop.each)):
+            self.make(value, 0, inner)
+        for carry, following in zip(loop.carries, loop.body.yields, strict=True):
+            for label in self.bindings.producers(following.name, inner.reach):
+                inner.hold[label] = max(inner.hold.get(label, 0), self.push(carry.inner.name))
+        self.statements(loop.body.statements, inner)
+        inner.at_least(max((inner.ready[value.name] for value in loop.body.yields), default=0))
+        return inner
+
+    def ended(self, loop: Loop, last: int, inner: Frame, frame: Frame) -> None:
+        """The carries' results of a loop whose last iteration begins at `last`; in a loop around, all of it is over."""
+        for result, value in zip(loop.carry_results, loop.body.yields, strict=True):
+            self.make(result, last + inner.ready[value.name], frame)
+        frame.until(last + max(inner.span, inner.step))
+        if frame.var:
+            frame.at_least(frame.span)
+
+
+def least_gap(node: Node, counts: Mapping[str, int]) -> int:
+    """The least number of iterations from one run of a copy to its next, in the last loop in which it runs again.
+
+    The loop, of which `counts` has the iterations, may begin anew as soon as it has ended.
+    """
+    again = turn_loops(node)
+    if not again or again[-1] != tuple(node.reach)[-1]:
+        return 1
+    iterations = node.iterations(again[-1])
+    axis = node.axes.get(again[-1])
+    groups = axis.groups if axis else np.zeros(len(iterations), np.int64)
+    order = np.lexsort((iterations, groups))
+    groups, iterations = groups[order], iterations[order]
+    first, last = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+    around = iterations[first] + counts[again[-1]] - iterations[last - 1]
+    following = np.diff(iterations)[np.diff(groups) == 0]
+    return int(min(around.min(), following.min(initial=around.min())))
+
+
+class Alone(Timeline):
+    """One image alone in the machine, an iteration after the other, each with its own branches."""
+
+    def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
+        super().__init__(exchange, compute)
+        self.iteration: dict[str, int] = {}
+        self.span = 0
+
+    def outputs(self) -> dict[str, int]:
+        """Cycles from the begin of an image to each output, by label."""
+        frame = self.image()
+        self.span = frame.span
+        out: dict[str, int] = {}
+        for output in self.program.net.outputs:
+            name = output.value.name
+            times = frame.series[name] if name in frame.series else [frame.ready[name]]
+            out |= zip(output.labels, times, strict=True)
+        return out
+
+    def when(self, when: When, frame: Frame) -> None:
+        taken = self.iteration[when.var] in when.iterations
+        body = when.body if taken else when.otherwise
+        within = frame.reach[when.var]
+        chosen = within.intersection(when.iterations) if taken else within.difference(when.iterations)
+        self.body(body, when.var, chosen, frame)
+        for result, value in zip(when.results, body.yields, strict=True):
+            self.choice(result, frame.ready[value.name], frame)
+
+    def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
+        at = last = entry
+        series: dict[str, list[int]] = {value.name: [] for _, values in loop.collected for value in values}
+        for segment in segments(loop):
+            self.iteration[loop.var] = segment.first
+            inner = self.inside(loop, entry, frame, IterationSet.span(segment.first, segment.last))
+            inner.step = inner.least
+            for emit, values in loop.collected:
+                exits = [
+                    at + (t - segment.first) * inner.step for t in emit.iterations.clip(segment.first, segment.last)
+                ]
+                for result, value in zip(values, emit.body.yields, strict=True):
+                    series[result.name] += [begin + inner.ready[value.name] for begin in exits]
+            last = at + (segment.last - segment.first) * inner.step
+            at = last + inner.step
+        for _, values in loop.collected:
+            for result in values:
+                self.make(result, max(series[result.name]), frame)
+        frame.series |= series
+        self.ended(loop, last, inner, frame)
