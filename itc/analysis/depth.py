@@ -16,7 +16,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.net import Apply, Body, Each, Emit, Loop, Net, Statement, Value, When, walk
+from itc.ir.net import Apply, Body, Each, Emit, Loop, Net, Statement, When, walk
+from itc.ir.uses import body_reads, data_operands
 
 Form = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -84,7 +85,7 @@ class _Depth:
         return [self.forms[value.name] for value in body.yields]
 
     def apply(self, apply: Apply) -> None:
-        read = [o for i, o in enumerate(apply.operands) if isinstance(o, Value) and i not in apply.op.shape_only]
+        read = data_operands(apply)
         deepest = np.max([self.forms[v.name] for v in read], axis=0) if read else np.full(self.sources, NEVER)
         for result in apply.results:
             self.forms[result.name] = deepest + self.cost(apply)
@@ -111,7 +112,7 @@ class _LoopDepth:
         self.outer = outer
         self.inner = [e.inner.name for e in loop.each] + [c.inner.name for c in loop.carries]
         self.rows = len(self.inner) + bool(loop.halt)
-        self.read = sorted(name for name in _free(loop) if name in outer.forms)
+        self.read = sorted(name for name in body_reads(loop.body) if name in outer.forms)
         self.series = [name for name in self.read if len(outer.series.get(name, ())) in range(1, FEW)]
         self.bodies: dict[int, tuple[_Step, _Depth]] = {}
         self.emits: dict[int, list[int]] = {}
@@ -236,23 +237,6 @@ def _changes(run: range) -> tuple[NDArray[np.int64], ...]:
         return (np.array([run[0], run[-1] + 1]),)
     members = np.arange(run.start, run.stop, run.step)
     return members, members + 1
-
-
-def _free(loop: Loop) -> set[str]:
-    """Names that the body reads; those that it defines itself are among them and not in scope outside."""
-    names: set[str] = {value.name for value in loop.body.yields}
-    for statement in walk(loop.body.statements):
-        match statement:
-            case Apply():
-                names |= {value.name for value in statement.values}
-            case Loop():
-                names |= {c.init.name for c in statement.carries} | {e.series.name for e in statement.each}
-                names |= {value.name for value in statement.body.yields}
-            case When():
-                names |= {value.name for body in (statement.body, statement.otherwise) for value in body.yields}
-            case Emit():
-                names |= {value.name for value in statement.body.yields}
-    return names
 
 
 def unit(size: int) -> Matrix:

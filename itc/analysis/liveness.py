@@ -7,44 +7,20 @@ each exit and takes no memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When
+from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, When
+from itc.ir.uses import all_reads, body_reads, results
 
 Sizes = Mapping[str, int]
 
 
 def peak_bytes(net: Net) -> int:
     """Peak bytes of activations of one image, the inputs among them; parameters are not."""
-    read = _read_by(net.body)
+    read = all_reads(net.body, data=True)
     last = {output.value.name for output in net.outputs if output.at is None}
     alive = {value.name: value.type.bytes for value in net.inputs}
     return _peak(net.body, alive, last, read)
-
-
-def _read_by(statements: Iterable[Statement]) -> set[str]:
-    """Names of all values whose elements the statements read, at any depth."""
-    return {value.name for statement in statements for value in reads(statement)}
-
-
-def reads(statement: Statement) -> tuple[Value, ...]:
-    """Values whose elements a statement reads, those inside what it holds among them."""
-    match statement:
-        case Apply():
-            operands = enumerate(statement.operands)
-            return tuple(o for i, o in operands if isinstance(o, Value) and i not in statement.op.shape_only)
-        case Loop():
-            outside = [c.init for c in statement.carries] + [e.series for e in statement.each]
-            score = [statement.halt.score] if statement.halt else []
-            return (*outside, *_body_reads(statement.body), *score)
-        case When():
-            return (*_body_reads(statement.body), *_body_reads(statement.otherwise))
-        case Emit():
-            return _body_reads(statement.body)
-
-
-def _body_reads(body: Body) -> tuple[Value, ...]:
-    return (*(value for s in body.statements for value in reads(s)), *body.yields)
 
 
 def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[str], used: set[str]) -> int:
@@ -57,7 +33,7 @@ def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[st
     for at, statement in enumerate(statements):
         free = {name for name in _taken_over(statement) if name in alive and ends.get(name, at) <= at}
         peak = max(peak, _inside(statement, size, sum(alive[name] for name in free)))
-        made = {v.name: v.type.bytes for v in _results(statement) if v.name in used or v.name in last}
+        made = {v.name: v.type.bytes for v in results(statement) if v.name in used or v.name in last}
         alive |= made
         size += sum(made.values())
         peak = max(peak, size)
@@ -67,18 +43,14 @@ def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[st
 
 def _last_reads(statements: tuple[Statement, ...]) -> dict[str, int]:
     """The position of the last statement that reads a name."""
-    return {value.name: at for at, statement in enumerate(statements) for value in reads(statement)}
+    return {name: at for at, statement in enumerate(statements) for name in all_reads((statement,), data=True)}
 
 
 def _taken_over(statement: Statement) -> set[str]:
     """What the carries of a loop start as and its body does not read: they take its place."""
     if not isinstance(statement, Loop):
         return set()
-    return {carry.init.name for carry in statement.carries} - {value.name for value in _body_reads(statement.body)}
-
-
-def _results(statement: Statement) -> tuple[Value, ...]:
-    return () if isinstance(statement, Emit) else statement.results
+    return {carry.init.name for carry in statement.carries} - body_reads(statement.body, data=True)
 
 
 def _inside(statement: Statement, around: int, free: int) -> int:
@@ -98,4 +70,4 @@ def _inside(statement: Statement, around: int, free: int) -> int:
 def _body_peak(body: Body, alive: dict[str, int], keep: bool = True) -> int:
     """Peak of a body beside what is alive around it; what it yields stays until its end if that is kept."""
     last = {value.name for value in body.yields} if keep else set()
-    return _peak(body.statements, alive, last, {value.name for value in _body_reads(body)})
+    return _peak(body.statements, alive, last, body_reads(body, data=True))

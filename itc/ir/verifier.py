@@ -8,6 +8,7 @@ from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, St
 from itc.ir.op import RuleError, known_init
 from itc.ir.rules import check_arity
 from itc.ir.types import SeriesType, TensorType, Type
+from itc.ir.uses import results
 from itc.source import Span
 
 
@@ -176,7 +177,7 @@ class _Verifier:
         if loop.halt is None:
             return
         score = loop.halt.score
-        if score not in _defined(loop.body):
+        if not any(score in results(statement) for statement in loop.body.statements):
             self.fault(f"the score %{score.name} is not made in the body", loop.span)
         for carry in loop.carries:
             if not aligned(score.type, carry.inner.type):
@@ -222,11 +223,6 @@ def _loop_types(loop: Loop) -> tuple[Type, ...]:
     series = tuple(SeriesType(len(emit.iterations), value.tensor) for emit in loop.emits for value in emit.body.yields)
     halted = (loop.halt.score.type,) * loop.halt_count if loop.halt else ()
     return tuple(c.inner.type for c in loop.carries) + series + halted
-
-
-def _defined(body: Body) -> set[Value]:
-    """The values that the statements of a body give."""
-    return {value for s in body.statements if not isinstance(s, Emit) for value in s.results}
 
 
 def aligned(score: Type, carry: Type) -> bool:

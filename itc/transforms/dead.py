@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, children, walk
+from itc.ir.uses import inner_values, results
 from itc.passes import Pass, Rewritten
 from itc.transforms.expansion import expand
 from itc.transforms.loop_plans import Plan
-from itc.transforms.rewriting import binds, results, stable, where
+from itc.transforms.rewriting import stable, where
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def needs(net: Net) -> set[str]:
 
 def _lacks_carries(loop: Loop, needed: set[str]) -> bool:
     """Whether only how long a loop ran is needed of it."""
-    carried = {value.name for value in (*binds(loop), *loop.carry_results)}
+    carried = {value.name for value in (*inner_values(loop), *loop.carry_results)}
     return carried.isdisjoint(needed) and any(value.name in needed for value in loop.halt_results)
 
 

@@ -29,8 +29,9 @@ from itc.ir.net import (
 )
 from itc.ir.ops.pointwise import Affine
 from itc.ir.types import SeriesType
+from itc.ir.uses import results
 from itc.transforms.loop_plans import Plan, Planner, planned
-from itc.transforms.rewriting import Names, results, scores
+from itc.transforms.rewriting import Names, scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.norm import BatchNorm, ScaleShift
 from itc.ir.types import TensorType
+from itc.ir.uses import reads
 from itc.passes import Pass, Rewritten, Weights
-from itc.transforms.rewriting import reads, with_bodies
+from itc.transforms.rewriting import with_bodies
 
 Recipe = Callable[[dict[str, Array]], None]
 

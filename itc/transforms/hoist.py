@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, applies
+from itc.ir.uses import free, inner_values, results
 from itc.passes import Pass, Rewritten
-from itc.transforms.rewriting import binds, free, results, scores, variables, with_bodies
+from itc.transforms.rewriting import scores, variables, with_bodies
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Parts:
         self.loop = loop
         self.mover = mover
         self.outside: list[Statement] = []
-        self.inside = {value.name for value in binds(loop)}
+        self.inside = {value.name for value in inner_values(loop)}
         self.starts = {carry.inner.name: carry.init for carry in loop.carries}
 
     def body(self, body: Body, first: bool) -> Body:

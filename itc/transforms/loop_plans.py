@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from itc.ir.net import Loop, Net, When, walk
 from itc.ir.types import SeriesType
-from itc.transforms.rewriting import reads
+from itc.ir.uses import reads
 
 
 @dataclass(frozen=True, slots=True)

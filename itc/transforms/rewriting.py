@@ -1,8 +1,8 @@
-"""What passes have in common: what statements read and define, uses under other names, and names nobody has."""
+"""Rewriting shared by the passes: renamed uses, changed bodies and carries, and fresh names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,48 +20,12 @@ from itc.ir.net import (
     Statement,
     Value,
     When,
-    children,
     walk,
 )
+from itc.ir.uses import definitions
 
 Env = Mapping[str, Value]
 T = TypeVar("T")
-
-
-def results(statement: Statement) -> tuple[Value, ...]:
-    """The values that a statement gives to those behind it."""
-    return () if isinstance(statement, Emit) else statement.results
-
-
-def reads(statement: Statement) -> Iterator[Value]:
-    """The values that a statement itself reads, what its bodies yield among them; not what is read inside these."""
-    match statement:
-        case Apply():
-            yield from statement.values
-        case Loop():
-            yield from (carry.init for carry in statement.carries)
-            yield from (each.series for each in statement.each)
-            if statement.halt:
-                yield statement.halt.score
-    for body in children(statement):
-        yield from body.yields
-
-
-def binds(statement: Statement) -> Iterator[Value]:
-    """The values that a statement defines for its body alone."""
-    if isinstance(statement, Loop):
-        yield from (each.inner for each in statement.each)
-        yield from (carry.inner for carry in statement.carries)
-
-
-def free(statement: Statement) -> set[str]:
-    """Names that a statement, with all it holds, reads and does not define."""
-    read: set[str] = set()
-    made: set[str] = set()
-    for inner in walk((statement,)):
-        read |= {value.name for value in reads(inner)}
-        made |= {value.name for value in (*binds(inner), *results(inner))}
-    return read - made
 
 
 def variables(statement: Statement) -> set[str]:
@@ -139,10 +103,8 @@ class Names:
     """Names for copies: that of the original with a suffix, and a number where somebody has it."""
 
     def __init__(self, net: Net) -> None:
-        self.taken = {value.name for value in net.inputs}
-        for statement in walk(net.body):
-            self.taken |= {value.name for value in (*binds(statement), *results(statement))}
-            self.taken |= {statement.var} if isinstance(statement, Loop) else set()
+        self.taken = {value.name for value in net.inputs} | definitions(net.body)
+        self.taken |= {statement.var for statement in walk(net.body) if isinstance(statement, Loop)}
 
     def fresh(self, name: str, suffix: str) -> str:
         """A name that nobody has; the original's own for no suffix, which only one copy may have."""

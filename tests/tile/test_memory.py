@@ -16,11 +16,12 @@ from itc.ir.ops.pointwise import Add, Relu
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
+from itc.ir.uses import data_operands
 from itc_tile.cost.memory import Keeping, buffers, kernel_memory, landing
 from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.instances import nodes
-from itc_tile.kernels.kernel import Kernel, copy_kernel, data_values
+from itc_tile.kernels.kernel import Kernel, copy_kernel
 from itc_tile.machine.model import load_machine
 from itc_tile.mapping.spatial.planner import kept_inputs, values_inside, what_is_kept
 from itc_tile.tiling.partition import Split, needed, partition
@@ -157,7 +158,7 @@ def test_what_is_wanted_is_what_is_read(net: Net, data: st.DataObject) -> None:
 def places_read(kernel: Kernel, value: Value) -> np.ndarray:  # type: ignore[type-arg]
     """Which elements of an input are read: the numbers that come through a resize of their numbers, or all."""
     shape = value.tensor.shape
-    readers = [apply for apply in kernel.body if value in data_values(apply)]
+    readers = [apply for apply in kernel.body if value in data_operands(apply)]
     if not readers or not all(isinstance(a.op, Resize) and a.op.mode == "nearest" for a in readers):
         return np.ones(shape, bool)
     numbers = np.arange(value.tensor.size, dtype=np.float64).reshape(1, *shape)

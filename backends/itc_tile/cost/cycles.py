@@ -54,8 +54,9 @@ from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
+from itc.ir.uses import data_operands
 from itc.source import Span
-from itc_tile.kernels.kernel import Kernel, data_values, is_copy_like
+from itc_tile.kernels.kernel import Kernel, is_copy_like
 from itc_tile.machine.model import Compute, Machine
 
 Ints = NDArray[np.int64]
@@ -294,7 +295,7 @@ def in_place_values(kernel: Kernel) -> frozenset[str]:
     moved = {value.name for value in kernel.inputs}
     written: set[str] = set()
     for apply in kernel.body:
-        if is_copy_like(apply.op) and all(value.name in moved for value in data_values(apply)):
+        if is_copy_like(apply.op) and all(value.name in moved for value in data_operands(apply)):
             moved.add(apply.result.name)
             written.add(apply.result.name)
     return frozenset(written)

@@ -22,8 +22,9 @@ import numpy as np
 
 from itc.ir.net import Value
 from itc.ir.types import DTYPE_BYTES
+from itc.ir.uses import data_operands
 from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values, sizes
-from itc_tile.kernels.kernel import Kernel, data_values
+from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
 
 CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
@@ -65,7 +66,7 @@ class _Allocation:
         self.buffers: dict[str, Buffer] = {}
         self.readers: dict[str, list[int]] = {}
         for position, apply in enumerate(kernel.body):
-            for value in data_values(apply):
+            for value in data_operands(apply):
                 self.readers.setdefault(value.name, []).append(position)
 
     def run(self) -> list[Buffer]:
@@ -115,7 +116,9 @@ class _Allocation:
         """The operand whose place a pointwise result can take: rather one that was made here than an input."""
         apply = self.kernel.body[position]
         free = [
-            value for value in data_values(apply) if self._is_free(value, position) and value.type == apply.result.type
+            value
+            for value in data_operands(apply)
+            if self._is_free(value, position) and value.type == apply.result.type
         ]
         return min(free, key=lambda value: self.buffers[value.name].content == INPUTS, default=None)
 
@@ -128,7 +131,7 @@ class _Allocation:
         """`kept`, and what the exchange assembles from them."""
         fixed = set(kept)
         for apply in self.kernel.body:
-            if apply.result.name in self.in_place and any(value.name in fixed for value in data_values(apply)):
+            if apply.result.name in self.in_place and any(value.name in fixed for value in data_operands(apply)):
                 fixed.add(apply.result.name)
         return frozenset(fixed)
 
@@ -179,8 +182,8 @@ def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value,
         return ()
     formal = kernel.inputs[position]
     in_place = in_place_values(kernel)
-    readers = [apply for apply in kernel.body if formal in data_values(apply)]
+    readers = [apply for apply in kernel.body if formal in data_operands(apply)]
     moved = [apply for apply in readers if apply.result.name in in_place]
-    stretched = [apply.result for apply in moved if len(data_values(apply)) == 1]
+    stretched = [apply.result for apply in moved if len(data_operands(apply)) == 1]
     own = [formal] if len(moved) < len(readers) or len(stretched) < len(moved) or not readers else []
     return (*own, *stretched)

@@ -12,8 +12,9 @@ import numpy as np
 
 from itc.ir.net import Apply
 from itc.ir.ops.resize import Resize, nearest_source
+from itc.ir.uses import data_operands
 from itc_tile.cost.cycles import Ints, sizes
-from itc_tile.kernels.kernel import Kernel, data_values
+from itc_tile.kernels.kernel import Kernel
 
 
 def wanted_elements(kernel: Kernel, name: str, boxes: Ints) -> Ints:
@@ -34,7 +35,7 @@ def _between(counts: Ints, places: Ints) -> Ints:
 @lru_cache(maxsize=1024)
 def _wanted_counts(kernel: Kernel, name: str) -> tuple[Ints, Ints] | None:
     """For rows and columns how many of the places before each are read; None where all are."""
-    readers = [apply for apply in kernel.body if any(value.name == name for value in data_values(apply))]
+    readers = [apply for apply in kernel.body if any(value.name == name for value in data_operands(apply))]
     if not readers or not all(isinstance(apply.op, Resize) and apply.op.mode == "nearest" for apply in readers):
         return None
     shape = readers[0].values[0].tensor.shape

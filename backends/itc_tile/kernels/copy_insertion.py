@@ -14,6 +14,7 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Carry, Emit, Loop, Net, Output, Statement, Value, When, walk
 from itc.ir.types import SeriesType
+from itc.ir.uses import definitions, results
 from itc_tile.kernels.kernel import copy_kernel
 
 
@@ -62,9 +63,7 @@ class _Copies:
     """Walks the net with the loops around the current place."""
 
     def __init__(self, net: Net) -> None:
-        self.names = {value.name for value in net.inputs} | {
-            name for statement in walk(net.body) for name in _defined(statement)
-        }
+        self.names = {value.name for value in net.inputs} | definitions(net.body)
         self.frames: list[_Frame] = []
 
     def net(self, net: Net) -> Net:
@@ -110,7 +109,7 @@ class _Copies:
         """A body that makes all it yields; with `direct` by an operation of its own, not inside a loop or a branch."""
         if not all(iterations.runs for iterations in reach.values()):
             return body
-        made = {v.name for s in body.statements if isinstance(s, Apply) or not direct for v in _results(s)}
+        made = {v.name for s in body.statements if isinstance(s, Apply) or not direct for v in results(s)}
         statements = list(self.statements(body.statements, reach, own))
         copied: dict[str, Value] = {}
         for value in body.yields:
@@ -152,23 +151,9 @@ class _Copies:
 
 def _makers(loop: Loop) -> dict[str, int]:
     """By each carry's inner name, the position of the statement that makes its next value; past the end for copies."""
-    position = {v.name: i for i, statement in enumerate(loop.body.statements) for v in _results(statement)}
+    position = {v.name: i for i, statement in enumerate(loop.body.statements) for v in results(statement)}
     end = len(loop.body.statements)
     return {
         carry.inner.name: position.get(value.name, end)
         for carry, value in zip(loop.carries, loop.body.yields, strict=True)
     }
-
-
-def _results(statement: Statement) -> tuple[Value, ...]:
-    return () if isinstance(statement, Emit) else statement.results
-
-
-def _defined(statement: Statement) -> set[str]:
-    """Every name that a statement gives, without those inside what it holds."""
-    inner = (
-        {c.inner.name for c in statement.carries} | {e.inner.name for e in statement.each}
-        if isinstance(statement, Loop)
-        else set()
-    )
-    return inner | {value.name for value in _results(statement)}

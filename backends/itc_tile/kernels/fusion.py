@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from itc.analysis.reach import Reach
-from itc.ir.net import Apply, Body, Emit, Loop, Net, ParamRef, Statement, Value, When, children, walk
+from itc.ir.net import Apply, Body, Emit, Loop, Net, ParamRef, Statement, Value, When, walk
+from itc.ir.uses import data_operands, reads
 from itc.passes import Pass, Rewritten
 from itc_tile.kernels.copy_insertion import own_buffers
 from itc_tile.kernels.groups import Groups
-from itc_tile.kernels.kernel import Kernel, data_values, is_copy_like, is_soft
+from itc_tile.kernels.kernel import Kernel, is_copy_like, is_soft
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _Fusion:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.readers = Counter(value.name for group in _reading(net) for value in dict.fromkeys(group))
+        self.readers = _readers(net)
         self.streamed = _streamed(net, self.readers)
         self.labels = Counter(value.name for value in net.inputs)
 
@@ -125,7 +126,7 @@ class _Formals:
             self.inputs[batch] = Value("x0", batch.type)
 
     def _apply(self, apply: Apply) -> Apply:
-        read = set(data_values(apply))
+        read = set(data_operands(apply))
         for value in apply.values:
             if value not in self._made and value in read and value not in self.inputs:
                 self.inputs[value] = Value(f"x{len(self.inputs)}", value.type)
@@ -146,17 +147,16 @@ class _Formals:
         return self.params.setdefault(ref, Value(f"p{len(self.params)}", self._net.ref_type(ref)))
 
 
-def _reading(net: Net) -> Iterator[tuple[Value, ...]]:
-    """The values that each operation, and everything else that reads, reads the elements of."""
+def _readers(net: Net) -> Counter[str]:
+    """How many statements, yields and outputs read the elements of each value; one that reads it twice counts once."""
+    found: Counter[str] = Counter()
     for statement in walk(net.body):
         if isinstance(statement, Apply):
-            yield data_values(statement)
-        if isinstance(statement, Loop):
-            yield from ((carry.init,) for carry in statement.carries)
-            yield from ((each.series,) for each in statement.each)
-        for body in children(statement):
-            yield from ((value,) for value in body.yields)
-    yield from ((output.value,) for output in net.outputs)
+            found.update({value.name for value in data_operands(statement)})
+        else:
+            found.update(value.name for value in reads(statement))
+    found.update(output.value.name for output in net.outputs)
+    return found
 
 
 def _streamed(net: Net, readers: Counter[str]) -> frozenset[str]:

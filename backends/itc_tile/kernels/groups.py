@@ -8,7 +8,8 @@ from functools import cached_property
 
 from itc.ir.net import Apply
 from itc.ir.ops.resize import Resize
-from itc_tile.kernels.kernel import Kernel, data_values, is_soft
+from itc.ir.uses import data_operands
+from itc_tile.kernels.kernel import Kernel, is_soft
 
 
 class Groups:
@@ -24,7 +25,7 @@ class Groups:
         self.streamed = streamed
         self.local: dict[str, list[int]] = defaultdict(list)
         for position, apply in enumerate(applies):
-            for name in dict.fromkeys(value.name for value in data_values(apply)):
+            for name in dict.fromkeys(value.name for value in data_operands(apply)):
                 self.local[name].append(position)
 
     def ending(self, apply: Apply) -> list[Apply]:
@@ -51,7 +52,7 @@ class Groups:
             if isinstance(apply.op, Kernel):
                 kernel_of[position] = position
                 continue
-            before = [value.name for value in data_values(apply) if self._may_follow(value.name, position, ends)]
+            before = [value.name for value in data_operands(apply) if self._may_follow(value.name, position, ends)]
             if before:
                 chosen = max(before, key=lambda name: (self.applies[ends[name]].op.counted, ends[name]))
                 kernel_of[position] = ends[apply.result.name] = ends.pop(chosen)

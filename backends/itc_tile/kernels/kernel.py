@@ -14,6 +14,7 @@ from itc.ir.ops.pool import Pool
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill
 from itc.ir.types import NUMPY_NAMES, TensorType
+from itc.ir.uses import data_operands
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class Kernel(Op):
         assert self.anchor is not None
         reached = {self.anchor.result.name}
         for other in self.body:
-            if reached & {value.name for value in data_values(other)}:
+            if reached & {value.name for value in data_operands(other)}:
                 reached.add(other.result.name)
         return apply.result.name in reached
 
     @cached_property
     def read(self) -> frozenset[str]:
         """Names of the formal values of which elements are read."""
-        return frozenset(value.name for apply in self.body for value in data_values(apply)) | {self.result.name}
+        return frozenset(value.name for apply in self.body for value in data_operands(apply)) | {self.result.name}
 
     @property
     def shape_only(self) -> frozenset[int]:  # type: ignore[override]
@@ -121,12 +122,6 @@ def is_soft(op: Op) -> bool:
 def is_parameter(formal: Value) -> bool:
     """Whether a formal value of a kernel is one of its parameters."""
     return formal.name.startswith("p")
-
-
-def data_values(apply: Apply) -> tuple[Value, ...]:
-    """The value operands of which elements are read."""
-    skipped = apply.op.shape_only
-    return tuple(o for i, o in enumerate(apply.operands) if isinstance(o, Value) and i not in skipped)
 
 
 def copy_kernel(type: TensorType, label: str = "copy") -> Kernel:

@@ -18,9 +18,10 @@ from itc.analysis.depth import segments
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
+from itc.ir.uses import data_operands
 from itc_tile.kernels.definitions import Bindings
 from itc_tile.kernels.instances import Node
-from itc_tile.kernels.kernel import Kernel, data_values
+from itc_tile.kernels.kernel import Kernel
 from itc_tile.mapping.spatial.planner import turn_loops
 from itc_tile.timing.exchange import Exchange
 
@@ -127,7 +128,7 @@ class Timeline(ABC):
     def apply(self, apply: Apply, frame: Frame) -> None:
         assert isinstance(apply.op, Kernel), apply
         label = apply.op.label
-        read = [value.name for value in data_values(apply) if value.name in frame.ready]
+        read = [value.name for value in data_operands(apply) if value.name in frame.ready]
         available = [frame.ready[name] for name in read]
         begun = [frame.ready[name] + self.window(label, name, frame.reach) for name in read]
         start = max([*begun, frame.hold.get(label, 0)])
@@ -161,7 +162,7 @@ class Timeline(ABC):
             if value.name in frame.ready
         ]
         for apply in applies(loop.body.statements):
-            read = [value.name for value in data_values(apply) if value.name in frame.ready]
+            read = [value.name for value in data_operands(apply) if value.name in frame.ready]
             begin += [frame.ready[name] + self.push(name) for name in read]
             begin += [frame.hold.get(apply.op.label, 0)] if isinstance(apply.op, Kernel) else []
         return max(begin, default=0)

@@ -8,6 +8,7 @@ from operator import indexOf
 from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
+from itc.ir.uses import body_reads
 from itc_torch.expressions import Call, Expr, Name, Ref, called
 from itc_torch.halting import halting_of
 from itc_torch.inputs import optional_input
@@ -18,7 +19,7 @@ from itc_torch.source.conditions import condition, members
 from itc_torch.source.expressions import code, label_text, quoted
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, Code
 from itc_torch.source.methods import Methods, sets_of
-from itc_torch.source.variables import Frame, body_uses
+from itc_torch.source.variables import Frame
 from itc_torch.source.writer import Writer
 
 
@@ -76,7 +77,7 @@ class Forward(Writer):
             if isinstance(statement, Loop):
                 for carry in statement.carries:
                     name = carry.init.name
-                    alone = frame.last[name] == at and name not in body_uses(statement.body)
+                    alone = frame.last[name] == at and name not in body_reads(statement.body)
                     if alone and not self.variables.knows(name) and name not in self.wanted:
                         self.wanted[name] = self.variables.fresh(_hint(carry.inner, "state"))
 
@@ -259,7 +260,7 @@ class Forward(Writer):
 
     def start_carries(self, loop: Loop) -> list[str]:
         """The variables of the carries, with what they start as in them."""
-        inside = body_uses(loop.body)
+        inside = body_reads(loop.body)
         taken: list[str] = []
         for carry, result in zip(loop.carries, loop.carry_results, strict=True):
             hint = _hint(carry.inner, "state")
@@ -280,7 +281,7 @@ class Forward(Writer):
             kept += [loop.halt.score.name, *inner]
         else:
             self.wanted |= dict(zip(yields, carried, strict=True))
-        again = body_uses(loop.body) - inner
+        again = body_reads(loop.body) - inner
         with self.block() as out, self.variables.body(loop.body.statements, kept, again) as frame:
             for each in loop.each:
                 series, at = self.variables.of(each.series.name), self.loop_variable(loop.var)

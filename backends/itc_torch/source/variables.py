@@ -6,30 +6,12 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from itc.ir import Apply, Body, Emit, Loop, Statement, When
+from itc.ir import Statement
+from itc.ir.uses import all_reads
 from itc_torch.names import CONSTANTS
 from itc_torch.source.functions import OWN
 
 RESERVED = ("AdaptiveTime", "F", "Any", "Tensor", "Threshold", "math", "nn", "outputs", "self", "torch", *OWN)
-
-
-def uses(statement: Statement) -> frozenset[str]:
-    """Names of all values that a statement, or what it holds, reads."""
-    match statement:
-        case Apply():
-            return frozenset(value.name for value in statement.values)
-        case Loop(body=body):
-            outside = [c.init.name for c in statement.carries] + [e.series.name for e in statement.each]
-            score = {statement.halt.score.name} if statement.halt else set()
-            return body_uses(body) | frozenset(outside) | score
-        case When(body=body, otherwise=otherwise):
-            return body_uses(body) | body_uses(otherwise)
-        case Emit(body=body):
-            return body_uses(body)
-
-
-def body_uses(body: Body) -> frozenset[str]:
-    return frozenset().union(*map(uses, body.statements), (value.name for value in body.yields))
 
 
 @dataclass
@@ -69,7 +51,7 @@ class Variables:
         self, statements: Sequence[Statement], yields: Iterable[str], again: Iterable[str] = ()
     ) -> Iterator[Frame]:
         """The frame of a body; `again` are values that the next iteration reads once more."""
-        last = {name: at for at, statement in enumerate(statements) for name in uses(statement)}
+        last = {name: at for at, statement in enumerate(statements) for name in all_reads((statement,))}
         last |= {name: len(statements) for name in yields}
         self._frames.append(Frame(last, frozenset(name for name in again if name in self._of)))
         held = dict(self._holds)

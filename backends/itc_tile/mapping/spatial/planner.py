@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.net import Body, Loop, Net, children, walk
+from itc.ir.net import Loop, Net, walk
+from itc.ir.uses import definitions
 from itc_tile.cost.candidates import Candidates, candidates
 from itc_tile.cost.cycles import Ints, compute_units
 from itc_tile.cost.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total
@@ -133,20 +134,8 @@ def what_is_kept(net: Net) -> dict[str, Keeping]:
 
 def values_inside(net: Net) -> dict[str, set[str]]:
     """For each loop, by its variable, the names that are defined within its body."""
-    return {loop.var: _defined(loop.body) | _inner(loop) for loop in walk(net.body) if isinstance(loop, Loop)}
-
-
-def _inner(loop: Loop) -> set[str]:
-    return {carry.inner.name for carry in loop.carries} | {each.inner.name for each in loop.each}
-
-
-def _defined(body: Body) -> set[str]:
-    names: set[str] = set()
-    for statement in body.statements:
-        names |= {value.name for value in getattr(statement, "results", ())}
-        names |= _inner(statement) if isinstance(statement, Loop) else set()
-        names |= {name for inner in children(statement) for name in _defined(inner)}
-    return names
+    loops = (statement for statement in walk(net.body) if isinstance(statement, Loop))
+    return {loop.var: definitions((loop,)) - {value.name for value in loop.results} for loop in loops}
 
 
 def kept_inputs(node: Node, inside: Mapping[str, set[str]]) -> frozenset[str]:
