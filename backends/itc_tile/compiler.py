@@ -8,7 +8,7 @@ from dataclasses import replace
 from itc.ir.net import Net
 from itc_tile.cost.memory import total
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine
 from itc_tile.mapping.spatial.placement import place, settled
 from itc_tile.mapping.spatial.planner import Objective, Site, choose, sites
@@ -33,19 +33,19 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput")
     Raises CompileError: E0510 where the net does not fit, E0511 for more kernels than tiles, E0512 for a series as a
     carry, E0513 for elements that the machine cannot compute.
     """
-    fused = fuse(net)
-    count = sum(node.copies for node in nodes(fused).values())
+    graph = KernelGraph(fuse(net))
+    count = sum(node.replicas for node in graph.instances.values())
     if count > machine.tiles:
-        raise too_many_kernels(fused, machine, count)
-    found = sites(fused, machine)
-    program = _planned(fused, found, machine)
+        raise too_many_kernels(graph.net, machine, count)
+    found = sites(graph, machine)
+    program = _planned(graph, found, machine)
     if program is None:
-        raise does_not_fit(fused, found, machine)
+        raise does_not_fit(graph, found, machine)
     return _deeper(program, found) if objective == "throughput" else _faster(program, found)
 
 
 def _planned(
-    net: Net, found: list[Site], machine: Machine, more: Mapping[str, float] | None = None, relaxed: float = 1
+    graph: KernelGraph, found: list[Site], machine: Machine, more: Mapping[str, float] | None = None, relaxed: float = 1
 ) -> Program | None:
     """The program of the best plan in which every tile has room, what waits and tables of copies included, if any."""
     room, more = tile_room(machine), dict(more or {})
@@ -53,7 +53,7 @@ def _planned(
         splits = choose(found, machine, room, more, relaxed)
         if splits is None:
             return None
-        program = _placed(net, found, splits, machine)
+        program = _placed(graph, found, splits, machine)
         over = max(int(total(contents).max()) for contents in footprint(program).values()) - machine.tile.memory
         room -= max(over, 0)
         wanting = waiting(program) if over <= 0 else {}
@@ -62,14 +62,14 @@ def _planned(
         more |= {label: max(more.get(label, 0.0) * AGAIN, wanted) for label, wanted in wanting.items()}
 
 
-def _placed(net: Net, found: list[Site], splits: dict[str, Split], machine: Machine) -> Program:
+def _placed(graph: KernelGraph, found: list[Site], splits: dict[str, Split], machine: Machine) -> Program:
     """The program of a plan, on tiles in the order of the kernels; on a grid, moved to where ways are short."""
-    tiles = place([site.copies * splits[site.label].shards for site in found], machine)
+    tiles = place([site.replicas * splits[site.label].shards for site in found], machine)
     placements = [
-        Placement(site.label, splits[site.label], own.reshape(site.copies, -1))
+        Placement(site.label, splits[site.label], own.reshape(site.replicas, -1))
         for site, own in zip(found, tiles, strict=True)
     ]
-    program = build_program(net, machine, placements)
+    program = build_program(graph, machine, placements)
     if machine.exchange.network == "all-to-all":
         return program
     moved = settled(machine, *traffic(Exchange(program)))
@@ -101,7 +101,7 @@ def _with_room(timing: Timing, found: list[Site], period: int) -> Timing:
         lifetimes = Lifetimes(Stream(timing.exchange, timing.compute))
         wanting = lifetimes.wanting(period, timing.room)
         more |= {label: max(more.get(label, 0.0), room) for label, room in wanting.items()}
-        other = _planned(timing.program.net, found, timing.program.machine, more) if wanting else None
+        other = _planned(timing.program.graph, found, timing.program.machine, more) if wanting else None
         if other is None:
             break
         timing = time_program(other)
@@ -111,5 +111,5 @@ def _with_room(timing: Timing, found: list[Site], period: int) -> Timing:
 
 def _faster(program: Program, found: list[Site]) -> Program:
     """The plan, among those that keep slower and slower paces, on which one image alone is done first."""
-    others = (_planned(program.net, found, program.machine, relaxed=pace) for pace in PACES)
+    others = (_planned(program.graph, found, program.machine, relaxed=pace) for pace in PACES)
     return min((program, *(other for other in others if other is not None)), key=image_cycles)

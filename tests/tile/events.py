@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, children
 from itc_tile.cost.memory import is_one_buffer
-from itc_tile.kernels.instances import Node
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.mapping.spatial.planner import what_is_kept
 from itc_tile.program.program import Program
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.schedule import OUT, Schedule
@@ -152,8 +151,8 @@ class Walk:
             if operand not in apply.op.shape_only:
                 yield operand, value
 
-    def copy(self, node: Node) -> int:
-        return node.copy_at(self.iteration)
+    def copy(self, node: KernelInstance) -> int:
+        return node.replica_at(self.iteration)
 
 
 class StreamWalk(Walk):
@@ -224,7 +223,7 @@ class EarliestWalk(Walk):
     def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
         super().__init__(exchange.program)
         self.exchange, self.compute = exchange, compute
-        self.keeping = what_is_kept(self.program.net)
+        self.keeping = self.program.graph.residency
         self.around = loops_around(self.program.net.body, ())
         self.last: dict[tuple[str, int], Run] = {}
         self.input_free: dict[tuple[str, int, int], int] = defaultdict(int)
@@ -237,15 +236,15 @@ class EarliestWalk(Walk):
         """Pushes the value to whoever reads it in the iterations that stand."""
         super().become(name, available, var)
         for reader in self.program.readers.get(name.name, []):
-            known = {v: self.iteration[v] for v in reader.node.reach if v in self.around[var]}
-            if all(t in reader.node.reach[v] for v, t in known.items()):
-                self.push(reader.node, reader.operand, available, known)
+            known = {v: self.iteration[v] for v in reader.instance.reach if v in self.around[var]}
+            if all(t in reader.instance.reach[v] for v, t in known.items()):
+                self.push(reader.instance, reader.operand, available, known)
 
-    def push(self, node: Node, operand: int, available: Available, known: Iteration) -> None:
+    def push(self, node: KernelInstance, operand: int, available: Available, known: Iteration) -> None:
         reach = {v: IterationSet.of([known[v]]) if v in known else node.reach[v] for v in node.reach}
         run = available.run
         window = self.exchange.window(node.label, [run.label] if run else [])
-        for copy in node.copies_in(reach):
+        for copy in node.replicas_in(reach):
             place = (node.label, copy, operand)
             free = self.input_free[place]
             if (node.label, copy) in self.last and is_one_buffer(node.kernel, self.keeping[node.label].inputs):

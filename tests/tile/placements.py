@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from itc.ir import Net
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import Node, nodes
+from itc_tile.kernels.graph import KernelGraph
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import load_machine
 from itc_tile.program.program import Placement, Program, build_program
 from itc_tile.tiling.partition import Split
@@ -20,11 +21,14 @@ from itc_tile.tiling.partition import Split
 def programs(draw: Any, net: Net, most: int = 3) -> Program:
     """`net` fused, each kernel cut along its axes into up to `most` parts, on tiles in a random order."""
     fused = fuse(net)
-    splits = {label: draw_split(lambda: draw(st.integers(1, most)), node) for label, node in nodes(fused).items()}
+    splits = {
+        label: draw_split(lambda: draw(st.integers(1, most)), node)
+        for label, node in KernelGraph(fused).instances.items()
+    }
     return place(fused, splits, draw(st.integers(0, 99)))
 
 
-def draw_split(number: Callable[[], int], node: Node) -> Split:
+def draw_split(number: Callable[[], int], node: KernelInstance) -> Split:
     rank = len(node.kernel.result.tensor.shape)
     return Split(
         number() if rank else 1,
@@ -35,12 +39,12 @@ def draw_split(number: Callable[[], int], node: Node) -> Split:
 
 def place(fused: Net, splits: dict[str, Split], seed: int = 0) -> Program:
     """A program with these splits, on a machine with just as many tiles, shuffled."""
-    found = nodes(fused)
-    counts = [found[label].copies * split.shards for label, split in splits.items()]
+    found = KernelGraph(fused).instances
+    counts = [found[label].replicas * split.shards for label, split in splits.items()]
     tiles = np.split(np.random.default_rng(seed).permutation(sum(counts)), np.cumsum(counts)[:-1])
     placements = [
-        Placement(label, split, own.reshape(found[label].copies, split.shards))
+        Placement(label, split, own.reshape(found[label].replicas, split.shards))
         for (label, split), own in zip(splits.items(), tiles, strict=True)
     ]
     machine = load_machine("gc200").model_copy(update={"name": "test", "tiles": sum(counts)})
-    return build_program(fused, machine, placements)
+    return build_program(KernelGraph(fused), machine, placements)

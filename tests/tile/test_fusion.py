@@ -13,7 +13,7 @@ from itc.interpreter import interpret
 from itc.ir import Net, applies, parse_net, verify
 from itc.transforms.unroll import Unroll
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from tests.random_nets import Case, cases, difference, on_random_nets
 from tests.tile.hand_itnet import small_itnet
@@ -31,7 +31,7 @@ def parse(body: str, convs: str = "", norms: str = "") -> Net:
 
 
 def kernels(net: Net) -> dict[str, list[str]]:
-    return {label: [a.op.name for a in node.kernel.body] for label, node in nodes(fuse(net)).items()}
+    return {label: [a.op.name for a in node.kernel.body] for label, node in KernelGraph(fuse(net)).instances.items()}
 
 
 @on_random_nets
@@ -43,13 +43,13 @@ def test_fused_nets_are_equal(case: Case) -> None:
     before, after = cost(case.net), cost(fused)
     assert (before.macs, before.params) == (after.macs, after.params)
     assert [output.macs for output in before.outputs] == [output.macs for output in after.outputs]
-    labels = Counter(node.label for node in nodes(fused).values())
+    labels = Counter(node.label for node in KernelGraph(fused).instances.values())
     assert max(labels.values()) == 1
     assert all(isinstance(apply.op, Kernel) for apply in applies(fused.body) if apply in reached(fused))
 
 
 def reached(net: Net) -> list[object]:
-    return [node.apply for node in nodes(net).values()]
+    return [node.apply for node in KernelGraph(net).instances.values()]
 
 
 def test_what_follows_a_convolution_joins_it() -> None:
@@ -64,7 +64,7 @@ def test_what_follows_a_convolution_joins_it() -> None:
         "n",
     )
     assert kernels(net) == {"a": ["conv", "batch_norm", "add", "relu"]}
-    (node,) = nodes(fuse(net)).values()
+    (node,) = KernelGraph(fuse(net)).instances.values()
     assert [value.name for value in node.apply.values] == ["x"]
 
 
@@ -134,7 +134,7 @@ def test_a_head_keeps_its_resize_only_where_it_leaves_the_net() -> None:
   """
     net = parse(head + "return %2 {name = y}", "a")
     assert kernels(net) == {"a": ["conv", "resize"]}
-    (node,) = nodes(fuse(net)).values()
+    (node,) = KernelGraph(fuse(net)).instances.values()
     assert [apply.op.name for apply in node.kernel.tail] == ["resize"]
     assert node.kernel.anchor is node.kernel.body[0]
     more = head + "%3 = global_pool(%2): f32[4]\n  return %2 {name = y}\n  return %3 {name = z}"
@@ -222,8 +222,8 @@ def test_a_loop_that_halts_is_refused() -> None:
 def test_kernels_stay_kernels_behind_other_passes(case: Case) -> None:
     once = Unroll()(fuse(case.net)).net
     twice = verify(fuse(once))
-    assert list(nodes(twice)) == list(nodes(fuse(twice)))
-    assert len(nodes(twice)) == sum(1 for _ in applies(once.body))
+    assert list(KernelGraph(twice).instances) == list(KernelGraph(fuse(twice)).instances)
+    assert len(KernelGraph(twice).instances) == sum(1 for _ in applies(once.body))
     found = interpret(twice, case.inputs, case.weights)
     assert all(difference(found[label], case.outputs[label]) < 1e-6 for label in case.outputs)
 
@@ -249,7 +249,7 @@ def test_series_as_carries_are_refused() -> None:
 
 
 def test_labels_are_layers_and_operations() -> None:
-    found = nodes(fuse(small_itnet()))
+    found = KernelGraph(fuse(small_itnet())).instances
     assert {"stem_1", "max_pool", "mix_1", "copy", "copy_2", "expand_1", "depthwise_1", "project_1"} <= set(found)
 
 

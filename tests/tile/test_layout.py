@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from itc.ir import LAYERS, OPS, Apply, Layer, TensorType, Value
 from itc.ir.ops.resize import Resize
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.access import ACCESS
 from itc_tile.simulate.shard_values import EVALUATE
@@ -142,7 +142,7 @@ def test_resizing_reads_the_places_it_takes() -> None:
 @on_random_nets
 @given(nets(), st.data())
 def test_needs_are_the_same_for_all_shards_at_once_and_for_any_leading_axes(net: object, data: st.DataObject) -> None:
-    node = data.draw(st.sampled_from(list(nodes(fuse(net)).values())))  # type: ignore[arg-type]
+    node = data.draw(st.sampled_from(list(KernelGraph(fuse(net)).instances.values())))  # type: ignore[arg-type]
     shape = node.kernel.result.tensor.shape
     parts = [data.draw(st.integers(1, 3)) if axis < len(shape) else 1 for axis in range(3)]
     boxes = partition(shape, Split(*parts), granularity(node.kernel))

@@ -17,13 +17,12 @@ from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
 from itc.ir.uses import data_operands
-from itc_tile.cost.memory import Keeping, buffers, kernel_memory, landing
+from itc_tile.cost.memory import Residency, buffers, kernel_memory, landing
 from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel, copy_kernel
 from itc_tile.machine.model import load_machine
-from itc_tile.mapping.spatial.planner import kept_inputs, values_inside, what_is_kept
 from itc_tile.tiling.partition import Split, needed, partition
 from tests.random_nets import nets
 from tests.tile.hand_itnet import itnet, small_itnet
@@ -67,7 +66,7 @@ def test_what_is_assembled_by_the_exchange_has_one_buffer() -> None:
 def test_a_halo_is_memory_on_both_sides() -> None:
     kernel = mixing()
     regions = needed(kernel, partition(MAP, Split(rows=2)))
-    memory = kernel_memory(kernel, regions, Keeping((1,)), GC200)
+    memory = kernel_memory(kernel, regions, Residency((1,)), GC200)
     assert memory["output"].tolist() == [4 * 4 * 8 * 4] * 2
     residual, assembled = 4 * 5 * 8, 8 * 5 * 8  # both come with the row of the other half
     assert memory["inputs"].tolist() == [(residual + assembled) * 4] * 2
@@ -100,13 +99,13 @@ def test_a_copy_is_one_buffer_unless_its_input_is_read_again() -> None:
 
 def test_a_head_keeps_no_full_map() -> None:
     """The head of ItNet holds the classes at the state's size, and two rows of the image's."""
-    node = nodes(fuse(itnet()))["head_1"]
-    memory = whole_memory(node.kernel, Keeping((1, 1)))
+    node = KernelGraph(fuse(itnet())).instances["head_1"]
+    memory = whole_memory(node.kernel, Residency((1, 1)))
     assert memory["output"] == 11 * 90 * 120 * 4
     assert memory["rows being sent"] == 2 * 11 * 480 * 4
 
 
-def whole_memory(kernel: Kernel, keeping: Keeping) -> dict[str, int]:
+def whole_memory(kernel: Kernel, keeping: Residency) -> dict[str, int]:
     regions = needed(kernel, partition(kernel.result.tensor.shape, Split()))
     return {name: int(each[0]) for name, each in kernel_memory(kernel, regions, keeping, GC200).items()}
 
@@ -114,9 +113,9 @@ def whole_memory(kernel: Kernel, keeping: Keeping) -> dict[str, int]:
 @pytest.mark.parametrize("shared", [True, False])
 def test_unsplit_kernels_hold_the_graph_size(shared: bool) -> None:
     """Inputs, weights and results of convolutions are what the paper counts; norms and residuals come on top."""
-    net = fuse(small_itnet(4, shared))
-    keeping, total = what_is_kept(net), 0
-    for label, node in nodes(net).items():
+    graph = KernelGraph(fuse(small_itnet(4, shared)))
+    keeping, total = graph.residency, 0
+    for label, node in graph.instances.items():
         if not node.kernel.counted:
             continue
         memory = whole_memory(node.kernel, keeping[label])
@@ -126,7 +125,7 @@ def test_unsplit_kernels_hold_the_graph_size(shared: bool) -> None:
             for p, count in zip(node.kernel.params, keeping[label].sets, strict=True)
             if not any(p in apply.values and apply.op.counted for apply in node.kernel.body)
         )
-        total += node.copies * (memory["inputs"] + memory["output"] + memory["parameters"] - residual - norms)
+        total += node.replicas * (memory["inputs"] + memory["output"] + memory["parameters"] - residual - norms)
     assert total == cost(small_itnet(4, shared)).graph_bytes
 
 
@@ -136,16 +135,15 @@ def residual_only(kernel: Kernel, value: Value) -> bool:
 
 
 def test_inputs_that_stay_the_same_in_a_loop() -> None:
-    net = fuse(small_itnet())
-    inside = values_inside(net)
-    assert all(not kept_inputs(node, inside) for node in nodes(net).values())
+    graph = KernelGraph(fuse(small_itnet()))
+    assert all(not residency.inputs for residency in graph.residency.values())
 
 
 @settings(max_examples=50, deadline=None)
 @given(nets(), st.data())
 def test_what_is_wanted_is_what_is_read(net: Net, data: st.DataObject) -> None:
     """Counted element by element: only places that nearest resizes skip are not sent."""
-    for node in nodes(fuse(net)).values():
+    for node in KernelGraph(fuse(net)).instances.values():
         for position, value in enumerate(node.kernel.inputs):
             shape = value.tensor.shape
             cuts = [sorted((data.draw(st.integers(0, n)), data.draw(st.integers(0, n)))) for n in shape]

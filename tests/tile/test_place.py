@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
 from itc_tile.mapping.spatial.placement import hops, link_loads, place, serpentine, settled
 from itc_tile.mapping.spatial.planner import choose, sites
@@ -90,15 +91,15 @@ def test_settling_moves_every_tile_somewhere_and_fills_no_link_more(
 def test_settling_shortens_the_ways_of_an_itnet() -> None:
     """Kernels in the order of the text leave one link with several times what it need carry."""
     machine = load_machine("edge-128")
-    found = sites(fuse(itnet()), machine)
+    found = sites(KernelGraph(fuse(itnet())), machine)
     splits = choose(found, machine, tile_room(machine))
     assert splits is not None
-    tiles = place([site.copies * splits[site.label].shards for site in found], machine)
+    tiles = place([site.replicas * splits[site.label].shards for site in found], machine)
     placements = [
-        Placement(site.label, splits[site.label], own.reshape(site.copies, -1))
+        Placement(site.label, splits[site.label], own.reshape(site.replicas, -1))
         for site, own in zip(found, tiles, strict=True)
     ]
-    source, target, amounts = traffic(Exchange(build_program(fuse(itnet()), machine, placements)))
+    source, target, amounts = traffic(Exchange(build_program(KernelGraph(fuse(itnet())), machine, placements)))
     moved = settled(machine, source, target, amounts)
     before, after = (link_loads(machine, at[source], at[target], amounts).max() for at in (np.arange(512), moved))
     assert 2 * after < before

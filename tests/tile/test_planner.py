@@ -16,8 +16,9 @@ from itc_tile.cost.candidates import receive_cycles, send_cycles
 from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import EXCHANGE, kernel_memory, total
 from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
-from itc_tile.mapping.spatial.planner import Site, choose, sites, turn_loops
+from itc_tile.mapping.spatial.planner import Site, choose, sites
 from itc_tile.program.footprint import footprint, fullest_tile, table_rows, total_bytes
 from itc_tile.program.program import regions
 from itc_tile.report.infeasible import tile_room
@@ -34,14 +35,14 @@ EDGE16 = load_machine("edge-16")
 @given(nets(), st.data())
 def test_candidates_are_never_above_the_fullest_shard(net: Net, data: st.DataObject) -> None:
     """A candidate is judged by one of its shards; the plan is checked against all."""
-    for site in sites(fuse(net), EDGE16):
+    for site in sites(KernelGraph(fuse(net)), EDGE16):
         index = data.draw(st.integers(0, len(site.candidates) - 1))
         held = regions(site.node, site.candidates.split(index))
         kernel, each = site.node.kernel, site.candidates
         assert each.split(index).shards == each.shards[index]
         for judged, exact in (
             (each.compute, kernel_cycles(kernel, held, EDGE16)),
-            (each.memory, total(kernel_memory(kernel, held, site.keeping, EDGE16))),
+            (each.memory, total(kernel_memory(kernel, held, site.residency, EDGE16))),
             (each.receive, receive_cycles(kernel, held, EDGE16)),
             (each.send, send_cycles(kernel, held, EDGE16)),
         ):
@@ -64,13 +65,13 @@ def chosen(found: list[Site], machine: Machine, **options: Any) -> dict[str, int
 @given(nets(), machines())
 def test_plans_keep_the_fastest_pace(net: Net, machine: Machine) -> None:
     """No splits keep a faster pace: the fewest tiles that could are too many."""
-    found = sites(fuse(net), machine)
+    found = sites(KernelGraph(fuse(net)), machine)
     plan = chosen(found, machine)
     room = tile_room(machine)
     if plan is None:
         assert least_tiles(found, room, np.inf) > machine.tiles or any(too_full(site, room, machine) for site in found)
         return
-    assert sum(site.copies * site.candidates.shards[plan[site.label]] for site in found) <= machine.tiles
+    assert sum(site.replicas * site.candidates.shards[plan[site.label]] for site in found) <= machine.tiles
     assert all(site.exact_memory(plan[site.label], machine, 0) <= room for site in found)
     pace = max(site.pace[plan[site.label]] for site in found)
     if not any(too_full(site, room, machine) for site in found):
@@ -81,7 +82,7 @@ def least_tiles(found: list[Site], room: int, pace: float) -> float:
     total = 0.0
     for site in found:
         fits = (site.candidates.memory <= room) & (site.pace <= pace)
-        total += site.copies * site.candidates.shards[fits].min() if fits.any() else np.inf
+        total += site.replicas * site.candidates.shards[fits].min() if fits.any() else np.inf
     return total
 
 
@@ -92,7 +93,7 @@ def too_full(site: Site, room: int, machine: Machine) -> bool:
 
 
 def test_a_relaxed_pace_shortens_the_way() -> None:
-    found = sites(fuse(itnet()), load_machine("gc200"))
+    found = sites(KernelGraph(fuse(itnet())), load_machine("gc200"))
     fast, relaxed = (chosen(found, load_machine("gc200"), relaxed=relaxed) for relaxed in (1, 3))
     assert fast is not None and relaxed is not None
     assert sum(site.time[relaxed[site.label]] for site in found) < sum(site.time[fast[site.label]] for site in found)
@@ -103,7 +104,7 @@ def test_a_relaxed_pace_shortens_the_way() -> None:
 
 def test_room_is_kept_where_it_is_asked_for() -> None:
     machine = load_machine("gc200")
-    found = sites(fuse(itnet()), machine)
+    found = sites(KernelGraph(fuse(itnet())), machine)
     plan = chosen(found, machine, more={"project_1": 3.0, "data_4": 0.5})
     assert plan is not None
     for label, more in (("project_1", 3.0), ("data_4", 0.5)):
@@ -115,21 +116,23 @@ def test_room_is_kept_where_it_is_asked_for() -> None:
 def test_memory_that_makes_the_period_long_is_made_room_for() -> None:
     """The network with weights of its own in every iteration holds many images at once."""
     machine = load_machine("gc200")
-    net = fuse(itnet(29, shared=False))
-    found = sites(net, machine)
-    first = _planned(net, found, machine)
+    graph = KernelGraph(fuse(itnet(29, shared=False)))
+    found = sites(graph, machine)
+    first = _planned(graph, found, machine)
     assert first is not None
     assert time_program(compile_net(itnet(29, shared=False), machine)).period < 0.6 * time_program(first).period
 
 
 def test_turns() -> None:
     """Kernels in the loop have as many turns as it has iterations, copies of their own weights one."""
-    shared, independent = ({s.label: s for s in sites(fuse(small_itnet(4, kind)), EDGE16)} for kind in (True, False))
+    shared, independent = (
+        {s.label: s for s in sites(KernelGraph(fuse(small_itnet(4, kind))), EDGE16)} for kind in (True, False)
+    )
     assert shared["stem_1"].turns == 1 and shared["expand_1"].turns == shared["mix_1"].turns == 4
-    assert shared["head_1"].turns == 1 and shared["head_1"].copies == 2
-    assert independent["expand_1"].turns == 1 and independent["expand_1"].copies == 4
-    assert independent["mix_1"].copies == 3
-    assert turn_loops(shared["expand_1"].node) == ("t",)
+    assert shared["head_1"].turns == 1 and shared["head_1"].replicas == 2
+    assert independent["expand_1"].turns == 1 and independent["expand_1"].replicas == 4
+    assert independent["mix_1"].replicas == 3
+    assert shared["expand_1"].node.recurring_loops == ("t",)
     assert shared["project_1"].reading_turns == 4
 
 
@@ -186,7 +189,7 @@ def test_footprint_counts_every_table() -> None:
     fullest = fullest_tile(program, memory)
     assert fullest.bytes == sum(fullest.contents.values()) == max(int(total(m).max()) for m in memory.values())
     assert total_bytes(program, memory) == sum(
-        int(total(m).sum()) * program.placements[k].copies for k, m in memory.items()
+        int(total(m).sum()) * program.placements[k].replicas for k, m in memory.items()
     )
 
 

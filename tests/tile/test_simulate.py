@@ -12,7 +12,7 @@ import pytest
 from itc.interpreter import interpret
 from itc.ir import Net, parse_net, verify
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.program.printer import print_program
 from itc_tile.program.program import Copies, Program
 from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
@@ -87,7 +87,10 @@ def net() -> Net:
 def program(net: Net) -> Program:
     fused = fuse(net)
     cut = Split(2, 2, 1)
-    return place(fused, {label: _cut(node.kernel.result.tensor.shape, cut) for label, node in nodes(fused).items()})
+    return place(
+        fused,
+        {label: _cut(node.kernel.result.tensor.shape, cut) for label, node in KernelGraph(fused).instances.items()},
+    )
 
 
 def _cut(shape: tuple[int, ...], split: Split) -> Split:
@@ -169,7 +172,7 @@ def test_one_run_leaves_nothing_behind_for_the_next(net: Net, program: Program) 
 def test_the_weights_of_a_head_change_its_output_alone() -> None:
     net = small_itnet()
     fused = fuse(net)
-    program = place(fused, {label: Split(1, 2, 2) for label in nodes(fused)})
+    program = place(fused, {label: Split(1, 2, 2) for label in KernelGraph(fused).instances})
     tiles = Tiles(program, random_weights(net))
     inputs = random_inputs(net)
     before = run(tiles, inputs)
@@ -185,7 +188,7 @@ def test_the_weights_of_a_head_change_its_output_alone() -> None:
 def test_an_early_weight_changes_everything_behind_it() -> None:
     net = small_itnet()
     fused = fuse(net)
-    program = place(fused, {label: Split(1, 2, 2) for label in nodes(fused)})
+    program = place(fused, {label: Split(1, 2, 2) for label in KernelGraph(fused).instances})
     tiles = Tiles(program, random_weights(net))
     before = run(tiles, random_inputs(net))
     tiles.at["mix_1", 0].params[0].data[0] += 1
@@ -197,7 +200,7 @@ def test_the_program_does_not_grow_with_the_iterations() -> None:
     texts = []
     for iterations in (4, 64):
         fused = fuse(small_itnet(iterations))
-        texts.append(print_program(place(fused, {label: Split(1, 2, 2) for label in nodes(fused)})))
+        texts.append(print_program(place(fused, {label: Split(1, 2, 2) for label in KernelGraph(fused).instances})))
     lines = [text.splitlines() for text in texts]
     assert len(lines[0]) == len(lines[1])
     assert abs(len(texts[0]) - len(texts[1])) < 500

@@ -73,4 +73,4 @@ def test_program_and_times_do_not_grow_with_iterations() -> None:
     texts = [len(print_program(program).splitlines()) for program in (short, long)]
     assert abs(texts[0] - texts[1]) <= 0.05 * texts[0], "only how many places each exchange goes between may differ"
     assert list(time_program(short).outputs) == list(time_program(long).outputs)
-    assert list(lower_bound(short.net, machine).outputs) == list(lower_bound(long.net, machine).outputs)
+    assert list(lower_bound(short.graph, machine).outputs) == list(lower_bound(long.graph, machine).outputs)

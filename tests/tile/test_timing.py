@@ -208,7 +208,7 @@ def port_loads(program: Program, exchange: Exchange, edges: list, window) -> dic
 
 def check_bounds(timing: Timing) -> None:
     """The bound is never above our own times, nor a schedule for one image below what is possible."""
-    bound = lower_bound(timing.program.net, timing.program.machine)
+    bound = lower_bound(timing.program.graph, timing.program.machine)
     assert bound.stream <= timing.period
     soonest = earliest(timing.exchange, timing.compute)
     for label, cycles in timing.outputs.items():

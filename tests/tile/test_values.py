@@ -101,7 +101,7 @@ class Changed(_Interpreter):
 
     def apply(self, apply: Apply) -> None:
         super().apply(apply)
-        if apply != self.node.apply or self.node.copy_at(self.iteration) != self.copy:
+        if apply != self.node.apply or self.node.replica_at(self.iteration) != self.copy:
             return
         operands = [self.operand(operand) for operand in apply.operands]
         at = len(apply.values) + self.position
@@ -129,7 +129,7 @@ def test_a_changed_weight_of_one_tile_changes_what_depends_on_it(data: st.DataOb
     assume(program.loads)
     load = data.draw(st.sampled_from(program.loads))
     shard = int(data.draw(st.sampled_from(load.copies.target)))
-    copy = data.draw(st.integers(0, program.nodes[load.consumer].copies - 1))
+    copy = data.draw(st.integers(0, program.nodes[load.consumer].replicas - 1))
 
     tiles = Tiles(program, case.weights)
     before = run(tiles, case.inputs)

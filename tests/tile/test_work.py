@@ -16,7 +16,7 @@ from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
 from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK, compute_units, in_place_values, kernel_cycles, work_rules
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.instances import nodes
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import load_machine
 from itc_tile.tiling.partition import Split, granularity, needed, partition
@@ -130,7 +130,7 @@ def test_a_machine_without_units_for_a_type() -> None:
 @settings(max_examples=40, deadline=None)
 @given(nets(), st.data())
 def test_cutting_a_kernel_up_saves_no_work(net: Net, data: st.DataObject) -> None:
-    for node in nodes(fuse(net)).values():
+    for node in KernelGraph(fuse(net)).instances.values():
         split = draw_split(lambda: data.draw(st.integers(1, 4)), node)
         shape = node.kernel.result.tensor.shape
         cut, one = (

@@ -20,15 +20,15 @@ from math import ceil
 import numpy as np
 
 from itc.analysis.depth import longest_paths
-from itc.ir.net import Apply, Net
+from itc.ir.net import Apply
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import candidates
 from itc_tile.cost.cycles import Regions, compute_units, kernel_cycles
 from itc_tile.cost.traffic import wanted_elements
-from itc_tile.kernels.instances import Node, nodes
+from itc_tile.kernels.graph import KernelGraph
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
-from itc_tile.mapping.spatial.planner import what_is_kept
 from itc_tile.tiling.partition import Split, granularity, needed, partition
 
 
@@ -48,30 +48,32 @@ class Bound:
         return max(self.compute, self.work, self.memory, self.exchange)
 
 
-def lower_bound(net: Net, machine: Machine) -> Bound:
-    """The bound for a fused net."""
-    found = nodes(net)
+def lower_bound(graph: KernelGraph, machine: Machine) -> Bound:
+    """The bound for the kernels of a graph."""
+    found = graph.instances
     whole = {label: _whole(node) for label, node in found.items()}
-    compute = sum(node.times * _macs(node, machine) for node in found.values())
-    work = sum(node.times * int(kernel_cycles(node.kernel, whole[label], machine)[0]) for label, node in found.items())
-    memory = sum(node.times * _memory_cycles(node.kernel, whole[label], machine) for label, node in found.items())
-    exchange = _exchange_bytes(net, found, whole) / machine.exchange.bandwidth
+    compute = sum(node.executions * _macs(node, machine) for node in found.values())
+    work = sum(
+        node.executions * int(kernel_cycles(node.kernel, whole[label], machine)[0]) for label, node in found.items()
+    )
+    memory = sum(node.executions * _memory_cycles(node.kernel, whole[label], machine) for label, node in found.items())
+    exchange = _exchange_bytes(graph, whole) / machine.exchange.bandwidth
     tiles = machine.tiles
     return Bound(
         ceil(compute / tiles),
         ceil(work / tiles),
         ceil(memory / tiles),
         ceil(exchange / tiles),
-        longest_paths(net, _costs(net, found, machine)),
+        longest_paths(graph.net, _costs(graph, machine)),
     )
 
 
-def _whole(node: Node) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+def _whole(node: KernelInstance) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
     """Regions of a kernel that is one shard."""
     return needed(node.kernel, partition(node.kernel.result.tensor.shape, Split(), granularity(node.kernel)))
 
 
-def _macs(node: Node, machine: Machine) -> float:
+def _macs(node: KernelInstance, machine: Machine) -> float:
     """Cycles of a kernel's multiply-accumulates at a tile's peak rate."""
     return node.kernel.macs() / compute_units(machine, node.kernel.result.tensor.dtype).peak
 
@@ -88,20 +90,20 @@ def _memory_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> float:
     return max(read / machine.tile.load, kernel.result.tensor.bytes / machine.tile.store)
 
 
-def _exchange_bytes(net: Net, found: Mapping[str, Node], whole: Mapping[str, Regions]) -> int:
+def _exchange_bytes(graph: KernelGraph, whole: Mapping[str, Regions]) -> int:
     """Bytes of the operands of all runs; those that stay the same in a loop count once."""
-    kept, total = what_is_kept(net), 0
-    for label, node in found.items():
+    kept, total = graph.residency, 0
+    for label, node in graph.instances.items():
         for value in node.kernel.inputs:
             wanted = wanted_elements(node.kernel, value.name, whole[label][value.name])[0]
-            times = 1 if value.name in kept[label].inputs else node.times
+            times = 1 if value.name in kept[label].inputs else node.executions
             total += int(wanted) * DTYPE_BYTES[value.tensor.dtype] * times
     return total
 
 
-def _costs(net: Net, found: Mapping[str, Node], machine: Machine) -> _Cost:
-    keeping = what_is_kept(net)
-    best = {label: candidates(node.kernel, keeping[label], machine) for label, node in found.items()}
+def _costs(graph: KernelGraph, machine: Machine) -> _Cost:
+    residency = graph.residency
+    best = {label: candidates(node.kernel, residency[label], machine) for label, node in graph.instances.items()}
     return _Cost({label: float((each.receive + each.compute).min()) for label, each in best.items()})
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.cycles import Ints, Regions, kernel_cycles
-from itc_tile.cost.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total, value_bytes
+from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total, value_bytes
 from itc_tile.cost.traffic import wanted_elements
+from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
 from itc_tile.tiling.partition import Split, granularity, needed, partition
@@ -56,7 +57,7 @@ class Candidates:
         )
 
 
-def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates:
+def candidates(kernel: Kernel, residency: Residency, machine: Machine) -> Candidates:
     """All splits that take no more tiles than there are; those that differ in no part's size are one."""
     axes = _axes(kernel)
     splits = _grid([parts for parts, _ in axes], min(machine.tiles, MOST_SHARDS))
@@ -64,7 +65,7 @@ def candidates(kernel: Kernel, keeping: Keeping, machine: Machine) -> Candidates
     boxes = np.stack(worst, axis=1) if worst else np.zeros((len(splits), 0, 2), np.int64)
     regions = needed(kernel, boxes)
     compute = kernel_cycles(kernel, regions, machine)
-    memory = kernel_memory(kernel, regions, keeping, machine)
+    memory = kernel_memory(kernel, regions, residency, machine)
     receive, send = receive_cycles(kernel, regions, machine), send_cycles(kernel, regions, machine)
     bytes, held = total(memory), memory[INPUTS] + memory[OUTPUT]
     found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, held)

@@ -24,6 +24,7 @@ from itc.ir.net import Value
 from itc.ir.types import DTYPE_BYTES
 from itc.ir.uses import data_operands
 from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values, sizes
+from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
 
@@ -136,30 +137,17 @@ class _Allocation:
         return frozenset(fixed)
 
 
-@dataclass(frozen=True)
-class Keeping:
-    """What the tiles of a kernel keep beside one run.
-
-    `sets` of each parameter, `elements` of a series of results, and `inputs`, by formal names, that stay the same in
-    all iterations of the loop around.
-    """
-
-    sets: tuple[int, ...] = ()
-    elements: int = 1
-    inputs: frozenset[str] = frozenset()
-
-
-def kernel_memory(kernel: Kernel, regions: Regions, keeping: Keeping, machine: Machine) -> dict[str, Ints]:
+def kernel_memory(kernel: Kernel, regions: Regions, residency: Residency, machine: Machine) -> dict[str, Ints]:
     """Bytes of each content on each shard's tile."""
     shape = regions[kernel.result.name].shape[:-2]
     memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
     kinds = len({apply.op.name for apply in kernel.body})
     memory[CODE] += machine.code.base + machine.code.operation * kinds
-    for param, count in zip(kernel.params, keeping.sets, strict=True):
+    for param, count in zip(kernel.params, residency.sets, strict=True):
         memory[PARAMETERS] += value_bytes(param, regions) * count
-    for buffer in buffers(kernel, keeping.inputs):
+    for buffer in buffers(kernel, residency.inputs):
         memory[buffer.content] += buffer.bytes(regions)
-    memory[OUTPUT] *= keeping.elements
+    memory[OUTPUT] *= residency.elements
     if kernel.tail:
         row = extent(regions[kernel.result.name], -1) * extent(regions[kernel.result.name], -3)
         memory[ROWS] += 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]

@@ -1,4 +1,4 @@
-"""The kernels of a fused net where they stand: which iterations reach each, its copies, and which sets these read."""
+"""Kernel instances: the iterations that execute a kernel, its replicas, and the parameter sets each of these reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.analysis.reach import Reach, reached
+from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Index, Net, ParamRef
 from itc_tile.kernels.kernel import Kernel
@@ -18,18 +18,12 @@ from itc_tile.kernels.kernel import Kernel
 Numbers = NDArray[np.int64]
 
 
-def nodes(net: Net) -> dict[str, Node]:
-    """Every kernel of a fused net that some iteration reaches, by its label, in text order."""
-    found = (Node(net, run.apply, run.reach) for run in reached(net.body) if isinstance(run.apply.op, Kernel))
-    return {node.label: node for node in found}
-
-
 @dataclass(frozen=True)
-class Node:
-    """A kernel and what is around it.
+class KernelInstance:
+    """A kernel with the iterations of the enclosing loops that execute it.
 
-    Where the weight of its anchor is not shared by all iterations, the kernel stands `copies` times side by side, once
-    for each set of the weight; a copy keeps all sets that it reads of its other parameters.
+    A kernel whose anchor's weight differs between iterations has several replicas, one for each set of the weight. A
+    replica keeps all sets that it reads of its other parameters.
     """
 
     net: Net
@@ -46,8 +40,8 @@ class Node:
         return self.kernel.label
 
     @property
-    def times(self) -> int:
-        """How often all its copies together run for one image."""
+    def executions(self) -> int:
+        """Executions of all replicas together for one image."""
         return prod(len(iterations) for iterations in self.reach.values())
 
     @property
@@ -56,39 +50,69 @@ class Node:
         return self.apply.refs
 
     @property
-    def copies(self) -> int:
-        """How often it stands side by side."""
+    def replicas(self) -> int:
+        """Number of replicas."""
         return prod(axis.count for axis in self.axes.values())
 
     @cached_property
-    def axes(self) -> dict[str, CopyAxis]:
-        """By loop variable, what tells the copies apart."""
+    def axes(self) -> dict[str, ReplicaAxis]:
+        """By loop variable, how iterations select a replica."""
         weights = (r for r, formal in zip(self.refs, self.kernel.params, strict=True) if len(formal.tensor.shape) > 1)
         by_var: dict[str, list[Index]] = {}
         for index in (i for ref in weights for i in ref.index if isinstance(i, Index)):
             by_var.setdefault(index.var, []).append(index)
-        return {var: CopyAxis(self.iterations(var), tuple(dict.fromkeys(found))) for var, found in by_var.items()}
+        return {var: ReplicaAxis(self.iterations(var), tuple(dict.fromkeys(found))) for var, found in by_var.items()}
+
+    @cached_property
+    def recurring_loops(self) -> tuple[str, ...]:
+        """The enclosing loops, outermost first, down to the last in which one replica executes more than once."""
+        variables = tuple(self.reach)
+        recurring = [at for at, var in enumerate(variables) if self._most_executions(var) > 1]
+        return variables[: recurring[-1] + 1] if recurring else ()
+
+    def _most_executions(self, var: str) -> int:
+        """The most iterations of a loop in which one replica executes."""
+        axis = self.axes.get(var)
+        return int(np.bincount(axis.groups).max()) if axis else len(self.reach[var])
+
+    def reuse_distance(self, count: int) -> int:
+        """The fewest iterations from one execution of a replica to its next, in the last of its recurring loops.
+
+        That loop has `count` iterations, and may begin anew as soon as it has ended. 1 where a loop within it hides
+        the distance.
+        """
+        if not self.recurring_loops or self.recurring_loops[-1] != tuple(self.reach)[-1]:
+            return 1
+        var = self.recurring_loops[-1]
+        iterations, axis = self.iterations(var), self.axes.get(var)
+        groups = axis.groups if axis else np.zeros(len(iterations), np.int64)
+        order = np.lexsort((iterations, groups))
+        groups, iterations = groups[order], iterations[order]
+        first, last = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+        around = iterations[first] + count - iterations[last - 1]
+        following = np.diff(iterations)[np.diff(groups) == 0]
+        return int(min(around.min(), following.min(initial=around.min())))
 
     def iterations(self, var: str) -> Numbers:
         return np.array(self.reach[var].numbers, np.int64)
 
-    def copy_at(self, iteration: Mapping[str, int]) -> int:
-        """The copy that runs in these iterations of the loops around."""
+    def replica_at(self, iteration: Mapping[str, int]) -> int:
+        """The replica that executes in an iteration of the enclosing loops."""
         at = 0
         for var, axis in self.axes.items():
             at = at * axis.count + axis.at(iteration[var])
         return at
 
-    def copies_in(self, reach: Reach) -> list[int]:
-        """The copies that run in a part of the iterations that reach the kernel."""
+    def replicas_in(self, reach: Reach) -> list[int]:
+        """The replicas that execute in a subset of the iterations."""
         found = np.zeros(1, np.int64)
         for var, axis in self.axes.items():
             found = (found[:, None] * axis.count + axis.among(reach[var])).reshape(-1)
-        return [int(copy) for copy in found]
+        return [int(replica) for replica in found]
 
-    def sets(self, position: int, copy: int) -> tuple[Numbers, ...]:
-        """For each axis of sets of parameter `position`, those that a copy reads, ascending."""
-        groups = self._groups(copy)
+    def sets(self, position: int, replica: int) -> tuple[Numbers, ...]:
+        """For each axis of sets of parameter `position`, those that a replica reads, ascending."""
+        groups = self._groups(replica)
         return tuple(
             np.array([index])
             if isinstance(index, int)
@@ -97,7 +121,7 @@ class Node:
         )
 
     def slot(self, position: int, kept: tuple[Numbers, ...], iteration: Mapping[str, int]) -> int:
-        """Which of the sets `kept` by a copy (as `sets` gives them, the last axis fastest) these iterations read."""
+        """Which of the sets `kept` by a replica (as `sets` gives them, the last axis fastest) these iterations read."""
         at = 0
         for axis, index in zip(kept, self.refs[position].index, strict=True):
             number = index if isinstance(index, int) else index.at(iteration[index.var])
@@ -105,28 +129,28 @@ class Node:
         return at
 
     def resident_sets(self, position: int) -> int:
-        """How many sets of parameter `position` a copy keeps, at most."""
-        return max(prod(len(axis) for axis in self.sets(position, copy)) for copy in range(self.copies))
+        """How many sets of parameter `position` a replica keeps, at most."""
+        return max(prod(len(axis) for axis in self.sets(position, replica)) for replica in range(self.replicas))
 
-    def _groups(self, copy: int) -> dict[str, Numbers]:
-        """For each loop variable that tells copies apart the iterations in which `copy` runs."""
+    def _groups(self, replica: int) -> dict[str, Numbers]:
+        """By loop variable, the iterations in which a replica executes."""
         found: dict[str, Numbers] = {}
         for var, axis in reversed(self.axes.items()):
-            copy, at = divmod(copy, axis.count)
+            replica, at = divmod(replica, axis.count)
             found[var] = axis.reach[axis.groups == at]
         return found
 
 
 @dataclass(frozen=True)
-class CopyAxis:
-    """How the iterations of one loop that reach a kernel fall to its copies."""
+class ReplicaAxis:
+    """How the iterations of one loop select a replica."""
 
     reach: Numbers
     indices: tuple[Index, ...]
 
     @cached_property
     def groups(self) -> Numbers:
-        """For each iteration in `reach` the number of its copy, from 0."""
+        """For each iteration in `reach` the number of its replica, from 0."""
         rows = np.stack([set_numbers(index, self.reach) for index in self.indices], axis=1)
         return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
@@ -138,7 +162,7 @@ class CopyAxis:
         return int(self.groups[np.searchsorted(self.reach, iteration)])
 
     def among(self, iterations: IterationSet) -> Numbers:
-        """The copies that run in `iterations`, ascending."""
+        """The replicas that execute in `iterations`, ascending."""
         return np.unique(self.groups[np.isin(self.reach, np.array(iterations.numbers, np.int64))])
 
 

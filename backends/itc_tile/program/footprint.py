@@ -9,7 +9,6 @@ import numpy as np
 
 from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import COPIES, EXCHANGE, kernel_memory, total
-from itc_tile.mapping.spatial.planner import what_is_kept
 from itc_tile.program.program import Program
 
 Memory = Mapping[str, Mapping[str, Ints]]
@@ -17,10 +16,10 @@ Memory = Mapping[str, Mapping[str, Ints]]
 
 def footprint(program: Program, in_flight: Mapping[str, Ints] | None = None) -> dict[str, dict[str, Ints]]:
     """By kernel and content, bytes on each shard's tile. `in_flight` has those for images beside the first."""
-    keeping, rows = what_is_kept(program.net), table_rows(program)
+    residency, rows = program.graph.residency, table_rows(program)
     found: dict[str, dict[str, Ints]] = {}
     for label, node in program.nodes.items():
-        found[label] = kernel_memory(node.kernel, program.regions[label], keeping[label], program.machine)
+        found[label] = kernel_memory(node.kernel, program.regions[label], residency[label], program.machine)
         found[label][EXCHANGE] = rows[label] * program.machine.code.copy_
         if in_flight is not None:
             found[label][COPIES] = in_flight[label]
@@ -63,4 +62,4 @@ def fullest_tile(program: Program, memory: Memory) -> FullestTile:
 
 def total_bytes(program: Program, memory: Memory) -> int:
     """Bytes on all tiles, all copies of the kernels among them."""
-    return sum(program.placements[label].copies * int(total(contents).sum()) for label, contents in memory.items())
+    return sum(program.placements[label].replicas * int(total(contents).sum()) for label, contents in memory.items())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.printer import INDENT
 from itc_tile.cost.memory import total
-from itc_tile.kernels.instances import Node
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.footprint import Memory, footprint
 from itc_tile.program.program import Copies, Load, Program
@@ -42,14 +42,14 @@ class _Printer:
         yield from _indented(self.statements(self.of.net.body))
         yield "}"
 
-    def kernel(self, node: Node, memory: Memory) -> Iterator[str]:
+    def kernel(self, node: KernelInstance, memory: Memory) -> Iterator[str]:
         """How a kernel is placed, and what fills the fullest of its tiles."""
         placement = self.of.placements[node.label]
         contents, totals = memory[node.label], total(memory[node.label])
         fullest = int(totals.argmax())
         parts = ", ".join(f"{content} {bytes[fullest]}" for content, bytes in contents.items() if bytes[fullest])
         ops = ", ".join(apply.op.name for apply in node.kernel.body) or "copy"
-        copies = f"{placement.copies} copies on " if placement.copies > 1 else ""
+        copies = f"{placement.replicas} copies on " if placement.replicas > 1 else ""
         yield f"kernel {node.label}: {ops}"
         yield f"{INDENT}{copies}{placement.shards} tiles, {placement.split} of {node.kernel.result.type}"
         yield f"{INDENT}fullest tile {totals[fullest]} B: {parts}"
@@ -57,7 +57,7 @@ class _Printer:
             if load.consumer == node.label:
                 yield from _indented(self.load(load, node))
 
-    def load(self, load: Load, node: Node) -> Iterator[str]:
+    def load(self, load: Load, node: KernelInstance) -> Iterator[str]:
         kept = node.resident_sets(load.position)
         sets = f", each of {kept} sets" if kept > 1 else ""
         formal = node.kernel.params[load.position].name

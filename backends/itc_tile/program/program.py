@@ -1,7 +1,7 @@
 """The program of a tile machine: where each kernel stands, and every copy between tiles, once for all iterations.
 
-Tables are per shard. A kernel that stands several times (`Placement.copies`) has one table for all of its copies: an
-iteration's copy selects the tiles. Loops, branches and emits stay those of the fused net.
+Tables are per shard. A kernel with several replicas (`Placement.replicas`) has one table for all of them: an
+iteration's replica selects the tiles. Loops, branches and emits stay those of the fused net.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from itc.ir.net import Loop, Net, Output, Value
 from itc.ir.types import DTYPE_BYTES, TensorType
-from itc_tile.kernels.definitions import Bindings, Reader, readers
-from itc_tile.kernels.instances import Node, nodes
+from itc_tile.kernels.graph import KernelGraph, Reader
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 from itc_tile.tiling.boxes import whole
 from itc_tile.tiling.partition import Boxes, Split, granularity, intersection, is_empty, needed, partition, volume
@@ -33,7 +33,7 @@ class Placement:
     tiles: Shards
 
     @property
-    def copies(self) -> int:
+    def replicas(self) -> int:
         return int(self.tiles.shape[0])
 
     @property
@@ -107,17 +107,22 @@ class Load:
 class Program:
     """A fused net, placed on a machine. `edges`, `exits` and `loads` are all the copies there are."""
 
-    net: Net
+    graph: KernelGraph
     machine: Machine
     placements: Mapping[str, Placement]
     edges: tuple[Edge, ...]
     exits: tuple[Exit, ...]
     loads: tuple[Load, ...]
 
-    @cached_property
-    def nodes(self) -> dict[str, Node]:
+    @property
+    def net(self) -> Net:
+        """The fused net."""
+        return self.graph.net
+
+    @property
+    def nodes(self) -> dict[str, KernelInstance]:
         """The kernels by label."""
-        return nodes(self.net)
+        return self.graph.instances
 
     @cached_property
     def regions(self) -> dict[str, dict[str, Boxes]]:
@@ -129,10 +134,10 @@ class Program:
         """By the label of a kernel or the name of an input: what each shard makes of it, or the host holds."""
         return made(self.net, self.nodes, self.regions)
 
-    @cached_property
+    @property
     def readers(self) -> dict[str, list[Reader]]:
         """For each value, by name, the operands that it is copied to when it becomes available."""
-        return readers(self.net)
+        return self.graph.readers
 
     @cached_property
     def outgoing(self) -> dict[str, list[Edge]]:
@@ -156,53 +161,53 @@ class Program:
         return {(edge.consumer, edge.operand, edge.producer): edge for edge in self.edges}
 
 
-def regions(node: Node, split: Split) -> dict[str, Boxes]:
+def regions(node: KernelInstance, split: Split) -> dict[str, Boxes]:
     """Which box of every value inside a kernel each shard holds, when its result is split."""
     kernel = node.kernel
     return needed(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
 
 
-def made(net: Net, found: Mapping[str, Node], held: Mapping[str, Mapping[str, Boxes]]) -> dict[str, Boxes]:
+def made(net: Net, found: Mapping[str, KernelInstance], held: Mapping[str, Mapping[str, Boxes]]) -> dict[str, Boxes]:
     """What each shard makes of every kernel's result, and the host, as one shard, holds of every input."""
     inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
     return inputs | {label: held[label][node.kernel.result.name] for label, node in found.items()}
 
 
-def build_program(net: Net, machine: Machine, placements: Iterable[Placement]) -> Program:
+def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Placement]) -> Program:
     """The program of a fused net whose every kernel has a placement, with the tables of all copies."""
     placed = {placement.label: placement for placement in placements}
-    found = nodes(net)
+    found = graph.instances
     _check(machine, placed, found)
     held = {label: regions(node, placed[label].split) for label, node in found.items()}
-    tables = _Tables(net, found, held)
-    return Program(net, machine, placed, tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads()))
+    tables = _Tables(graph, held)
+    return Program(graph, machine, placed, tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads()))
 
 
-def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str, Node]) -> None:
+def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str, KernelInstance]) -> None:
     """Placements are the planner's: a wrong one is our mistake."""
     assert set(placed) == set(found), set(placed) ^ set(found)
     tiles = np.concatenate([placement.tiles.reshape(-1) for placement in placed.values()] or [np.zeros(0, np.int64)])
     assert len(np.unique(tiles)) == len(tiles), "two shards share a tile"
     assert ((tiles >= 0) & (tiles < machine.tiles)).all(), "a tile that the machine lacks"
     for label, placement in placed.items():
-        assert placement.tiles.shape == (found[label].copies, placement.split.shards), label
+        assert placement.tiles.shape == (found[label].replicas, placement.split.shards), label
 
 
 class _Tables:
     """The copies of a placed net."""
 
-    def __init__(self, net: Net, found: Mapping[str, Node], held: Mapping[str, Mapping[str, Boxes]]) -> None:
-        self.net = net
-        self.nodes = found
+    def __init__(self, graph: KernelGraph, held: Mapping[str, Mapping[str, Boxes]]) -> None:
+        self.graph = graph
+        self.net = graph.net
+        self.nodes = graph.instances
         self.held = held
-        self.made = made(net, found, held)
-        self.bindings = Bindings(net)
+        self.made = made(graph.net, graph.instances, held)
 
     def edges(self) -> Iterator[Edge]:
-        for value, group in readers(self.net).items():
-            for node, operand in ((reader.node, reader.operand) for reader in group):
+        for value, group in self.graph.readers.items():
+            for node, operand in ((reader.instance, reader.operand) for reader in group):
                 formal = node.kernel.inputs[operand]
-                for producer in self.bindings.producers(value, node.reach):
+                for producer in self.graph.reaching.producers(value, node.reach):
                     copies = crossing(self.made[producer], self.held[node.label][formal.name], formal.tensor)
                     if len(copies):
                         yield Edge(node.label, operand, value, producer, copies)
@@ -210,7 +215,7 @@ class _Tables:
     def exits(self) -> Iterator[Exit]:
         for output in self.net.outputs:
             value = leaving(self.net, output)
-            for producer in self.bindings.producers(value.name, {}):
+            for producer in self.graph.reaching.producers(value.name, {}):
                 boxes = whole(value.tensor.shape, (1,))
                 copies = crossing(self.made[producer], boxes, value.tensor)
                 yield Exit(output.name, value.name, value.tensor.shape, producer, copies)

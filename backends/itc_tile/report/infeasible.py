@@ -12,6 +12,7 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.net import Net
 from itc_tile.cost.candidates import Candidates, candidates
 from itc_tile.cost.memory import kernel_memory, total
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine, presets
 from itc_tile.mapping.spatial.planner import Site, sites
 from itc_tile.program.program import regions
@@ -32,15 +33,15 @@ def too_many_kernels(net: Net, machine: Machine, count: int) -> CompileError:
     return CompileError([Diagnostic("E0511", message, Label(net.span) if net.span else None, help=help)])
 
 
-def does_not_fit(net: Net, found: Sequence[Site], machine: Machine) -> CompileError:
+def does_not_fit(graph: KernelGraph, found: Sequence[Site], machine: Machine) -> CompileError:
     """E0510: what fills the fullest tile when the kernels share the tiles as well as they can, and what would fit."""
-    needs = [_Need(site.label, site.copies, site.candidates) for site in found]
+    needs = [_Need(site.label, site.replicas, site.candidates) for site in found]
     fullest = _fullest(found, machine, _tightest(needs, machine))
-    message = f"{net.name} does not fit on {machine.name}: {_demand(found, needs, machine)}"
+    message = f"{graph.net.name} does not fit on {machine.name}: {_demand(found, needs, machine)}"
     span = next(site.node.apply.span for site in found if site.label == fullest.label)
     primary = Label(span, f"a tile of kernel `{fullest.label}` is the fullest") if span else None
-    secondary = (Label(net.span, "in this network"),) if net.span and primary else ()
-    help = "\n".join((str(fullest), *_ways_out(net, found, needs, machine)))
+    secondary = (Label(graph.net.span, "in this network"),) if graph.net.span and primary else ()
+    help = "\n".join((str(fullest), *_ways_out(graph, found, needs, machine)))
     return CompileError([Diagnostic("E0510", message, primary, secondary, help)])
 
 
@@ -49,7 +50,7 @@ class _Need:
     """The tiles that a kernel takes, by how much these hold; splits of few tiles come first."""
 
     label: str
-    copies: int
+    replicas: int
     candidates: Candidates
 
     def index(self, memory: int) -> int | None:
@@ -59,7 +60,7 @@ class _Need:
 
     def tiles(self, memory: int) -> float:
         index = self.index(memory)
-        return np.inf if index is None else self.copies * int(self.candidates.shards[index])
+        return np.inf if index is None else self.replicas * int(self.candidates.shards[index])
 
 
 def _tiles(needs: Iterable[_Need], memory: int) -> float:
@@ -100,10 +101,10 @@ class _Filled:
 
 def _filled(site: Site, index: int, machine: Machine) -> _Filled:
     held = regions(site.node, site.candidates.split(index))
-    memory = kernel_memory(site.node.kernel, held, site.keeping, machine)
+    memory = kernel_memory(site.node.kernel, held, site.residency, machine)
     shard = int(np.argmax(total(memory)))
     contents = {name: int(each[shard]) for name, each in memory.items()}
-    return _Filled(site.label, contents, machine.tile.memory, site.copies * int(total(memory).sum()))
+    return _Filled(site.label, contents, machine.tile.memory, site.replicas * int(total(memory).sum()))
 
 
 def _plan(found: Sequence[Site], machine: Machine, memory: int) -> list[_Filled]:
@@ -131,16 +132,16 @@ def _demand(found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> 
     return f"it needs {needed:.1f} MiB {where} {machine.tile.memory / KIB:.0f} KiB{beside}, {there}"
 
 
-def _ways_out(net: Net, found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> list[str]:
+def _ways_out(graph: KernelGraph, found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> list[str]:
     """Changes that would make it fit, the smaller first."""
-    ways = [way for way in (_sharing(found, needs, machine), _larger_machine(net, machine)) if way]
+    ways = [way for way in (_sharing(found, needs, machine), _larger_machine(graph, machine)) if way]
     return [f"{'or ' if number else 'to fit: '}{way}" for number, way in enumerate(ways)]
 
 
 def _sharing(found: Sequence[Site], needs: Sequence[_Need], machine: Machine) -> str:
     """Which blocks would have to share weights over iterations: as few as will do, those that save most first."""
     room = tile_room(machine)
-    single = {site.label: _single(site, machine) for site in found if site.copies > 1}
+    single = {site.label: _single(site, machine) for site in found if site.replicas > 1}
     saved: dict[str, float] = {}
     for need in needs:
         if need.label in single:
@@ -163,18 +164,18 @@ def _block(label: str) -> str:
 
 def _single(site: Site, machine: Machine) -> _Need:
     """A kernel whose copies share one weight, and so are one, which keeps all the sets of its other parameters."""
-    params = zip(site.keeping.sets, site.node.kernel.params, strict=True)
-    sets = tuple(count if len(param.tensor.shape) > 1 else count * site.copies for count, param in params)
-    keeping = replace(site.keeping, sets=sets)
-    return _Need(site.label, 1, candidates(site.node.kernel, keeping, machine))
+    params = zip(site.residency.sets, site.node.kernel.params, strict=True)
+    sets = tuple(count if len(param.tensor.shape) > 1 else count * site.replicas for count, param in params)
+    residency = replace(site.residency, sets=sets)
+    return _Need(site.label, 1, candidates(site.node.kernel, residency, machine))
 
 
-def _larger_machine(net: Net, machine: Machine) -> str:
+def _larger_machine(graph: KernelGraph, machine: Machine) -> str:
     """The smallest preset on which it would fit."""
     larger = sorted((load_machine(name) for name in presets()), key=lambda other: (other.memory, other.clock))
     for other in larger:
         if other.memory > machine.memory and set(other.compute) >= set(machine.compute):
-            needs = [_Need(site.label, site.copies, site.candidates) for site in sites(net, other)]
+            needs = [_Need(site.label, site.replicas, site.candidates) for site in sites(graph, other)]
             if _tiles(needs, tile_room(other)) <= other.tiles:
                 size = f"{other.memory / MIB:.0f} MiB in {other.tiles} tiles"
                 return f"take {other.name} ({size}), where it fits"

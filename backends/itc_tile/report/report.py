@@ -151,7 +151,7 @@ def _plain(value: Any) -> Any:
 def report(program: Program, timing: Timing | None = None) -> Report:
     """All that is told of a program; `timing` is its times, where they are known already."""
     timing = timing or time_program(program)
-    bound = lower_bound(program.net, program.machine)
+    bound = lower_bound(program.graph, program.machine)
     return Report(
         network=program.net.name,
         machine=program.machine.name,
@@ -168,7 +168,7 @@ def report(program: Program, timing: Timing | None = None) -> Report:
 
 
 def _macs(program: Program) -> int:
-    return sum(node.times * node.kernel.macs() for node in program.nodes.values())
+    return sum(node.executions * node.kernel.macs() for node in program.nodes.values())
 
 
 def _fit(timing: Timing) -> Fit:
@@ -188,17 +188,17 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     program = timing.program
     node, placement = program.nodes[label], program.placements[label]
     split = placement.split
-    share = node.times / (placement.copies * timing.period)
+    share = node.executions / (placement.replicas * timing.period)
     peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),
         tiles=placement.shards,
-        copies=placement.copies,
+        copies=placement.replicas,
         split=(split.channels, split.rows, split.columns),
         exchange_cycles=timing.windows.get(label, 0),
         compute_cycles=timing.compute[label],
-        runs=node.times,
+        runs=node.executions,
         macs=node.kernel.macs(),
         busy=timing.compute[label] * share,
         utilisation=node.kernel.macs() * share / (placement.shards * peak),

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from itc.ir.op import Array
-from itc_tile.kernels.instances import Node, Numbers
+from itc_tile.kernels.instances import KernelInstance, Numbers
 from itc_tile.program.program import Copies, Load, Program
 from itc_tile.simulate.shard_values import ShardKernel
 from itc_tile.simulate.stores import Buffer, Route
@@ -35,7 +35,7 @@ class KernelTiles:
     one, or one for each element of a series.
     """
 
-    node: Node
+    node: KernelInstance
     inputs: list[Buffer]
     params: list[Buffer]
     sets: list[tuple[Numbers, ...]]
@@ -56,7 +56,7 @@ class Tiles:
         self.at = {
             (label, copy): self._kernel(node, copy)
             for label, node in program.nodes.items()
-            for copy in range(node.copies)
+            for copy in range(node.replicas)
         }
         for load in program.loads:
             self._load(load, weights[load.key])
@@ -77,7 +77,7 @@ class Tiles:
         """Whether a table has been run."""
         return id(copies) in self._routes
 
-    def _kernel(self, node: Node, copy: int) -> KernelTiles:
+    def _kernel(self, node: KernelInstance, copy: int) -> KernelTiles:
         tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
         regions, kernel = self.program.regions[node.label], node.kernel
         inputs = [
@@ -94,7 +94,7 @@ class Tiles:
         """Brings to each copy of a kernel the sets of a parameter that it keeps."""
         node = self.program.nodes[load.consumer]
         formal = node.kernel.params[load.position]
-        for copy in range(node.copies):
+        for copy in range(node.replicas):
             tiles = self.at[load.consumer, copy]
             sets = tiles.sets[load.position]
             kept = weight[np.ix_(*sets)] if sets else weight

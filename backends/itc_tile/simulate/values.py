@@ -16,7 +16,7 @@ from itc.interpreter import completed
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
-from itc_tile.kernels.definitions import Reader, walked
+from itc_tile.kernels.graph import Reader
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.program import Exit, Program
 from itc_tile.simulate.stores import Buffer, TileReadError
@@ -64,7 +64,7 @@ class _Run:
         self.series: dict[str, list[_Place]] = {}
         self.iteration: dict[str, int] = {}
         self.versions = count(1)
-        self.kept = walked(self.program.net)
+        self.kept = self.program.graph.series_producers
         self.outputs = {(output.name, output.value): output for output in self.program.net.outputs}
         self.host: dict[str, Array] = {}
 
@@ -127,7 +127,7 @@ class _Run:
         kernel = apply.op
         assert isinstance(kernel, Kernel), apply
         node = self.program.nodes[kernel.label]
-        copy = node.copy_at(self.iteration)
+        copy = node.replica_at(self.iteration)
         own = self.tiles.at[kernel.label, copy]
         stack = self.tiles.kernels[kernel.label].run(self.operands(apply, kernel, own))
         if any(np.may_share_memory(stack, buffer.data) for buffer in own.inputs):
@@ -165,12 +165,12 @@ class _Run:
 
     def bring(self, reader: Reader, place: _Place) -> None:
         """Copies a value to a kernel, if the iterations of the loops around are ones in which it may run."""
-        node, reach = reader.node, reader.node.reach
+        node, reach = reader.instance, reader.instance.reach
         if not all(self.iteration[var] in reach[var] for var in reach if var in self.iteration):
             return
         now = {var: IterationSet.span(t, t) for var, t in self.iteration.items() if var in reach}
         edge = self.program.edge.get((node.label, reader.operand, place.producer))
-        for copy in node.copies_in({**reach, **now}):
+        for copy in node.replicas_in({**reach, **now}):
             buffer = self.tiles.at[node.label, copy].inputs[reader.operand]
             buffer.await_version(place.version)
             buffer.make_room(self.batch)

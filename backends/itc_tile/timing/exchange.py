@@ -28,10 +28,9 @@ from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc_tile.cost.cycles import Ints
 from itc_tile.cost.traffic import wanted_elements
-from itc_tile.kernels.definitions import Bindings
-from itc_tile.kernels.instances import Node
+from itc_tile.kernels.definitions import ReachingDefinitions
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.mapping.spatial.placement import hops, link_loads
-from itc_tile.mapping.spatial.planner import values_inside
 from itc_tile.program.program import Edge, Program
 
 Pair = tuple[int, int]
@@ -123,7 +122,7 @@ class Exchange:
         if not loads:
             return {}
         load = np.stack([array.reshape(-1) for array in loads.values()]).astype(np.float64)
-        times = np.array([self.program.nodes[label].times for label in loads], np.float64)[:, None]
+        times = np.array([self.program.nodes[label].executions for label in loads], np.float64)[:, None]
         weights: Floats = np.sqrt(load * times)
         most = (np.sqrt(load / times) * weights.sum(axis=0)).max(axis=1)
         return dict(zip(loads, most.tolist(), strict=True))
@@ -135,7 +134,7 @@ class Exchange:
 
     @cached_property
     def _inside(self) -> dict[str, set[str]]:
-        return values_inside(self.program.net)
+        return self.program.graph.inner_values
 
     def _sent_once(self, edge: Edge) -> Ints:
         """Rows that are sent: with multicast, one of those that bring the same box from the same shard."""
@@ -181,19 +180,19 @@ class Exchange:
     def pairs(self, edge: Edge) -> list[Pair]:
         """The copies of producer and consumer between which the edge runs in some iteration."""
         consumer, producer = (self.program.nodes[label] for label in (edge.consumer, edge.producer))
-        if consumer.copies == producer.copies == 1:
+        if consumer.replicas == producer.replicas == 1:
             return [(0, 0)]
         found: dict[Pair, None] = {}
-        for copy in range(consumer.copies):
-            for origin in self._bindings.origins(edge.value, copy_reach(consumer, copy)):
+        for copy in range(consumer.replicas):
+            for origin in self._bindings.definitions(edge.value, copy_reach(consumer, copy)):
                 if origin.producer == edge.producer:
                     reach = {var: origin.reach[var] for var in producer.reach}
-                    found |= dict.fromkeys((at, copy) for at in producer.copies_in(reach))
+                    found |= dict.fromkeys((at, copy) for at in producer.replicas_in(reach))
         return list(found)
 
     @cached_property
-    def _bindings(self) -> Bindings:
-        return Bindings(self.program.net)
+    def _bindings(self) -> ReachingDefinitions:
+        return self.program.graph.reaching
 
 
 def row_bytes(program: Program, edge: Edge) -> Ints:
@@ -202,7 +201,7 @@ def row_bytes(program: Program, edge: Edge) -> Ints:
     return wanted_elements(kernel, kernel.inputs[edge.operand].name, edge.copies.boxes) * edge.copies.element_bytes
 
 
-def copy_reach(node: Node, copy: int) -> Reach:
+def copy_reach(node: KernelInstance, copy: int) -> Reach:
     """The iterations in which one copy of a kernel runs."""
     found: dict[str, IterationSet] = {}
     for var, axis in reversed(node.axes.items()):
@@ -219,7 +218,7 @@ def traffic(exchange: Exchange) -> tuple[Ints, Ints, Ints]:
         if edge.producer not in placements:
             continue
         pairs = exchange.pairs(edge)
-        runs = exchange.program.nodes[edge.consumer].times / len(pairs)
+        runs = exchange.program.nodes[edge.consumer].executions / len(pairs)
         for from_, to in pairs:
             source.append(placements[edge.producer].tiles[from_, edge.copies.source])
             target.append(placements[edge.consumer].tiles[to, edge.copies.target])

@@ -26,8 +26,7 @@ from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
 from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import INPUTS, OUTPUT, buffers, is_one_buffer, kernel_memory, landing, value_bytes
-from itc_tile.kernels.definitions import Origin
-from itc_tile.mapping.spatial.planner import what_is_kept
+from itc_tile.kernels.definitions import Definition
 from itc_tile.program.program import Edge
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.timeline import Frame, Timeline
@@ -43,7 +42,7 @@ class Stream(Timeline):
         super().__init__(exchange, compute)
         self.frames: dict[str, Frame] = {}
         self.alone = True
-        self.keeping = what_is_kept(self.program.net)
+        self.keeping = self.program.graph.residency
         whole = self.lay(0)
         self.least = {var: frame.least for var, frame in self.frames.items()}
         self.one_at_a_time = max(whole.least, whole.span)
@@ -153,10 +152,10 @@ class Lifetimes:
         self.program = stream.program
         self.origins = [(edge, origin) for edge in self.program.edges for origin in self._origins(edge)]
 
-    def _origins(self, edge: Edge) -> Iterator[Origin]:
+    def _origins(self, edge: Edge) -> Iterator[Definition]:
         if edge.producer in self.program.placements:
             reach = self.program.nodes[edge.consumer].reach
-            found = self.stream.bindings.origins(edge.value, reach)
+            found = self.stream.bindings.definitions(edge.value, reach)
             yield from (origin for origin in found if origin.producer == edge.producer)
 
     def shortest(self) -> int:
@@ -189,7 +188,7 @@ class Lifetimes:
         for value, group in self.program.readers.items():
             var = self.stream.defined[value]
             for reader in group:
-                label = reader.node.label
+                label = reader.instance.label
                 time = self.stream.end(label, var) - frames[var].ready[value]
                 yield (label, reader.operand), time, max(frames[var].spacing, self.stream.spacing(label))
 
@@ -201,7 +200,7 @@ class Lifetimes:
         for edge, origin in self.origins:
             yield (edge.producer, OUT), *self._sending(edge, origin)
 
-    def _sending(self, edge: Edge, origin: Origin) -> tuple[int, int]:
+    def _sending(self, edge: Edge, origin: Definition) -> tuple[int, int]:
         """How long a result waits for one of its readers, and how long for the next to come."""
         frames, at = self.stream.frames, self.stream.defined[edge.value]
         time = frames[at].ready[edge.value] + self.stream.exchange.windows[edge.consumer]

@@ -12,17 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from itc.analysis.depth import segments
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
 from itc.ir.uses import data_operands
-from itc_tile.kernels.definitions import Bindings
-from itc_tile.kernels.instances import Node
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.mapping.spatial.planner import turn_loops
 from itc_tile.timing.exchange import Exchange
 
 
@@ -74,10 +69,9 @@ class Timeline(ABC):
         self.program = exchange.program
         self.exchange = exchange
         self.compute = compute
-        self.bindings = Bindings(self.program.net)
-        self.turn = {label: turn_loops(node)[-1:] for label, node in self.program.nodes.items()}
-        counts = {loop.var: loop.count for loop in walk(self.program.net.body) if isinstance(loop, Loop)}
-        self.gap = {label: least_gap(node, counts) for label, node in self.program.nodes.items()}
+        self.bindings = self.program.graph.reaching
+        self.turn = {label: node.recurring_loops[-1:] for label, node in self.program.nodes.items()}
+        self.gap = self.program.graph.reuse_distance
 
     @abstractmethod
     def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
@@ -90,7 +84,7 @@ class Timeline(ABC):
     def push(self, name: str) -> int:
         """Cycles until the last reader of a value has it."""
         readers = self.program.readers.get(name, [])
-        return max((self.exchange.windows.get(reader.node.label, 0) for reader in readers), default=0)
+        return max((self.exchange.windows.get(reader.instance.label, 0) for reader in readers), default=0)
 
     def window(self, label: str, name: str, reach: Reach) -> int:
         """Cycles in which a kernel takes in value `name` in some iterations."""
@@ -189,25 +183,6 @@ class Timeline(ABC):
         frame.until(last + max(inner.span, inner.step))
         if frame.var:
             frame.at_least(frame.span)
-
-
-def least_gap(node: Node, counts: Mapping[str, int]) -> int:
-    """The least number of iterations from one run of a copy to its next, in the last loop in which it runs again.
-
-    The loop, of which `counts` has the iterations, may begin anew as soon as it has ended.
-    """
-    again = turn_loops(node)
-    if not again or again[-1] != tuple(node.reach)[-1]:
-        return 1
-    iterations = node.iterations(again[-1])
-    axis = node.axes.get(again[-1])
-    groups = axis.groups if axis else np.zeros(len(iterations), np.int64)
-    order = np.lexsort((iterations, groups))
-    groups, iterations = groups[order], iterations[order]
-    first, last = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
-    around = iterations[first] + counts[again[-1]] - iterations[last - 1]
-    following = np.diff(iterations)[np.diff(groups) == 0]
-    return int(min(around.min(), following.min(initial=around.min())))
 
 
 class Alone(Timeline):

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.net import Loop, Net, walk
-from itc.ir.uses import definitions
 from itc_tile.cost.candidates import Candidates, candidates
 from itc_tile.cost.cycles import Ints, compute_units
-from itc_tile.cost.memory import INPUTS, OUTPUT, Keeping, kernel_memory, total
-from itc_tile.kernels.definitions import Bindings, readers, slots
-from itc_tile.kernels.instances import Node, nodes
+from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
+from itc_tile.kernels.graph import KernelGraph, Residency
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 from itc_tile.program.program import regions
 from itc_tile.tiling.partition import Split
@@ -38,11 +35,11 @@ class Site:
     its result goes to, once for each operand, and `reading_turns` are the most turns of any exchange with them.
     """
 
-    node: Node
+    node: KernelInstance
     turns: int
-    readers: tuple[Node, ...]
+    readers: tuple[KernelInstance, ...]
     reading_turns: int
-    keeping: Keeping
+    residency: Residency
     candidates: Candidates
 
     @property
@@ -50,14 +47,14 @@ class Site:
         return self.node.label
 
     @cached_property
-    def copies(self) -> int:
-        return self.node.copies
+    def replicas(self) -> int:
+        return self.node.replicas
 
     @property
     def time(self) -> Ints:
         """What an image spends here, by candidate: receiving and computing, and sending to all readers."""
-        running = (self.candidates.receive + self.candidates.compute) * self.node.times
-        return running + self.candidates.send * sum(reader.times for reader in self.readers)
+        running = (self.candidates.receive + self.candidates.compute) * self.node.executions
+        return running + self.candidates.send * sum(reader.executions for reader in self.readers)
 
     @property
     def pace(self) -> Ints:
@@ -72,79 +69,23 @@ class Site:
     def exact_memory(self, index: int, machine: Machine, more: float) -> int:
         """The same for one candidate, over all of its shards."""
         held = regions(self.node, self.candidates.split(index))
-        memory = kernel_memory(self.node.kernel, held, self.keeping, machine)
+        memory = kernel_memory(self.node.kernel, held, self.residency, machine)
         room = np.ceil(more * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
         return int((total(memory) + room).max())
 
 
-def sites(net: Net, machine: Machine) -> list[Site]:
-    """The kernels of a fused net with all their candidates, in text order."""
-    found = nodes(net)
-    counts = {loop.var: loop.count for loop in walk(net.body) if isinstance(loop, Loop)}
-    turns = {label: prod(counts[var] for var in turn_loops(node)) for label, node in found.items()}
-    reading = reading_kernels(net)
-    keeping = what_is_kept(net)
+def sites(graph: KernelGraph, machine: Machine) -> list[Site]:
+    """The kernels of a graph with all their candidates, in text order."""
+    turns = graph.replica_executions
     out = []
-    for label, node in found.items():
+    for label, node in graph.instances.items():
         compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
-        most = max([turns[label], *(turns[reader] for reader in reading[label])])
-        splits = candidates(node.kernel, keeping[label], machine)
-        to = tuple(found[reader] for reader in reading[label])
-        out.append(Site(node, turns[label], to, most, keeping[label], splits))
+        consumers, residency = graph.consumers[label], graph.residency[label]
+        most = max([turns[label], *(turns[consumer] for consumer in consumers)])
+        splits = candidates(node.kernel, residency, machine)
+        to = tuple(graph.instances[consumer] for consumer in consumers)
+        out.append(Site(node, turns[label], to, most, residency, splits))
     return out
-
-
-def reading_kernels(net: Net) -> dict[str, list[str]]:
-    """For each kernel, by label, the kernels that its result goes to, once for each operand."""
-    bindings = Bindings(net)
-    found: dict[str, list[str]] = {label: [] for label in nodes(net)}
-    for value, group in readers(net).items():
-        for reader in group:
-            for producer in bindings.producers(value, reader.node.reach):
-                if producer in found:
-                    found[producer].append(reader.node.label)
-    return found
-
-
-def turn_loops(node: Node) -> tuple[str, ...]:
-    """The loops around, from outside, down to the last in which one copy of the kernel runs more than once."""
-    variables = tuple(node.reach)
-    again = [at for at, var in enumerate(variables) if _runs(node, var) > 1]
-    return variables[: again[-1] + 1] if again else ()
-
-
-def _runs(node: Node, var: str) -> int:
-    """In how many iterations of a loop one copy runs at most."""
-    axis = node.axes.get(var)
-    return int(np.bincount(axis.groups).max()) if axis else len(node.reach[var])
-
-
-def what_is_kept(net: Net) -> dict[str, Keeping]:
-    """For each kernel, by label, what its tiles keep beside one run."""
-    inside, elements = values_inside(net), slots(net)
-    return {
-        label: Keeping(
-            tuple(node.resident_sets(position) for position in range(len(node.refs))),
-            elements.get(label, 1),
-            kept_inputs(node, inside),
-        )
-        for label, node in nodes(net).items()
-    }
-
-
-def values_inside(net: Net) -> dict[str, set[str]]:
-    """For each loop, by its variable, the names that are defined within its body."""
-    loops = (statement for statement in walk(net.body) if isinstance(statement, Loop))
-    return {loop.var: definitions((loop,)) - {value.name for value in loop.results} for loop in loops}
-
-
-def kept_inputs(node: Node, inside: Mapping[str, set[str]]) -> frozenset[str]:
-    """Formal names of inputs that stay the same in all iterations of the innermost loop around a kernel."""
-    if not node.reach:
-        return frozenset()
-    varying = inside[tuple(node.reach)[-1]]
-    values = zip(node.apply.values, node.kernel.inputs, strict=True)
-    return frozenset(formal.name for value, formal in values if value.name not in varying)
 
 
 @dataclass
@@ -164,7 +105,7 @@ class _Choice:
 
     @property
     def tiles(self) -> int:
-        return self.site.copies * int(self.shards[self.at])
+        return self.site.replicas * int(self.shards[self.at])
 
     def keeping(self, pace: float) -> int | None:
         """The candidate of fewest tiles that leaves an image its turns in so many cycles."""
@@ -175,7 +116,7 @@ class _Choice:
         """The most cycles saved for each tile more, of an image's way and at this pace, and the candidate for it."""
         if self.at + 1 >= len(self.shards):
             return 0.0, self.at
-        more = (self.shards[self.at + 1 :] - self.shards[self.at]) * self.site.copies
+        more = (self.shards[self.at + 1 :] - self.shards[self.at]) * self.site.replicas
         saved = np.where(self.pace[self.at + 1 :] <= self.slowest, self.time[self.at] - self.time[self.at + 1 :], 0)
         gain = saved / np.maximum(more, 0.5)  # splits into as many tiles may differ in pace and time
         best = int(np.argmax(gain))
@@ -252,7 +193,7 @@ def _needed(choices: Sequence[_Choice], pace: float) -> float:
         at = choice.keeping(pace)
         if at is None:
             return np.inf
-        total += choice.site.copies * int(choice.shards[at])
+        total += choice.site.replicas * int(choice.shards[at])
     return total
 
 
@@ -264,7 +205,7 @@ def _spend(choices: Sequence[_Choice], tiles: int) -> None:
         number = max(steps, key=lambda n: steps[n][0])
         gain, at = steps.pop(number)
         choice = choices[number]
-        more = choice.site.copies * int(choice.shards[at] - choice.shards[choice.at])
+        more = choice.site.replicas * int(choice.shards[at] - choice.shards[choice.at])
         if gain <= 0 or more > left:
             continue
         left -= more
