@@ -12,7 +12,7 @@ import numpy as np
 
 from itc.ir.op import Array
 from itc.ir.ops.conv import Conv
-from itc_tile.layout import Boxes
+from itc_tile.boxes import Boxes
 from itc_tile.moves import largest
 
 CHUNK = 1 << 21  # elements of the unfolded windows that are made at once

@@ -13,7 +13,7 @@ from itc.ir.net import Apply
 from itc.ir.op import Array
 from itc.ir.types import TensorType
 from itc_tile.access import ACCESS
-from itc_tile.layout import Boxes, emptied, is_empty
+from itc_tile.boxes import Boxes, emptied, is_empty
 from itc_tile.moves import Moves, largest
 
 Stacks: TypeAlias = list[Array]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from itc.ir.op import Array, as_float
 from itc.ir.ops.pool import AvgPool, Pool
 from itc_tile.access import pool_window
+from itc_tile.boxes import Boxes
 from itc_tile.evaluation import Evaluation, Shards, Stacks, places_of
-from itc_tile.layout import Boxes
 from itc_tile.moves import largest
 
 

@@ -20,6 +20,7 @@ from itc_tile.binding import Reader, walked
 from itc_tile.boxes import whole
 from itc_tile.kernel import Kernel
 from itc_tile.program import Exit, Program
+from itc_tile.region import Region
 from itc_tile.stores import Buffer, TileReadError
 from itc_tile.tiles import KernelTiles, Result, Tiles
 
@@ -176,14 +177,14 @@ class _Run:
             buffer.make_room(self.batch)
             if edge is None:
                 continue
-            route = self.tiles.route(edge.copies, self.program.made[edge.producer], buffer.boxes)
+            route = self.tiles.route(edge.copies, Region(self.program.made[edge.producer]), buffer.region)
             buffer.receive(route, self.source(place), self.batch)
 
     def leave(self, leaving: Exit, label: str, place: _Place) -> None:
         """Copies an output to the host."""
-        buffer = Buffer(whole(leaving.shape, (1,)), label, "the output", [None])
+        buffer = Buffer(Region(whole(leaving.shape, (1,))), label, "the output", [None])
         buffer.await_version(place.version)
-        route = self.tiles.route(leaving.copies, self.program.made[leaving.producer], buffer.boxes)
+        route = self.tiles.route(leaving.copies, Region(self.program.made[leaving.producer]), buffer.region)
         buffer.receive(route, self.source(place), self.batch)
         self.host[label] = buffer.read(place.version)[0]
 
