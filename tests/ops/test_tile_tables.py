@@ -53,7 +53,8 @@ def spoilt(array: Array, region: Region, batch: bool) -> Array:
 
 def held_of(array: Array, region: Region, shard: int, batch: bool) -> Any:
     """The index of what a shard holds of an array."""
-    return np.ix_(*[np.arange(len(array))] * batch, *region.positions(shard))
+    leading = [np.arange(len(array))] if batch else []
+    return np.ix_(*leading, *region.positions(shard))
 
 
 @pytest.mark.parametrize("name", NAMES)
