@@ -15,9 +15,11 @@ from itc_tile.cost.cycles import compute_units, kernel_cycles, work_rules
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import load_machine
 from itc_tile.ops.access import ACCESS
+from itc_tile.ops.read_regions import reads
 from itc_tile.simulate.moves import largest
 from itc_tile.simulate.shard_values import EVALUATE, ShardKernel
-from itc_tile.tiling.partition import Split, needed, partition
+from itc_tile.tiling.partition import Split, held, needed, partition
+from itc_tile.tiling.region import Region
 from tests.ops.draws import Drawn, operations
 from tests.random_nets import on_random_nets
 
@@ -41,12 +43,18 @@ def boxes_in(draw: Any, shape: tuple[int, ...]) -> Array:
     return np.array(edges, np.int64).reshape(-1, 2)
 
 
-def spoilt(array: Array, box: Array, batch: bool) -> Array:
-    """The array with garbage everywhere but in the box; integers, which choose places, stay in range."""
+def spoilt(array: Array, region: Region, batch: bool) -> Array:
+    """The array with garbage everywhere but in the region; integers, which choose places, stay in range."""
     out = np.full_like(array, GARBAGE) if np.issubdtype(array.dtype, np.floating) else np.zeros_like(array)
-    inside = (slice(None), *part(box)) if batch else part(box)
+    inside = held_of(array, region, 0, batch)
     out[inside] = array[inside]
     return out
+
+
+def held_of(array: Array, region: Region, shard: int, batch: bool) -> Any:
+    """The index of what a shard holds of an array."""
+    leading = [np.arange(len(array))] if batch else []
+    return np.ix_(*leading, *region.positions(shard))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,14 +64,17 @@ def test_what_is_read_suffices(name: str, data: Any) -> None:
     drawn: Drawn = data.draw(operations(name))
     (result,) = drawn.results
     box = data.draw(boxes_in(result.shape))
-    read = ACCESS[type(drawn.op)](drawn.op, drawn.types, box)
-    for found, operand in zip(read, drawn.types, strict=True):
-        assert found.shape == (len(operand.shape), 2)
-        assert (found >= 0).all()
-        assert (found <= np.array(operand.shape, np.int64).reshape(-1, 1)).all()
+    boxes = ACCESS[type(drawn.op)](drawn.op, drawn.types, box[None])
+    read = reads(drawn.op, drawn.types, Region(box[None]))
+    for around, region, operand in zip(boxes, read, drawn.types, strict=True):
+        assert around.shape == (1, len(operand.shape), 2)
+        assert (around >= 0).all()
+        assert (around <= np.array(operand.shape, np.int64).reshape(-1, 1)).all()
+        assert (region.boxes == 0).all() or ((around[..., 0] <= region.hull[..., 0]).all())
+        assert (region.boxes == 0).all() or ((around[..., 1] >= region.hull[..., 1]).all())
     spoiled = (
-        array if i in drawn.op.shape_only else spoilt(array, b, i < drawn.tensors)
-        for i, (array, b) in enumerate(zip(drawn.arrays, read, strict=True))
+        array if i in drawn.op.shape_only else spoilt(array, region, i < drawn.tensors)
+        for i, (array, region) in enumerate(zip(drawn.arrays, read, strict=True))
     )
     with np.errstate(all="ignore"):
         (found,) = drawn.op.evaluate(*spoiled)
@@ -91,14 +102,14 @@ def splits(draw: Any, shape: tuple[int, ...]) -> Split:
     return Split(*numbers[: min(len(shape), 3)])
 
 
-def stacked(array: Array, boxes: Array, batch: bool) -> Array:
-    """What shards hold of an array, as a stack, with garbage beyond their boxes."""
+def stacked(array: Array, region: Region, batch: bool) -> Array:
+    """What shards hold of an array, as a stack, with garbage beyond it."""
     array = array if batch else array[None]
     filler = 7e29 if np.issubdtype(array.dtype, np.floating) else 0
-    out = np.full((len(boxes), len(array), *largest(boxes)), filler, array.dtype)
-    for shard, box in enumerate(boxes):
-        held = array[(slice(None), *part(box))]
-        out[(shard, slice(None), *(slice(size) for size in held.shape[1:]))] = held
+    out = np.full((len(region.boxes), len(array), *largest(region.boxes)), filler, array.dtype)
+    for shard in range(len(region.boxes)):
+        own = array[held_of(array, region, shard, True)]
+        out[(shard, slice(None), *(slice(size) for size in own.shape[1:]))] = own
     return out
 
 
@@ -109,7 +120,7 @@ def test_shards_compute_what_the_whole_does(name: str, data: Any) -> None:
     drawn: Drawn = data.draw(operations(name))
     kernel, (result,) = kernel_of(drawn), drawn.results
     boxes = partition(result.shape, data.draw(splits(result.shape)))
-    regions = needed(kernel, boxes)
+    regions = held(kernel, boxes)
     operands = kernel.body[0].values
     stacks = {
         value.name: stacked(array, regions[value.name], i < drawn.tensors)

@@ -16,7 +16,7 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.access import ACCESS
 from itc_tile.simulate.shard_values import EVALUATE
-from itc_tile.tiling.partition import Split, granularity, needed, partition, volume
+from itc_tile.tiling.partition import Split, granularity, held, needed, partition, volume
 from tests.random_nets import nets, on_random_nets
 
 
@@ -90,10 +90,34 @@ def test_windows_take_a_halo_and_end_with_the_map() -> None:
         "x0": [[0, 4], [0, 6], [4, 10]],
         "p0": [[2, 4], [0, 4], [0, 3], [0, 3]],
     }
-    strided = LAYERS["conv"](map_of(4), 6, (3, 3), stride=(2, 2), dilation=(2, 1))
-    assert read(strided, [[0, 6], [1, 3], [1, 3]], map_of(4))["x0"] == [[0, 4], [0, 7], [1, 6]]
+    strided = LAYERS["conv"](map_of(4), 6, (3, 3), stride=(2, 2), dilation=(1, 1))
+    assert read(strided, [[0, 6], [1, 3], [1, 3]], map_of(4))["x0"] == [[0, 4], [1, 6], [1, 6]]
     pool = LAYERS["max_pool"](map_of(4, 5, 5), (2, 2), ceil=True)
     assert read(pool, [[1, 3], [2, 3], [0, 2]], map_of(4, 5, 5)) == {"x0": [[1, 3], [4, 5], [0, 4]]}
+
+
+def positions(layer: Layer, box: list[list[int]], *types: TensorType) -> list[list[int]]:
+    """The positions of the first operand that a box of the result needs, by axis."""
+    return [each.tolist() for each in held(kernel_of(layer, *types), np.array([box]))["x0"].positions(0)]
+
+
+def test_windows_that_skip_positions_leave_them_out() -> None:
+    dilated = LAYERS["conv"](map_of(4), 6, (3, 3), stride=(2, 1), dilation=(2, 4))
+    assert positions(dilated, [[0, 6], [1, 3], [4, 6]], map_of(4)) == [[0, 1, 2, 3], [0, 2, 4, 6], [0, 1, 4, 5, 8, 9]]
+    assert read(dilated, [[0, 6], [1, 3], [4, 6]], map_of(4))["x0"] == [[0, 4], [0, 4], [0, 6]]
+    assert positions(dilated, [[0, 1], [0, 1], [0, 1]], map_of(4))[1:] == [[0, 2], [0, 4]]
+    pool = LAYERS["avg_pool"](map_of(4), (1, 2), stride=(3, 4))
+    assert positions(pool, [[1, 3], [1, 4], [0, 2]], map_of(4)) == [[1, 2], [3, 6, 9], [0, 1, 4, 5]]
+    down = Layer(Resize("bilinear", size=(5, 2)))
+    assert positions(down, [[0, 1], [0, 5], [0, 2]], map_of(1)) == [[0], list(range(10)), [2, 3, 7, 8]]
+    slices = LAYERS["slice"](map_of(9), 1, 8, step=3)
+    assert positions(slices, [[0, 2], [0, 1], [2, 4]], map_of(9)) == [[1, 4], [0], [2, 3]]
+    shuffled = LAYERS["channel_shuffle"](map_of(8), 4)
+    assert positions(shuffled, [[0, 2], [0, 1], [2, 4]], map_of(8)) == [[0, 2], [0], [2, 3]]
+    spread = LAYERS["conv_transpose"](map_of(4), 6, (2, 2), stride=(2, 1), pad=(0, 0), dilation=(1, 3))
+    assert positions(spread, [[0, 6], [3, 6], [5, 6]], map_of(4))[1:] == [[1, 2], [2, 5]]
+    turned = LAYERS["rope"](TensorType("f32", (3, 16)), 2)
+    assert positions(turned, [[0, 1], [1, 3]], TensorType("f32", (3, 16))) == [[0], [1, 2, 5, 6]]
 
 
 def test_channels_of_groups() -> None:
@@ -151,7 +175,7 @@ def test_needs_are_the_same_for_all_shards_at_once_and_for_any_leading_axes(net:
         alone = needed(node.kernel, boxes[shard])
         assert all(np.array_equal(together[name][shard], alone[name]) for name in together)
     for value in (*node.kernel.inputs, *node.kernel.params):
-        held = together[value.name]
-        assert (held >= 0).all()
-        assert (held[..., 1] <= np.array(value.tensor.shape)).all()
-        assert (volume(held) <= prod(value.tensor.shape)).all()
+        sizes = together[value.name]
+        assert (sizes >= 0).all()
+        assert (sizes[..., 1] <= np.array(value.tensor.shape)).all()
+        assert (volume(sizes) <= prod(value.tensor.shape)).all()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from itc.analysis.cost import cost
-from itc.ir import Net
 from itc.ir.net import Apply, Value
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.norm import BatchNorm
@@ -16,15 +13,12 @@ from itc.ir.ops.pointwise import Add, Relu
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
-from itc.ir.uses import data_operands
 from itc_tile.cost.memory import Residency, buffers, kernel_memory, landing
 from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.fusion import fuse
-from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel, copy_kernel
 from itc_tile.machine.model import load_machine
 from itc_tile.tiling.partition import Split, needed, partition
-from tests.random_nets import nets
 from tests.tile.hand_itnet import itnet, small_itnet
 
 GC200 = load_machine("gc200")
@@ -139,36 +133,8 @@ def test_inputs_that_stay_the_same_in_a_loop() -> None:
     assert all(not residency.inputs for residency in graph.residency.values())
 
 
-@settings(max_examples=50, deadline=None)
-@given(nets(), st.data())
-def test_what_is_wanted_is_what_is_read(net: Net, data: st.DataObject) -> None:
-    """Counted element by element: only places that nearest resizes skip are not sent."""
-    for node in KernelGraph(fuse(net)).instances.values():
-        for position, value in enumerate(node.kernel.inputs):
-            shape = value.tensor.shape
-            cuts = [sorted((data.draw(st.integers(0, n)), data.draw(st.integers(0, n)))) for n in shape]
-            boxes = np.array(cuts, np.int64).reshape(1, -1, 2)
-            read = np.zeros(shape, bool) if position in node.kernel.shape_only else places_read(node.kernel, value)
-            expected = read[tuple(slice(*cut) for cut in cuts)].sum()
-            assert wanted_elements(node.kernel, value.name, boxes).tolist() == [expected]
-
-
-def places_read(kernel: Kernel, value: Value) -> np.ndarray:  # type: ignore[type-arg]
-    """Which elements of an input are read: the numbers that come through a resize of their numbers, or all."""
-    shape = value.tensor.shape
-    readers = [apply for apply in kernel.body if value in data_operands(apply)]
-    if not readers or not all(isinstance(a.op, Resize) and a.op.mode == "nearest" for a in readers):
-        return np.ones(shape, bool)
-    numbers = np.arange(value.tensor.size, dtype=np.float64).reshape(1, *shape)
-    read = np.zeros(value.tensor.size, bool)
-    for apply in readers:
-        others = [np.zeros((1, *other.tensor.shape)) for other in apply.values[1:]]
-        read[apply.op.evaluate(numbers, *others)[0].astype(int)] = True
-    return read.reshape(shape)
-
-
 def test_a_resize_to_fewer_places_takes_only_these() -> None:
     x, y = tensor("x0", 3, 8, 9), tensor("v0", 3, 4, 3)
     kernel = Kernel("resize", (Apply(Resize(), (x, tensor("s0", 1, 4, 3)), (y,)),), (x,), (), y)
-    assert wanted_elements(kernel, "x0", np.array([[[0, 3], [0, 8], [0, 9]]])).tolist() == [3 * 4 * 3]
-    assert wanted_elements(kernel, "x0", np.array([[[0, 1], [1, 3], [1, 4]]])).tolist() == [1]
+    sizes = needed(kernel, np.array([[[0, 3], [0, 4], [0, 3]], [[0, 1], [1, 2], [1, 3]]]))["x0"]
+    assert wanted_elements(kernel, "x0", sizes).tolist() == [3 * 4 * 3, 2]

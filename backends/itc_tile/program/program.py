@@ -18,8 +18,9 @@ from itc.ir.types import DTYPE_BYTES, TensorType
 from itc_tile.kernels.graph import KernelGraph, Reader
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
-from itc_tile.tiling.boxes import whole
-from itc_tile.tiling.partition import Boxes, Split, granularity, intersection, is_empty, needed, partition, volume
+from itc_tile.tiling.boxes import Boxes, is_empty, whole
+from itc_tile.tiling.partition import Split, granularity, held, partition, volume
+from itc_tile.tiling.region import Region, crossings
 
 Shards = NDArray[np.int64]
 
@@ -43,28 +44,33 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Copies:
-    """Rows of copies: row i brings `boxes[i]` of a value from shard `source[i]` to shard `target[i]`.
+    """Rows of copies: row i brings `region` i of a value from shard `source[i]` to shard `target[i]`.
 
     The host counts as one shard. Rows that write one shard are disjoint, and none is without a reader.
     """
 
     source: Shards
     target: Shards
-    boxes: Boxes
+    region: Region
     element_bytes: int = 4
 
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def boxes(self) -> Boxes:
+        """The box around each row."""
+        return self.region.hull
+
     @cached_property
     def bytes(self) -> Shards:
         """Bytes of each row for one image."""
-        return volume(self.boxes) * self.element_bytes
+        return volume(self.region.boxes) * self.element_bytes
 
     def without(self, row: int) -> Copies:
         """The same copies but for one."""
         kept = np.arange(len(self)) != row
-        return replace(self, source=self.source[kept], target=self.target[kept], boxes=self.boxes[kept])
+        return replace(self, source=self.source[kept], target=self.target[kept], region=self.region.take(kept))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +131,19 @@ class Program:
         return self.graph.instances
 
     @cached_property
+    def held(self) -> dict[str, dict[str, Region]]:
+        """For each kernel, by label, what each shard holds of every value inside it."""
+        return {label: held_by(node, self.placements[label].split) for label, node in self.nodes.items()}
+
+    @cached_property
     def regions(self) -> dict[str, dict[str, Boxes]]:
-        """For each kernel, by label, which box of every value inside it each shard holds."""
-        return {label: regions(node, self.placements[label].split) for label, node in self.nodes.items()}
+        """The sizes of `held`, as boxes."""
+        return {label: extents(regions) for label, regions in self.held.items()}
 
     @cached_property
     def made(self) -> dict[str, Boxes]:
         """By the label of a kernel or the name of an input: what each shard makes of it, or the host holds."""
-        return made(self.net, self.nodes, self.regions)
+        return made(self.net, self.nodes, self.held)
 
     @property
     def readers(self) -> dict[str, list[Reader]]:
@@ -161,16 +172,25 @@ class Program:
         return {(edge.consumer, edge.operand, edge.producer): edge for edge in self.edges}
 
 
-def regions(node: KernelInstance, split: Split) -> dict[str, Boxes]:
-    """Which box of every value inside a kernel each shard holds, when its result is split."""
+def held_by(node: KernelInstance, split: Split) -> dict[str, Region]:
+    """What each shard holds of every value inside a kernel, when its result is split."""
     kernel = node.kernel
-    return needed(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
+    return held(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
 
 
-def made(net: Net, found: Mapping[str, KernelInstance], held: Mapping[str, Mapping[str, Boxes]]) -> dict[str, Boxes]:
+def regions(node: KernelInstance, split: Split) -> dict[str, Boxes]:
+    """The sizes of what each shard holds, as boxes."""
+    return extents(held_by(node, split))
+
+
+def extents(held: Mapping[str, Region]) -> dict[str, Boxes]:
+    return {name: region.extents for name, region in held.items()}
+
+
+def made(net: Net, found: Mapping[str, KernelInstance], held: Mapping[str, Mapping[str, Region]]) -> dict[str, Boxes]:
     """What each shard makes of every kernel's result, and the host, as one shard, holds of every input."""
     inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
-    return inputs | {label: held[label][node.kernel.result.name] for label, node in found.items()}
+    return inputs | {label: held[label][node.kernel.result.name].boxes for label, node in found.items()}
 
 
 def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Placement]) -> Program:
@@ -178,8 +198,7 @@ def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Pla
     placed = {placement.label: placement for placement in placements}
     found = graph.instances
     _check(machine, placed, found)
-    held = {label: regions(node, placed[label].split) for label, node in found.items()}
-    tables = _Tables(graph, held)
+    tables = _Tables(graph, {label: held_by(node, placed[label].split) for label, node in found.items()})
     return Program(graph, machine, placed, tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads()))
 
 
@@ -196,7 +215,7 @@ def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str
 class _Tables:
     """The copies of a placed net."""
 
-    def __init__(self, graph: KernelGraph, held: Mapping[str, Mapping[str, Boxes]]) -> None:
+    def __init__(self, graph: KernelGraph, held: Mapping[str, Mapping[str, Region]]) -> None:
         self.graph = graph
         self.net = graph.net
         self.nodes = graph.instances
@@ -216,8 +235,7 @@ class _Tables:
         for output in self.net.outputs:
             value = leaving(self.net, output)
             for producer in self.graph.reaching.producers(value.name, {}):
-                boxes = whole(value.tensor.shape, (1,))
-                copies = crossing(self.made[producer], boxes, value.tensor)
+                copies = crossing(self.made[producer], Region(whole(value.tensor.shape, (1,))), value.tensor)
                 yield Exit(output.name, value.name, value.tensor.shape, producer, copies)
 
     def loads(self) -> Iterator[Load]:
@@ -228,11 +246,11 @@ class _Tables:
                 yield Load(node.label, position, ref.key, copies)
 
 
-def crossing(made: Boxes, read: Boxes, type: TensorType) -> Copies:
+def crossing(made: Boxes, read: Region, type: TensorType) -> Copies:
     """The copies from shards that make disjoint boxes of a value to shards that read some, by target."""
-    boxes = intersection(read[:, None], made[None])
-    target, source = np.nonzero(~is_empty(boxes)[..., 0, 0])
-    return Copies(source, target, boxes[target, source], DTYPE_BYTES[type.dtype])
+    found = crossings(read, made)
+    target, source = np.nonzero(~is_empty(found.boxes)[..., 0, 0])
+    return Copies(source, target, found.take((target, source)), DTYPE_BYTES[type.dtype])
 
 
 def leaving(net: Net, output: Output) -> Value:

@@ -13,7 +13,7 @@ import numpy as np
 from itc.ir.op import Array
 from itc.ir.ops.conv import Conv
 from itc_tile.simulate.moves import largest
-from itc_tile.tiling.partition import Boxes
+from itc_tile.tiling.boxes import Boxes
 
 CHUNK = 1 << 21  # elements of the unfolded windows that are made at once
 

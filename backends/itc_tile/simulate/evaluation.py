@@ -14,7 +14,7 @@ from itc.ir.op import Array
 from itc.ir.types import TensorType
 from itc_tile.ops.access import ACCESS
 from itc_tile.simulate.moves import Moves, largest
-from itc_tile.tiling.partition import Boxes, emptied, is_empty
+from itc_tile.tiling.boxes import Boxes, emptied, is_empty
 
 Stacks: TypeAlias = list[Array]
 

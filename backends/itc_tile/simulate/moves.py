@@ -1,21 +1,25 @@
-"""Copying boxes between stacks: arrays whose first axis is the shard, each of which holds a box of one value.
+"""Copying between stacks: arrays whose first axis is the shard, each of which holds a region of one value.
 
-A stack is as large along each axis as its largest shard; smaller ones begin at its origin and leave the rest zero.
+A stack is as large along each axis as its largest shard; smaller ones begin at its origin and leave the rest zero. The
+positions of a shard lie one behind the other, without room for those between that it does not hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.op import Array
-from itc_tile.tiling.partition import Boxes, intersection, is_empty
+from itc_tile.tiling.boxes import Boxes, is_empty
+from itc_tile.tiling.region import Region, shared
+from itc_tile.tiling.sets import Sets, distinct_rows
 
 Shards = NDArray[np.int64]
-Selection = tuple[Any, ...]
+Place = slice | Shards
 
 
 def largest(boxes: Boxes) -> tuple[int, ...]:
@@ -24,36 +28,65 @@ def largest(boxes: Boxes) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes.max(axis=0, initial=0))
 
 
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Part of a stack: some shards, and for each axis a slice or a list of places."""
+
+    shards: Any
+    places: tuple[Place, ...]
+
+    def of(self, stack: Array) -> Array:
+        out = stack[(self.shards, slice(None), *(p if isinstance(p, slice) else slice(None) for p in self.places))]
+        for axis, places in enumerate(self.places):
+            if not isinstance(places, slice):
+                out = out.take(places, axis + 2)
+        return out
+
+    def put(self, stack: Array, part: Any) -> None:
+        if all(isinstance(places, slice) for places in self.places):
+            stack[(self.shards, slice(None), *self.places)] = part
+            return
+        sizes = (len(stack), stack.shape[1], *stack.shape[2:])
+        index = (self.shards, slice(None), *self.places)
+        listed = (
+            np.arange(*at.indices(size)) if isinstance(at, slice) else at for at, size in zip(index, sizes, strict=True)
+        )
+        stack[np.ix_(*listed)] = part
+
+
 class Moves:
-    """Copies from one stack to another: row i takes `boxes[i]` from shard `source[i]` to shard `target[i]`.
+    """Copies from one stack to another: row i takes part i of `region` from shard `source[i]` to shard `target[i]`.
 
     Rows that lie alike in both stacks are one step.
     """
 
-    def __init__(self, held: Boxes, source: Shards, into: Boxes, target: Shards, boxes: Boxes) -> None:
-        self.steps = list(_steps(held, source, into, target, boxes))
+    def __init__(self, held: Region, source: Shards, into: Region, target: Shards, region: Region) -> None:
+        self.steps = list(_steps(held.take(source), source, into.take(target), target, region))
 
     def run(self, source: Array, target: Array) -> None:
         """Copies; both arrays are [shards, batch, ...]."""
         for reading, writing in self.steps:
-            target[writing] = source[reading]
+            writing.put(target, reading.of(source))
 
     def cover(self, into: Boxes) -> NDArray[np.bool_]:
         """What the copies write, as a stack [shards, ...] of truth values."""
         covered = np.zeros((len(into), 1, *largest(into)), np.bool_)
         for _, writing in self.steps:
-            covered[writing] = True
+            writing.put(covered, True)
         return covered[:, 0]
 
 
-def fitting(held: Boxes, into: Boxes) -> Moves | None:
-    """The copies within each shard from the box it holds to another, as far as they meet; none if the two are equal."""
-    if np.array_equal(held, into):
+def fitting(held: Region, into: Region) -> Moves | None:
+    """The copies within each shard from the region it holds to another, as far as they meet; none if both are one.
+
+    Along each axis one of the two has no table.
+    """
+    if held is into or (not held.tables and not into.tables and np.array_equal(held.boxes, into.boxes)):
         return None
-    shards = np.arange(len(held))
-    common = intersection(held, into)
-    some = ~is_empty(common)[:, 0, 0]
-    return Moves(held, shards[some], into, shards[some], common[some])
+    shards = np.arange(len(held.boxes))
+    common = shared(held, into)
+    some = ~is_empty(common.boxes)[:, 0, 0]
+    return Moves(held, shards[some], into, shards[some], common.take(some))
 
 
 def inside(boxes: Boxes) -> NDArray[np.bool_]:
@@ -67,26 +100,65 @@ def inside(boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def _steps(
-    held: Boxes, source: Shards, into: Boxes, target: Shards, boxes: Boxes
+    held: Region, source: Shards, into: Region, target: Shards, region: Region
 ) -> Iterator[tuple[Selection, Selection]]:
-    """Index expressions into the source and the target, one pair for all rows of equal offsets and sizes."""
+    """What is read and what is written, one pair for all rows that lie alike in both stacks."""
     if not len(source):
         return
-    reading = boxes - held[source][..., :1]
-    writing = boxes - into[target][..., :1]
-    kinds = np.concatenate([reading, writing], axis=1).reshape(len(source), -1)
+    reading, writing = _Lying(held, region), _Lying(into, region)
+    kinds = np.concatenate([reading.kinds, writing.kinds], axis=1)
     _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(kind.reshape(-1), kind="stable")
     ends = np.cumsum(np.bincount(kind.reshape(-1)))
     for at, rows in zip(first, np.split(order, ends[:-1]), strict=True):
         yield (
-            (_shards(source[rows]), slice(None), *_slices(reading[at])),
-            (_shards(target[rows]), slice(None), *_slices(writing[at])),
+            Selection(_shards(source[rows]), reading.places(at)),
+            Selection(_shards(target[rows]), writing.places(at)),
         )
 
 
-def _slices(box: NDArray[np.int64]) -> tuple[slice, ...]:
-    return tuple(slice(int(first), int(end)) for first, end in box)
+class _Lying:
+    """Where rows lie in stacks: for each axis an interval of places, or the number of a list of them."""
+
+    def __init__(self, held: Region, region: Region) -> None:
+        rank = region.boxes.shape[-2]
+        self.lists: dict[int, list[Place]] = {}
+        columns = [column for axis in range(rank) for column in self._axis(axis, held, region)]
+        self.kinds = np.stack(columns, axis=1) if columns else np.zeros((len(region.boxes), 0), np.int64)
+
+    def _axis(self, axis: int, held: Region, region: Region) -> tuple[Shards, Shards]:
+        own, rows = held.axis(axis), region.axis(axis)
+        if own.table is rows.table:
+            first = own.bounds[:, 0]
+            return rows.bounds[:, 0] - first, rows.bounds[:, 1] - first
+        pairs, numbers = distinct_rows(np.concatenate([own.bounds, rows.bounds], axis=-1))
+        stacks, parts = Sets(pairs[:, :2], own.table), Sets(pairs[:, 2:], rows.table)
+        known: dict[bytes, int] = {}
+        lists = self.lists.setdefault(axis, [])
+        names = []
+        for at in range(len(pairs)):
+            places = np.searchsorted(stacks.take(at), parts.take(at))
+            names.append(known.setdefault(places.tobytes(), len(known)))
+            if names[-1] == len(lists):
+                lists.append(_regular(places))
+        found = np.array(names, np.int64)[numbers]
+        return found, found
+
+    def places(self, row: int) -> tuple[Place, ...]:
+        """For each axis where a row lies."""
+        pairs = self.kinds[row].reshape(-1, 2).tolist()
+        return tuple(
+            self.lists[axis][first] if axis in self.lists else slice(first, end)
+            for axis, (first, end) in enumerate(pairs)
+        )
+
+
+def _regular(places: Shards) -> Place:
+    """Places as a slice where they are equally far apart."""
+    steps = np.diff(places)
+    if not len(steps) or (steps != steps[0]).any():
+        return places
+    return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))
 
 
 def _shards(rows: Shards) -> Any:

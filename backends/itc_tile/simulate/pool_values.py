@@ -12,7 +12,7 @@ from itc.ir.ops.pool import AvgPool, Pool
 from itc_tile.ops.access import pool_window
 from itc_tile.simulate.evaluation import Evaluation, Shards, Stacks, places_of
 from itc_tile.simulate.moves import largest
-from itc_tile.tiling.partition import Boxes
+from itc_tile.tiling.boxes import Boxes
 
 
 def max_pool(shards: Shards) -> Evaluation:

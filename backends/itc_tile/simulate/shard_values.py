@@ -31,7 +31,8 @@ from itc_tile.simulate.evaluation import Evaluation, Shards, Stacks, fitted, sha
 from itc_tile.simulate.moves import Moves, fitting, largest
 from itc_tile.simulate.pool_values import avg_pool, global_pool, max_pool
 from itc_tile.simulate.resize_values import resize
-from itc_tile.tiling.partition import Boxes, emptied
+from itc_tile.tiling.boxes import emptied
+from itc_tile.tiling.region import Region
 
 
 def _reference(shards: Shards) -> Evaluation:
@@ -94,7 +95,7 @@ def _linear(shards: Shards) -> Evaluation:
 
 def _softmax(shards: Shards) -> Evaluation:
     axis = axis_of(shards.types[0], shards.op.axis) - len(shards.types[0].shape)
-    moves = fitting(shards.read[0], shards.made)
+    moves = fitting(Region(shards.read[0]), Region(shards.made))
 
     def run(stacks: Stacks) -> Array:
         powers = np.exp(stacks[0] - stacks[0].max(axis, keepdims=True))
@@ -109,7 +110,7 @@ def _concat(shards: Shards) -> Evaluation:
     for box, type in zip(shards.read, shards.types, strict=True):
         behind = box.copy()
         behind[:, axis] += before
-        moves.append(fitting(emptied(behind), shards.made))
+        moves.append(fitting(Region(emptied(behind)), Region(shards.made)))
         before += type.shape[axis]
 
     def run(stacks: Stacks) -> Array:
@@ -167,41 +168,48 @@ EVALUATE: dict[type[Op], Callable[[Shards], Evaluation]] = {
 
 @dataclass(frozen=True)
 class _Step:
-    """One operation of a kernel: how its operands are brought into their frames, and how it is computed."""
+    """One operation of a kernel: how its operands are brought into their frames, and how it is computed.
+
+    Frames are boxes, and so is what is computed; `kept` are the copies to the region of the result from the box around.
+    """
 
     apply: Apply
     evaluation: Evaluation
     moves: tuple[Moves | None, ...]
+    result: Region
+    kept: Moves | None
 
     def run(self, values: Mapping[str, Array]) -> Array:
         used = zip(self.apply.values, self.moves, self.evaluation.frames, strict=True)
         skipped = self.apply.op.shape_only
-        return self.evaluation.run(
+        out = self.evaluation.run(
             [
                 fitted(values[value.name], moves, frame, self.evaluation.padding if not position else 0.0)
                 for position, (value, moves, frame) in enumerate(used)
                 if position not in skipped
             ]
         )
+        return fitted(out, self.kept, self.result.boxes)
 
 
 @dataclass(frozen=True)
 class ShardKernel:
-    """A kernel on shards that hold the boxes `regions` of its values, by formal name."""
+    """A kernel on shards that hold `regions` of its values, by formal name."""
 
     kernel: Kernel
-    regions: Mapping[str, Boxes]
+    regions: Mapping[str, Region]
     steps: list[_Step] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", [self._step(apply) for apply in self.kernel.body])
 
     def _step(self, apply: Apply) -> _Step:
-        shards = shards_of(apply, self.regions[apply.result.name])
+        result = self.regions[apply.result.name]
+        shards = shards_of(apply, result.hull)
         evaluation = EVALUATE[type(apply.op)](shards) if all(largest(shards.made)) else _nothing(shards)
         held = (self.regions[value.name] for value in apply.values)
-        moves = tuple(fitting(box, frame) for box, frame in zip(held, evaluation.frames, strict=True))
-        return _Step(apply, evaluation, moves)
+        moves = tuple(fitting(part, Region(frame)) for part, frame in zip(held, evaluation.frames, strict=True))
+        return _Step(apply, evaluation, moves, result, fitting(Region(result.hull), result))
 
     def run(self, values: dict[str, Array]) -> Array:
         """The result's stack [shards, batch, ...] from those of the inputs and, with a batch of one, the parameters."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from itc.ir.op import Array
 from itc_tile.program.program import Copies
 from itc_tile.simulate.moves import Moves, inside
-from itc_tile.tiling.partition import Boxes
+from itc_tile.tiling.region import Region
 
 Flags = NDArray[np.bool_]
 
@@ -35,26 +35,26 @@ class TileReadError(Exception):
 class Route:
     """The rows of a table between two stacks, and what they write."""
 
-    def __init__(self, held: Boxes, into: Boxes, copies: Copies) -> None:
-        self.moves = Moves(held, copies.source, into, copies.target, copies.boxes)
-        self.covered = self.moves.cover(into)
+    def __init__(self, held: Region, into: Region, copies: Copies) -> None:
+        self.moves = Moves(held, copies.source, into, copies.target, copies.region)
+        self.covered = self.moves.cover(into.boxes)
 
 
 class Buffer:
     """A stack [shards, batch, ...] that copies write and one reader reads.
 
-    Shard i holds `boxes[i]` of `value`. A version names the one value that is awaited; elements count as written when a
-    copy brought them for that version.
+    Shard i holds part i of `region` of `value`. A version names the one value that is awaited; elements count as
+    written when a copy brought them for that version.
     """
 
-    def __init__(self, boxes: Boxes, value: str, reader: str, tiles: Sequence[int | None]) -> None:
-        self.boxes = boxes
+    def __init__(self, region: Region, value: str, reader: str, tiles: Sequence[int | None]) -> None:
+        self.region = region
         self.value = value
         self.reader = reader
         self.tiles = tiles
         self.data: Array = np.zeros(0, np.float32)
         self.version = -1
-        self._required = inside(boxes)
+        self._required = inside(region.boxes)
         self._written = np.zeros_like(self._required)
 
     def await_version(self, version: int) -> None:
@@ -64,7 +64,7 @@ class Buffer:
 
     def make_room(self, batch: int, dtype: np.dtype[Any] | None = None) -> None:
         """Takes the size of a batch; what is there already stays if it has it."""
-        shape = (len(self.boxes), batch, *self._required.shape[1:])
+        shape = (len(self._required), batch, *self._required.shape[1:])
         if self.data.shape != shape or (dtype is not None and self.data.dtype != dtype):
             self.data = np.zeros(shape, dtype or np.float32)
 
@@ -84,6 +84,7 @@ class Buffer:
     def _error(self, missing: Flags) -> TileReadError:
         """The first tile that lacks something, and the box around what it lacks."""
         shard = int(np.flatnonzero(missing.reshape(len(missing), -1).any(axis=1))[0])
-        places = np.argwhere(missing[shard]) + self.boxes[shard, :, 0]
-        box = tuple((int(low), int(high) + 1) for low, high in zip(places.min(0), places.max(0), strict=True))
+        positions = self.region.positions(shard)
+        lacking = zip(positions, np.argwhere(missing[shard]).T, strict=True)
+        box = tuple((int(at[index.min()]), int(at[index.max()]) + 1) for at, index in lacking)
         return TileReadError(self.tiles[shard], self.reader, self.value, box)

@@ -14,7 +14,7 @@ from itc_tile.program.program import Copies, Load, Program
 from itc_tile.simulate.shard_values import ShardKernel
 from itc_tile.simulate.stores import Buffer, Route
 from itc_tile.tiling.boxes import whole
-from itc_tile.tiling.partition import Boxes
+from itc_tile.tiling.region import Region
 
 LOADED = 0  # the version of parameters: they are never replaced
 
@@ -64,10 +64,10 @@ class Tiles:
     @cached_property
     def kernels(self) -> dict[str, ShardKernel]:
         """How the values of each kernel are computed, by label."""
-        regions = self.program.regions
-        return {label: ShardKernel(node.kernel, regions[label]) for label, node in self.program.nodes.items()}
+        held = self.program.held
+        return {label: ShardKernel(node.kernel, held[label]) for label, node in self.program.nodes.items()}
 
-    def route(self, copies: Copies, held: Boxes, into: Boxes) -> Route:
+    def route(self, copies: Copies, held: Region, into: Region) -> Route:
         """The rows of a table as copies between two stacks."""
         if id(copies) not in self._routes:
             self._routes[id(copies)] = Route(held, into, copies)
@@ -79,13 +79,13 @@ class Tiles:
 
     def _kernel(self, node: KernelInstance, copy: int) -> KernelTiles:
         tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
-        regions, kernel = self.program.regions[node.label], node.kernel
+        held, kernel = self.program.held[node.label], node.kernel
         inputs = [
-            Buffer(regions[formal.name], f"%{value.name}", node.label, tiles)
+            Buffer(held[formal.name], f"%{value.name}", node.label, tiles)
             for formal, value in zip(kernel.inputs, node.apply.values, strict=True)
         ]
         params = [
-            Buffer(regions[formal.name], f"@{ref.key}", node.label, tiles)
+            Buffer(held[formal.name], f"@{ref.key}", node.label, tiles)
             for formal, ref in zip(kernel.params, node.refs, strict=True)
         ]
         return KernelTiles(node, inputs, params, [node.sets(i, copy) for i in range(len(params))])
@@ -101,5 +101,5 @@ class Tiles:
             source = np.ascontiguousarray(kept).reshape(1, -1, *formal.tensor.shape)
             buffer = tiles.params[load.position]
             buffer.await_version(LOADED)
-            route = self.route(load.copies, whole(formal.tensor.shape, (1,)), buffer.boxes)
+            route = self.route(load.copies, Region(whole(formal.tensor.shape, (1,))), buffer.region)
             buffer.receive(route, source, source.shape[1])

@@ -22,6 +22,7 @@ from itc_tile.program.program import Exit, Program
 from itc_tile.simulate.stores import Buffer, TileReadError
 from itc_tile.simulate.tiles import KernelTiles, Result, Tiles
 from itc_tile.tiling.boxes import whole
+from itc_tile.tiling.region import Region
 
 __all__ = ["TileReadError", "Tiles", "run", "simulate"]
 
@@ -176,14 +177,14 @@ class _Run:
             buffer.make_room(self.batch)
             if edge is None:
                 continue
-            route = self.tiles.route(edge.copies, self.program.made[edge.producer], buffer.boxes)
+            route = self.tiles.route(edge.copies, Region(self.program.made[edge.producer]), buffer.region)
             buffer.receive(route, self.source(place), self.batch)
 
     def leave(self, leaving: Exit, label: str, place: _Place) -> None:
         """Copies an output to the host."""
-        buffer = Buffer(whole(leaving.shape, (1,)), label, "the output", [None])
+        buffer = Buffer(Region(whole(leaving.shape, (1,))), label, "the output", [None])
         buffer.await_version(place.version)
-        route = self.tiles.route(leaving.copies, self.program.made[leaving.producer], buffer.boxes)
+        route = self.tiles.route(leaving.copies, Region(self.program.made[leaving.producer]), buffer.region)
         buffer.receive(route, self.source(place), self.batch)
         self.host[label] = buffer.read(place.version)[0]
 

@@ -29,3 +29,19 @@ def nothing(type: TensorType, boxes: Boxes) -> Boxes:
 def multiples(bounds: Boxes, step: int) -> Boxes:
     """Bounds [..., 2] made wider, to the next multiples of `step`."""
     return np.stack([bounds[..., 0] // step * step, -(-bounds[..., 1] // step) * step], axis=-1)
+
+
+def emptied(boxes: Boxes) -> Boxes:
+    """The boxes, with zeros for those that hold nothing."""
+    return boxes * ~is_empty(boxes)
+
+
+def intersection(left: Boxes, right: Boxes) -> Boxes:
+    """The boxes of what both hold."""
+    first = np.maximum(left[..., 0], right[..., 0])
+    return emptied(np.stack([first, np.minimum(left[..., 1], right[..., 1])], axis=-1))
+
+
+def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
+    """Whether a box holds nothing, as [..., 1, 1]; the one place of a scalar is something."""
+    return np.asarray(np.any(boxes[..., 0] >= boxes[..., 1], axis=-1, keepdims=True)[..., None], np.bool_)

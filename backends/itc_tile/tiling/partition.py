@@ -1,7 +1,8 @@
 """How a result is split over shards, and which part of every value of a kernel each shard then needs.
 
-A part is a box: for each axis its first place and the one behind its last. Boxes are int64 arrays [..., rank, 2];
-leading axes are shards, or candidates of a planner. An empty box is all zeros.
+Parts of the result are boxes: for each axis the first position and the one behind the last. Boxes are int64 arrays
+[..., rank, 2]; leading axes are shards, or candidates of a planner. An empty box is all zeros. Parts of what is read
+are regions: where windows skip positions along an axis, these are left out.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from itc.ir.ops.conv import Conv
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.ops.access import ACCESS
-
-Boxes = NDArray[np.int64]
+from itc_tile.ops.read_regions import reads
+from itc_tile.tiling.boxes import Boxes, emptied, nothing
+from itc_tile.tiling.region import Region, union
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,45 +76,24 @@ def granularity(kernel: Kernel) -> int:
     return anchor.result.tensor.channels // anchor.op.groups
 
 
-def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
-    """For every value inside `kernel`, by its formal name, the box that each box of the result needs.
+def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
+    """For every value inside `kernel`, by its formal name, what each box of the result needs.
 
-    Several readers need the smallest box around what they need. Boxes end where their map does.
+    Of a value with several readers that is, along each axis, what any of them needs.
     """
-    regions = {kernel.result.name: boxes}
+    found = {kernel.result.name: Region(boxes)}
     for apply in reversed(kernel.body):
-        rule = ACCESS[type(apply.op)]
         types = [value.tensor for value in apply.values]
-        result = regions[apply.result.name]
-        for value, read in zip(apply.values, rule(apply.op, types, result), strict=True):
-            some = emptied(read) * ~is_empty(result)
-            regions[value.name] = around(regions[value.name], some) if value.name in regions else some
-    nothing = {value.name: value.tensor for value in kernel.inputs if value.name not in regions}
-    return regions | {name: np.zeros((*boxes.shape[:-2], len(t.shape), 2), np.int64) for name, t in nothing.items()}
+        for value, read in zip(apply.values, reads(apply.op, types, found[apply.result.name]), strict=True):
+            known = found.get(value.name)
+            found[value.name] = union(known, read, value.tensor.shape) if known else read
+    unread = {value.name: value.tensor for value in kernel.inputs if value.name not in found}
+    return found | {name: Region(nothing(tensor, boxes)) for name, tensor in unread.items()}
 
 
-def emptied(boxes: Boxes) -> Boxes:
-    """The boxes, with zeros for those that hold nothing."""
-    return boxes * ~is_empty(boxes)
-
-
-def around(left: Boxes, right: Boxes) -> Boxes:
-    """The smallest boxes that hold both."""
-    first = np.minimum(left[..., 0], right[..., 0])
-    end = np.maximum(left[..., 1], right[..., 1])
-    both = np.stack([first, end], axis=-1)
-    return np.where(is_empty(left), right, np.where(is_empty(right), left, both))
-
-
-def intersection(left: Boxes, right: Boxes) -> Boxes:
-    """The boxes of what both hold."""
-    first = np.maximum(left[..., 0], right[..., 0])
-    return emptied(np.stack([first, np.minimum(left[..., 1], right[..., 1])], axis=-1))
-
-
-def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
-    """Whether a box holds nothing, as [..., 1, 1]; the one place of a scalar is something."""
-    return np.asarray(np.any(boxes[..., 0] >= boxes[..., 1], axis=-1, keepdims=True)[..., None], np.bool_)
+def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
+    """The sizes of `held`, as boxes: as long along each axis as there are positions, from the first of them on."""
+    return {name: region.extents for name, region in held(kernel, boxes).items()}
 
 
 def volume(boxes: Boxes) -> NDArray[np.int64]:

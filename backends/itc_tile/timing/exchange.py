@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc_tile.cost.cycles import Ints
-from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.mapping.spatial.placement import hops, link_loads
@@ -62,7 +61,7 @@ class Exchange:
     @cached_property
     def amounts(self) -> dict[Edge, Ints]:
         """Bytes of each row of each edge."""
-        return {edge: row_bytes(self.program, edge) for edge in self.program.edges}
+        return {edge: edge.copies.bytes for edge in self.program.edges}
 
     @cached_property
     def operands(self) -> dict[str, list[list[Edge]]]:
@@ -137,11 +136,10 @@ class Exchange:
         return self.program.graph.inner_values
 
     def _sent_once(self, edge: Edge) -> Ints:
-        """Rows that are sent: with multicast, one of those that bring the same box from the same shard."""
+        """Rows that are sent: with multicast, one of those that bring the same elements from the same shard."""
         if not self.program.machine.exchange.multicast:
             return np.arange(len(edge.copies))
-        boxes = edge.copies.boxes.reshape(len(edge.copies), -1)
-        rows = np.column_stack([edge.copies.source, boxes])
+        rows = np.column_stack([edge.copies.source, edge.copies.region.identities()])
         return np.unique(rows, axis=0, return_index=True)[1]
 
     @cached_property
@@ -193,12 +191,6 @@ class Exchange:
     @cached_property
     def _bindings(self) -> ReachingDefinitions:
         return self.program.graph.reaching
-
-
-def row_bytes(program: Program, edge: Edge) -> Ints:
-    """Bytes of each row that really move: of a box of which a resize reads only some places, these."""
-    kernel = program.nodes[edge.consumer].kernel
-    return wanted_elements(kernel, kernel.inputs[edge.operand].name, edge.copies.boxes) * edge.copies.element_bytes
 
 
 def copy_reach(node: KernelInstance, copy: int) -> Reach:

@@ -1,0 +1,109 @@
+"""Regions: what tiles hold of a value, a set of positions along each axis; a box wherever none is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from itc_tile.tiling.boxes import Boxes, emptied, intersection
+from itc_tile.tiling.sets import Ints, Sets, either
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """For each of the leading axes of `boxes` [..., rank, 2] the product of one set of positions for each axis.
+
+    Along an axis with a table, by its number, a box counts in the table: see `Sets`. Empty boxes are all zeros.
+    """
+
+    boxes: Boxes
+    tables: Mapping[int, Ints] = field(default_factory=dict)
+
+    def axis(self, axis: int) -> Sets:
+        """The sets along an axis."""
+        return Sets(self.boxes[..., axis, :], self.tables.get(axis))
+
+    @cached_property
+    def hull(self) -> Boxes:
+        """The box around each product."""
+        boxes = self.boxes.copy() if self.tables else self.boxes
+        for axis in self.tables:
+            boxes[..., axis, :] = self.axis(axis).hull
+        return boxes
+
+    @cached_property
+    def extents(self) -> Boxes:
+        """Boxes that begin where the products do and are as long along each axis as there are positions."""
+        boxes = self.boxes.copy() if self.tables else self.boxes
+        for axis in self.tables:
+            first = self.hull[..., axis, :1]
+            boxes[..., axis, :] = first + self.boxes[..., axis, :] - self.boxes[..., axis, :1]
+        return boxes
+
+    def take(self, index: Any) -> Region:
+        """The products that an index of the leading axes chooses."""
+        return Region(self.boxes[index], self.tables)
+
+    def positions(self, shard: int) -> list[Ints]:
+        """The positions of one product, by axis."""
+        return [self.axis(axis).take(shard) for axis in range(self.boxes.shape[-2])]
+
+    def identities(self) -> Ints:
+        """Numbers [..., n] that are the same for equal products."""
+        columns = [number for axis in range(self.boxes.shape[-2]) for number in self._identity(axis)]
+        none = np.zeros((*self.boxes.shape[:-2], 0), np.int64)
+        return np.stack(columns, axis=-1) if columns else none
+
+    def _identity(self, axis: int) -> tuple[Ints, ...]:
+        if axis not in self.tables:
+            return self.boxes[..., axis, 0], self.boxes[..., axis, 1]
+        sets, numbers = self.axis(axis).distinct()
+        known: dict[bytes, int] = {}
+        names = [known.setdefault(sets.take(at).tobytes(), len(known)) for at in range(len(sets.bounds))]
+        return (np.array(names, np.int64)[numbers],)
+
+
+def region_of(sets: Sequence[Sets], leading: tuple[int, ...]) -> Region:
+    """The products of sets [leading], one for each axis."""
+    boxes = np.zeros((*leading, len(sets), 2), np.int64)
+    for axis, each in enumerate(sets):
+        boxes[..., axis, :] = each.bounds
+    return Region(emptied(boxes), {axis: each.table for axis, each in enumerate(sets) if each.table is not None})
+
+
+def union(left: Region, right: Region, shape: tuple[int, ...]) -> Region:
+    """For each axis the positions of both: the least product that holds two."""
+    if left.boxes is right.boxes and left.tables is right.tables:
+        return left
+    sets = [either(left.axis(axis), right.axis(axis), size) for axis, size in enumerate(shape)]
+    return region_of(sets, left.boxes.shape[:-2])
+
+
+def crossings(regions: Region, boxes: Boxes) -> Region:
+    """What each of n regions has of each of m boxes: a region of leading axes [n, m]."""
+    if not regions.tables:
+        return Region(intersection(regions.boxes[:, None], boxes[None]))
+    sets = []
+    for axis in range(boxes.shape[-2]):
+        if axis not in regions.tables:
+            sets.append(Sets(regions.boxes[:, None, axis]).within(boxes[None, :, axis]))
+            continue
+        own, row = regions.axis(axis).distinct()
+        intervals, column = Sets(boxes[:, axis]).distinct()
+        found = Sets(own.bounds[:, None], own.table).within(intervals.bounds[None])
+        sets.append(Sets(found.bounds[row[:, None], column[None]], own.table))
+    return region_of(sets, (len(regions.boxes), len(boxes)))
+
+
+def shared(left: Region, right: Region) -> Region:
+    """What two regions hold both, shard by shard, if along each axis one of the two has no table."""
+    sets = []
+    for axis in range(left.boxes.shape[-2]):
+        a, b = left.axis(axis), right.axis(axis)
+        assert a.table is None or b.table is None, "two tables along one axis"
+        sets.append(b.within(a.bounds) if a.table is None else a.within(b.bounds))
+    return region_of(sets, left.boxes.shape[:-2])
