@@ -16,6 +16,7 @@ from itc.ir.types import TensorType
 from itc_tile.cost.memory import Residency, buffers, kernel_memory, landing
 from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.fusion import fuse
+from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel, copy_kernel
 from itc_tile.machine.model import load_machine
 from itc_tile.tiling.partition import Split, needed, partition
