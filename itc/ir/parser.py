@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from itertools import chain
@@ -34,9 +34,11 @@ from itc.ir.net import (
     Value,
     When,
 )  # fmt: skip
-from itc.ir.op import OPS, Op, Role
+from itc.ir.op import OPS, Op, Role, RuleError
 from itc.ir.types import DTYPE_BYTES, SeriesType, TensorType, Type
 from itc.source import Source, Span
+
+Operations = Mapping[str, Callable[[dict[str, Any]], Op]]
 
 MAX_DEPTH = 64
 #: Axes of a tensor at most, as in NumPy.
@@ -50,15 +52,19 @@ def _lark() -> Lark:
     return Lark.open("grammar.lark", rel_to=__file__, parser="lalr", propagate_positions=True, maybe_placeholders=False)
 
 
-def parse_net(text: str, name: str = "<ir>") -> Net:
-    """The net of an IR text. Raises CompileError (E0150 syntax, E0151 meaning)."""
+def parse_net(text: str, name: str = "<ir>", operations: Operations | None = None) -> Net:
+    """The net of an IR text. Raises CompileError (E0150 syntax, E0151 meaning).
+
+    `operations` builds operations beyond those of the registry from their attributes, by name; a backend's program has
+    some. They raise RuleError for wrong attributes.
+    """
     source = Source(name, text)
     try:
         tree = _lark().parse(text)
     except UnexpectedInput as error:
         at = max(0, error.pos_in_stream or 0) if error.pos_in_stream is not None else len(text)
         raise fail("E0150", "this is not IR text", source.span(at, at + 1), "unexpected") from None
-    return _Reader(source).net(_subtree(tree, "net"))
+    return _Reader(source, operations or {}).net(_subtree(tree, "net"))
 
 
 def _subtrees(tree: Tree[Token], name: str) -> list[Tree[Token]]:
@@ -76,8 +82,9 @@ def _tokens(tree: Tree[Token], kind: str) -> list[Token]:
 class _Reader:
     """Turns the parse tree into statements; knows the values and loops in scope."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, operations: Operations) -> None:
         self.source = source
+        self.operations = operations
         self.values: dict[str, Value] = {}
         self.loops: dict[str, IterationSet] = {}
         self.params: dict[str, Param] = {}
@@ -246,16 +253,24 @@ class _Reader:
 
     def apply(self, tree: Tree[Token]) -> Apply:
         (word,) = _tokens(tree, "WORD")
-        if word not in OPS:
-            raise self.error(word, f"there is no operation `{word}`")
-        attributes = [pair for t in _subtrees(tree, "attributes") for pair in self.attributes(t).items()]
-        op = self.op(tree, OPS[word], dict(attributes))
+        attributes = dict(pair for t in _subtrees(tree, "attributes") for pair in self.attributes(t).items())
+        op = self.operation(tree, word, attributes)
         operands = tuple(
             self.operand(child)
             for child in tree.children
             if (isinstance(child, Token) and child.type == "VALUE") or (isinstance(child, Tree) and child.data == "ref")
         )
         return Apply(op, operands, self.results(tree), self.span(tree))
+
+    def operation(self, tree: Tree[Token], word: Token, attributes: dict[str, Any]) -> Op:
+        if word in self.operations:
+            try:
+                return self.operations[word](attributes)
+            except RuleError as error:
+                raise self.error(tree, error.message) from None
+        if word not in OPS:
+            raise self.error(word, f"there is no operation `{word}`")
+        return self.op(tree, OPS[word], attributes)
 
     def op(self, tree: Tree[Token], cls: type[Op], attributes: dict[str, Any]) -> Op:
         hints = get_type_hints(cls)

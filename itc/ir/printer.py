@@ -93,7 +93,8 @@ class _Printer:
     def apply(self, apply: Apply) -> str:
         operands = ", ".join(self.operand(o) for o in apply.operands)
         attributes = attributes_text(apply.op.attributes())
-        return f"{_names(apply.results)} = {apply.op.name}({operands}){attributes}{_types(apply.results)}"
+        results = f"{_names(apply.results)} = " if apply.results else ""
+        return f"{results}{apply.op.name}({operands}){attributes}{_types(apply.results)}"
 
     def loop(self, loop: Loop) -> Iterator[str]:
         each = ", ".join(f"%{e.inner.name} = %{e.series.name}" for e in loop.each)
