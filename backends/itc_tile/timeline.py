@@ -94,7 +94,9 @@ class Timeline(ABC):
         return max((self.exchange.windows.get(node.label, 0) for node in running), default=0)
 
     def window(self, label: str, name: str, reach: Reach) -> int:
-        """Cycles in which a kernel takes in value `name` in some iterations."""
+        """Cycles in which a kernel takes in value `name` in some iterations; none where it reads padding alone."""
+        if label not in self.exchange.windows:
+            return 0
         return self.exchange.window(label, self.bindings.producers(name, reach))
 
     def image(self, spacing: int = 0) -> Frame:

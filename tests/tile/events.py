@@ -193,8 +193,8 @@ class StreamWalk(Walk):
             available = self.one(value.name)
             begin, place = available.time, (node.label, run.copy, operand)
             if place not in available.uses:
-                self.window(place, available, begin + stream.exchange.windows[node.label])
-            assert start >= begin + stream.exchange.windows[node.label], (node.label, operand)
+                self.window(place, available, begin + stream.exchange.windows.get(node.label, 0))
+            assert start >= begin + stream.exchange.windows.get(node.label, 0), (node.label, operand)
             available.uses[place] = max(available.uses.get(place, 0), end)
             if is_one_buffer(node.kernel, stream.keeping[node.label].inputs):
                 run.taken = begin
@@ -244,7 +244,9 @@ class EarliestWalk(Walk):
     def push(self, node: Node, operand: int, available: Available, known: Iteration) -> None:
         reach = {v: IterationSet.of([known[v]]) if v in known else node.reach[v] for v in node.reach}
         run = available.run
-        window = self.exchange.window(node.label, [run.label] if run else [])
+        window = (
+            self.exchange.window(node.label, [run.label] if run else []) if self.exchange.windows.get(node.label) else 0
+        )
         for copy in node.copies_in(reach):
             place = (node.label, copy, operand)
             ends = self.read_until[place]
