@@ -7,6 +7,7 @@ workers)` turns.
 - Matrix unit: passes = taps x ceil(input channels / inputs) x ceil(output channels / outputs), each of which streams
   the F places of the map: call + passes x (F x inputs x outputs / rate + setup).
 - Vector unit: call + turns x cycles of an instruction.
+- Memory ports: no run takes less than its reads and its writes do, see `itc_tile.cost.ports`.
 - A convolution runs on whichever is faster. Pointwise operations in a row are one pass over the data: loads and stores
   count once. What only moves (concatenation, nearest resize, fill) costs nothing where the exchange writes it in place:
   in front of everything that computes.
@@ -55,6 +56,7 @@ from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc.source import Span
+from itc_tile.cost.ports import port_cycles, shard_elements
 from itc_tile.kernels.kernel import Kernel, data_values, is_copy_like
 from itc_tile.machine.model import Compute, Machine
 
@@ -255,10 +257,20 @@ SPECIAL: frozenset[type[Op]] = frozenset({Div, Exp, Gelu, Log, Sigmoid, Silu, Sq
 
 
 def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles in which each shard's tile computes. `regions` has a box [..., rank, 2] of every value of the body.
+    """Cycles in which each shard's tile computes: those of its units, or of its memory's ports where these are slower.
 
-    A shard that makes nothing takes no time.
+    `regions` has a box [..., rank, 2] of every value of the body. A shard that makes nothing takes no time, nor does
+    one for which the exchange writes all.
     """
+    units = unit_cycles(kernel, regions, machine)
+    if not computes(kernel):
+        return units
+    ports = port_cycles(kernel, shard_elements(kernel, regions), machine)
+    return np.where(sizes(regions[kernel.result.name]) > 0, np.maximum(units, ports), 0)
+
+
+def unit_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles of each shard's units, as if they never waited for memory."""
     units = compute_units(machine, kernel.result.tensor.dtype)
     total = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
     in_place = in_place_values(kernel)
@@ -272,9 +284,21 @@ def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
         else:
             total += WORK[type(apply.op)](shards)
         before = apply
-    if before is not None and all(type(apply.op) is Dropout for apply in kernel.body):
+    if before is not None and copies_alone(kernel):
         total += _move(Shards(before, regions, units, machine.tile.workers))
     return np.where(sizes(regions[kernel.result.name]) > 0, total, 0)
+
+
+def computes(kernel: Kernel) -> bool:
+    """Whether a kernel's units have anything to do: the exchange does not write all of its result."""
+    in_place = in_place_values(kernel)
+    working = (apply for apply in kernel.body if apply.result.name not in in_place)
+    return any(INSTRUCTIONS.get(type(apply.op)) != 0 for apply in working) or copies_alone(kernel)
+
+
+def copies_alone(kernel: Kernel) -> bool:
+    """Whether a kernel does nothing but put its input into a buffer of its own: what dropout is at inference."""
+    return bool(kernel.body) and all(type(apply.op) is Dropout for apply in kernel.body)
 
 
 def _pointwise(shards: Shards, before: Apply | None) -> Ints:
