@@ -33,7 +33,7 @@ POSITIVE = ("sqrt", "log", "exp")  # of numbers from 0 to 1
 
 @dataclass(frozen=True)
 class Limits:
-    """How large the nets become: sizes of maps and vectors, iterations of one loop, statements of one body."""
+    """How large the nets become: sizes of maps and vectors, iterations of one loop, statements of one body, strides."""
 
     size: int = 16
     channels: int = 8
@@ -41,6 +41,7 @@ class Limits:
     statements: int = 4
     depth: int = 2
     halting: bool = False
+    stride: int = 2
 
 
 SMALL = Limits()
@@ -204,7 +205,7 @@ class Operations:
             k, p, d = self.pick((1, 3, 2)), self.number(0, 2), self.number(1, 2)
             k = k if d * (k - 1) + 1 <= size + 2 * p else 1
             kernel.append(k)
-            stride.append(self.number(1, 2))
+            stride.append(self.number(1, self.limits.stride))
             pad.append(p if k > 1 else 0)
             dilation.append(d)
         return {"stride": pair_of(stride), "pad": pair_of(pad), "dilation": pair_of(dilation)}, pair_of(kernel)
@@ -234,7 +235,7 @@ class Operations:
         for size in x.tensor.shape[-2:]:
             k = min(self.number(1, 3), size)
             kernel.append(k)
-            stride.append(self.number(1, 3))
+            stride.append(self.number(1, max(3, self.limits.stride)))
             pad.append(self.number(0, k // 2))
         options = {"stride": pair_of(stride), "pad": pair_of(pad), "ceil": self.chance()}
         return self.call(self.layer(self.pick(("max_pool", "avg_pool")), x.tensor, pair_of(kernel), **options), x)

@@ -81,6 +81,16 @@ class IterationSet:
         at = bisect_right(self._starts, iteration)
         return self._before[at - 1] + bisect_right(self.runs[at - 1], iteration) if at else 0
 
+    def meets(self, other: IterationSet) -> bool:
+        """Whether some iteration is a member of both."""
+        few, many = sorted((self, other), key=lambda each: len(each.runs))
+        return any(many._has_some_of(run) for run in few.runs)
+
+    def _has_some_of(self, run: range) -> bool:
+        if run.step == 1:
+            return self.count_until(run[-1]) > self.count_until(run[0] - 1)
+        return any(iteration in self for iteration in run)
+
     def rank(self, iteration: int) -> int:
         """The position of a member, from 0."""
         assert iteration in self, f"{iteration} is not in {self}"

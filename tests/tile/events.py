@@ -17,7 +17,7 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.program import Program
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.schedule import OUT, Schedule
+from itc_tile.timing.schedule import OUT, Buffer, Schedule
 
 Iteration = dict[str, int]
 
@@ -192,8 +192,8 @@ class StreamWalk(Walk):
             available = self.one(value.name)
             begin, place = available.time, (node.label, run.copy, operand)
             if place not in available.uses:
-                self.window(place, available, begin + stream.exchange.windows[node.label])
-            assert start >= begin + stream.exchange.windows[node.label], (node.label, operand)
+                self.window(place, available, begin + stream.exchange.windows.get(node.label, 0))
+            assert start >= begin + stream.exchange.windows.get(node.label, 0), (node.label, operand)
             available.uses[place] = max(available.uses.get(place, 0), end)
             if is_one_buffer(node.kernel, stream.keeping[node.label].inputs):
                 run.taken = begin
@@ -218,15 +218,15 @@ def stream_events(program: Program, schedule: Schedule, images: int) -> Events:
 
 
 class EarliestWalk(Walk):
-    """One image, each exchange and run as soon as data, tiles and buffers (one value each) allow it."""
+    """One image, each exchange and run as soon as data, tiles and buffers (one value each, or `slots`) allow it."""
 
-    def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
+    def __init__(self, exchange: Exchange, compute: Mapping[str, int], slots: Mapping[Buffer, int]) -> None:
         super().__init__(exchange.program)
-        self.exchange, self.compute = exchange, compute
+        self.exchange, self.compute, self.slots = exchange, compute, slots
         self.keeping = self.program.graph.residency
         self.around = loops_around(self.program.net.body, ())
-        self.last: dict[tuple[str, int], Run] = {}
-        self.input_free: dict[tuple[str, int, int], int] = defaultdict(int)
+        self.runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
+        self.read_until: dict[tuple[str, int, int], list[int]] = defaultdict(list)
         self.arrived: dict[tuple[str, int, int], tuple[Available, int]] = {}
 
     def time_of(self, name: Value, var: str) -> int:  # noqa: ARG002
@@ -243,14 +243,18 @@ class EarliestWalk(Walk):
     def push(self, node: KernelInstance, operand: int, available: Available, known: Iteration) -> None:
         reach = {v: IterationSet.of([known[v]]) if v in known else node.reach[v] for v in node.reach}
         run = available.run
-        window = self.exchange.window(node.label, [run.label] if run else [])
+        window = (
+            self.exchange.window(node.label, [run.label] if run else []) if self.exchange.windows.get(node.label) else 0
+        )
         for copy in node.replicas_in(reach):
             place = (node.label, copy, operand)
-            free = self.input_free[place]
-            if (node.label, copy) in self.last and is_one_buffer(node.kernel, self.keeping[node.label].inputs):
-                free = max(free, self.last[node.label, copy].free)
+            ends = self.read_until[place]
+            free = max(ends[: len(ends) + 1 - self.slots.get((node.label, operand), 1)], default=0)
+            if is_one_buffer(node.kernel, self.keeping[node.label].inputs):
+                free = max(free, self.result_free(node.label, copy))
             end = max(available.time, free) + window
             self.arrived[place] = (available, end)
+            ends.append(0)
             if run:
                 run.free = max(run.free, end)
 
@@ -258,17 +262,23 @@ class EarliestWalk(Walk):
         assert isinstance(apply.op, Kernel)
         node = self.program.nodes[apply.op.label]
         copy = self.copy(node)
-        before = self.last.get((node.label, copy))
-        start = max(before.end, before.free) if before else 0
+        before = self.runs[node.label, copy]
+        start = max([self.result_free(node.label, copy), *(run.end for run in before[-1:])])
         for operand, value in self.data(apply):
             available, arrival = self.arrived[node.label, copy, operand]
             assert available is self.one(value.name), (node.label, operand)
             start = max(start, arrival)
         end = start + self.compute[node.label]
         for operand, _ in self.data(apply):
-            self.input_free[node.label, copy, operand] = end
-        run = self.last[node.label, copy] = Run(node.label, copy, start, end, start, end)
+            self.read_until[node.label, copy, operand][-1] = end
+        run = Run(node.label, copy, start, end, start, end)
+        before.append(run)
         self.become(apply.result, Available(end, run), var)
+
+    def result_free(self, label: str, copy: int) -> int:
+        """When the buffer of a result has a place for one more."""
+        runs = self.runs[label, copy]
+        return max((run.free for run in runs[: len(runs) + 1 - self.slots.get((label, OUT), 1)]), default=0)
 
 
 def loops_around(statements: tuple[Statement, ...], around: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -281,9 +291,11 @@ def loops_around(statements: tuple[Statement, ...], around: tuple[str, ...]) -> 
     return found
 
 
-def earliest(exchange: Exchange, compute: Mapping[str, int]) -> dict[str, int]:
+def earliest(
+    exchange: Exchange, compute: Mapping[str, int], slots: Mapping[Buffer, int] | None = None
+) -> dict[str, int]:
     """When each output can be there at the earliest, by label."""
-    walk = EarliestWalk(exchange, compute)
+    walk = EarliestWalk(exchange, compute, slots or {})
     walk.image()
     out: dict[str, int] = {}
     for output in walk.program.net.outputs:

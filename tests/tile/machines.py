@@ -43,6 +43,38 @@ def machines(draw: Any) -> Machine:
     )
 
 
+@st.composite
+def machines_of_any_units(draw: Any) -> Machine:
+    """The same, where units, ports of memory and fixed costs may be of any speed, and none the slowest."""
+    machine = draw(machines())
+    tile = {"load": draw(st.sampled_from([16, 1, 64])), "store": draw(st.sampled_from([8, 1, 64]))}
+    vector = {
+        "call": draw(st.sampled_from([0, 360])),
+        "access": draw(st.sampled_from([0.0, 2.0])),
+        "multiply_add": draw(st.sampled_from([1.5, 0.25, 8.0])),
+        "special": draw(st.sampled_from([5.0, 0.0])),
+        "window": draw(st.sampled_from([3.0, 0.0])),
+        "row": draw(st.sampled_from([0, 30])),
+    }
+    matrix = {
+        "rate": draw(st.sampled_from([16, 1, 1024])),
+        "setup": draw(st.sampled_from([0, 220])),
+        "call": draw(st.sampled_from([0, 270])),
+    }
+    units = machine.compute["f32"]
+    assert units.matrix is not None
+    with_matrix = draw(st.booleans())
+    changed = units.model_copy(
+        update={
+            "vector": units.vector.model_copy(update=vector),
+            "matrix": units.matrix.model_copy(update=matrix) if with_matrix else None,
+        }
+    )
+    return machine.model_copy(
+        update={"tile": machine.tile.model_copy(update=tile), "compute": {**machine.compute, "f32": changed}}
+    )
+
+
 def compiled(net: Net, machine: Machine, objective: Any = "throughput") -> Program:
     """The program of a net; drops the example where the net does not fit."""
     try:

@@ -16,7 +16,8 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.access import ACCESS
 from itc_tile.simulate.shard_values import EVALUATE
-from itc_tile.tiling.partition import Split, granularity, held, needed, partition, volume
+from itc_tile.tiling.boxes import volume
+from itc_tile.tiling.partition import Split, granularity, held, needed, partition
 from tests.random_nets import nets, on_random_nets
 
 

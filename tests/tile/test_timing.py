@@ -210,10 +210,12 @@ def check_bounds(timing: Timing) -> None:
     """The bound is never above our own times, nor a schedule for one image below what is possible."""
     bound = lower_bound(timing.program.graph, timing.program.machine)
     assert bound.stream <= timing.period
-    soonest = earliest(timing.exchange, timing.compute)
+    soonest = earliest(timing.exchange, timing.compute, timing.schedule.slots)
+    in_stream = timing.schedule.outputs()
     for label, cycles in timing.outputs.items():
         assert bound.outputs[label] <= cycles
-        assert soonest[label] <= cycles
+        assert soonest[label] <= cycles <= in_stream[label]
+    assert timing.period <= timing.schedule.stream.one_at_a_time
     assert max(timing.outputs.values()) <= timing.image <= timing.schedule.stream.one_at_a_time
 
 

@@ -2,10 +2,12 @@
 
 For a stream of images, spread evenly over all tiles without any loss:
 
-- compute: multiply-accumulates at the machine's peak rate;
+- compute: multiply-accumulates at the machine's peak rate, as far as the work below has so many;
 - work: all operations, each on the fastest unit that can do it, whole (a split never takes less);
-- memory: bytes that the operations must read and write at least, at the rate of all memories;
+- memory: bytes that the kernels must read and write at least, at the rate of all memories;
 - exchange: bytes that must reach another tile, once each, at the rate of all ports.
+
+Only elements that are read count, each once: windows may skip some (see `distinct`).
 
 For one image: the longest path, where every kernel has the split that suits it best, as if it had the machine for
 itself.
@@ -17,19 +19,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
-
 from itc.analysis.depth import longest_paths
 from itc.ir.net import Apply
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import candidates
-from itc_tile.cost.cycles import Regions, compute_units, kernel_cycles
-from itc_tile.cost.traffic import wanted_elements
+from itc_tile.cost.cycles import Regions, compute_units, computes, unit_cycles
+from itc_tile.cost.distinct import distinct_boxes
+from itc_tile.cost.ports import port_cycles
 from itc_tile.kernels.graph import KernelGraph
-from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
-from itc_tile.tiling.partition import Split, granularity, needed, partition
+from itc_tile.tiling.boxes import volume
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,14 @@ class Bound:
 def lower_bound(graph: KernelGraph, machine: Machine) -> Bound:
     """The bound for the kernels of a graph."""
     found = graph.instances
-    whole = {label: _whole(node) for label, node in found.items()}
-    compute = sum(node.executions * _macs(node, machine) for node in found.values())
-    work = sum(
-        node.executions * int(kernel_cycles(node.kernel, whole[label], machine)[0]) for label, node in found.items()
+    boxes = {label: distinct_boxes(node.kernel) for label, node in found.items()}
+    works = {label: int(unit_cycles(node.kernel, boxes[label], machine)[0]) for label, node in found.items()}
+    compute = sum(
+        node.executions * min(_mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
     )
-    memory = sum(node.executions * _memory_cycles(node.kernel, whole[label], machine) for label, node in found.items())
-    exchange = _exchange_bytes(graph, whole) / machine.exchange.bandwidth
+    work = sum(node.executions * works[label] for label, node in found.items())
+    memory = sum(node.executions * _memory_cycles(node.kernel, boxes[label], machine) for label, node in found.items())
+    exchange = _exchange_bytes(graph, boxes) / machine.exchange.bandwidth
     tiles = machine.tiles
     return Bound(
         ceil(compute / tiles),
@@ -68,36 +69,25 @@ def lower_bound(graph: KernelGraph, machine: Machine) -> Bound:
     )
 
 
-def _whole(node: KernelInstance) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
-    """Regions of a kernel that is one shard."""
-    return needed(node.kernel, partition(node.kernel.result.tensor.shape, Split(), granularity(node.kernel)))
-
-
-def _macs(node: KernelInstance, machine: Machine) -> float:
+def _mac_cycles(kernel: Kernel, machine: Machine) -> float:
     """Cycles of a kernel's multiply-accumulates at a tile's peak rate."""
-    return node.kernel.macs() / compute_units(machine, node.kernel.result.tensor.dtype).peak
+    return kernel.macs() / compute_units(machine, kernel.result.tensor.dtype).peak
 
 
-def _memory_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> float:
+def _memory_cycles(kernel: Kernel, boxes: Regions, machine: Machine) -> int:
     """Cycles in which one tile reads what a kernel computes from and writes what it makes, both at once."""
-    if not kernel_cycles(kernel, regions, machine)[0]:
+    if not computes(kernel):
         return 0
-    inputs = (
-        int(wanted_elements(kernel, value.name, regions[value.name])[0]) * DTYPE_BYTES[value.tensor.dtype]
-        for value in kernel.inputs
-    )
-    read = sum(inputs) + sum(value.tensor.bytes for value in kernel.params)
-    return max(read / machine.tile.load, kernel.result.tensor.bytes / machine.tile.store)
+    return int(port_cycles(kernel, lambda value: volume(boxes[value.name]), machine)[0])
 
 
-def _exchange_bytes(graph: KernelGraph, whole: Mapping[str, Regions]) -> int:
+def _exchange_bytes(graph: KernelGraph, boxes: Mapping[str, Regions]) -> int:
     """Bytes of the operands of all runs; those that stay the same in a loop count once."""
     kept, total = graph.residency, 0
     for label, node in graph.instances.items():
         for value in node.kernel.inputs:
-            wanted = wanted_elements(node.kernel, value.name, whole[label][value.name])[0]
             times = 1 if value.name in kept[label].inputs else node.executions
-            total += int(wanted) * DTYPE_BYTES[value.tensor.dtype] * times
+            total += int(volume(boxes[label][value.name])[0]) * DTYPE_BYTES[value.tensor.dtype] * times
     return total
 
 

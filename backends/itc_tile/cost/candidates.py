@@ -73,12 +73,15 @@ def candidates(kernel: Kernel, residency: Residency, machine: Machine) -> Candid
 
 
 def receive_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles in which a shard's tile takes in its inputs at the rate of its port, without distance and contention."""
+    """Cycles in which a shard's tile takes in its inputs at the rate of its port, without distance and contention.
+
+    A shard that reads nothing, or padding alone, takes part in no exchange.
+    """
     amounts = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
     for value in kernel.inputs:
         amounts += wanted_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
     exchange = machine.exchange
-    return exchange.sync + exchange.latency - (-amounts // exchange.bandwidth)
+    return np.where(amounts > 0, exchange.sync + exchange.latency - (-amounts // exchange.bandwidth), 0)
 
 
 def send_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:

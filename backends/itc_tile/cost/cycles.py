@@ -7,6 +7,7 @@ workers)` turns.
 - Matrix unit: passes = taps x ceil(input channels / inputs) x ceil(output channels / outputs), each of which streams
   the F places of the map: call + passes x (F x inputs x outputs / rate + setup).
 - Vector unit: call + turns x cycles of an instruction.
+- Memory ports: no run takes less than its reads and its writes do, see `itc_tile.cost.ports`.
 - A convolution runs on whichever is faster. Pointwise operations in a row are one pass over the data: loads and stores
   count once. What only moves (concatenation, nearest resize, fill) costs nothing where the exchange writes it in place:
   in front of everything that computes.
@@ -56,16 +57,13 @@ from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc.ir.uses import data_operands
 from itc.source import Span
+from itc_tile.cost.ports import held_elements, port_cycles
 from itc_tile.kernels.kernel import Kernel, is_copy_like
 from itc_tile.machine.model import Compute, Machine
+from itc_tile.tiling.boxes import volume
 
 Ints = NDArray[np.int64]
 Regions = Mapping[str, Ints]
-
-
-def sizes(boxes: Ints) -> Ints:
-    """Elements of each box."""
-    return np.asarray(np.prod(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1), np.int64)
 
 
 def extent(boxes: Ints, axis: int) -> Ints:
@@ -130,7 +128,7 @@ def _convolution(shards: Shards, taps: int, inputs: int, channels: int) -> Ints:
     """Sums over `taps` x `inputs`, for `channels` in all groups of the whole result."""
     op, made = shards.apply.op, shards.result[..., -3, :]
     assert isinstance(op, Convolution)
-    places = sizes(np.delete(shards.result, -3, axis=-2))
+    places = volume(np.delete(shards.result, -3, axis=-2))
     per_group = channels // op.groups
     groups = np.maximum(-(-made[..., 1] // per_group) - made[..., 0] // per_group, 0)
     return shards.product(places, taps, inputs, np.minimum(extent(shards.result, -3), per_group), groups)
@@ -138,30 +136,30 @@ def _convolution(shards: Shards, taps: int, inputs: int, channels: int) -> Ints:
 
 def _linear(shards: Shards) -> Ints:
     outputs = extent(shards.result, -1)
-    places = sizes(shards.result) // np.maximum(outputs, 1)
+    places = volume(shards.result) // np.maximum(outputs, 1)
     return shards.product(places, 1, shards.apply.values[1].tensor.shape[1], outputs)
 
 
 def _pool(shards: Shards) -> Ints:
     op, unit = shards.apply.op, shards.units.vector
     assert isinstance(op, Pool)
-    elements = shards.vector(sizes(shards.result), unit.window * op.kernel[0] * op.kernel[1])
+    elements = shards.vector(volume(shards.result), unit.window * op.kernel[0] * op.kernel[1])
     return elements + unit.row * extent(shards.result, -2)
 
 
 def _reduce(shards: Shards) -> Ints:
     """A sum over the whole map, an instruction for each vector read; then a division each."""
     unit = shards.units.vector
-    reading = shards.vector(sizes(shards.operand(0)), 1 + unit.access / 2)
+    reading = shards.vector(volume(shards.operand(0)), 1 + unit.access / 2)
     return np.asarray(
-        reading + np.ceil(shards.turns(sizes(shards.result)) * (unit.special + unit.access)).astype(np.int64)
+        reading + np.ceil(shards.turns(volume(shards.result)) * (unit.special + unit.access)).astype(np.int64)
     )
 
 
 def _softmax(shards: Shards) -> Ints:
     """Passes for the maximum, the exponential with its sum, and the division."""
     unit = shards.units.vector
-    return shards.vector(sizes(shards.result), 3 * unit.access + 2 + unit.special)
+    return shards.vector(volume(shards.result), 3 * unit.access + 2 + unit.special)
 
 
 def _resize(shards: Shards) -> Ints:
@@ -169,16 +167,16 @@ def _resize(shards: Shards) -> Ints:
     op, unit = shards.apply.op, shards.units.vector
     assert isinstance(op, Resize)
     cycles = unit.access if op.mode == "nearest" else 4 * unit.multiply_add + unit.access
-    return shards.vector(sizes(shards.result), cycles)
+    return shards.vector(volume(shards.result), cycles)
 
 
 def _move(shards: Shards) -> Ints:
-    return shards.vector(sizes(shards.result), shards.units.vector.access)
+    return shards.vector(volume(shards.result), shards.units.vector.access)
 
 
 def _matmul(shards: Shards) -> Ints:
     columns = extent(shards.result, -1)
-    places = sizes(shards.result) // np.maximum(columns, 1)
+    places = volume(shards.result) // np.maximum(columns, 1)
     op, (left, right) = shards.apply.op, shards.apply.values
     assert isinstance(op, MatMul)
     return shards.product(places, 1, op.sizes(left.tensor.shape, right.tensor.shape)[0][1], columns)
@@ -190,7 +188,7 @@ def _attend(shards: Shards) -> Ints:
     assert isinstance(op, Attend)
     unit, others = shards.units.vector, k.tensor.shape[-2]
     heads = extent(shards.operand(0), -1) // (q.tensor.shape[-1] // op.heads)
-    rows = sizes(shards.result) // np.maximum(extent(shards.result, -1), 1)
+    rows = volume(shards.result) // np.maximum(extent(shards.result, -1), 1)
     width = np.minimum(extent(shards.result, -1), v.tensor.shape[-1] // op.heads)
     scores = shards.product(rows, 1, q.tensor.shape[-1] // op.heads, np.full_like(rows, others), heads)
     weights = shards.vector(rows * heads * others, 3 * unit.access + 2 + unit.special)
@@ -200,27 +198,27 @@ def _attend(shards: Shards) -> Ints:
 def _norm(shards: Shards) -> Ints:
     """A pass over what is read for mean and variance, and one to scale and shift what is made."""
     unit = shards.units.vector
-    scaling = np.ceil(shards.turns(sizes(shards.result)) * (2 + unit.access)).astype(np.int64)
-    return np.asarray(scaling + shards.vector(sizes(shards.operand(0)), 2 + unit.access / 2), np.int64)
+    scaling = np.ceil(shards.turns(volume(shards.result)) * (2 + unit.access)).astype(np.int64)
+    return np.asarray(scaling + shards.vector(volume(shards.operand(0)), 2 + unit.access / 2), np.int64)
 
 
 def _rope(shards: Shards) -> Ints:
     """Two products and a sum an element, with tables that are there."""
-    return shards.vector(sizes(shards.result), 3 + 2 * shards.units.vector.access)
+    return shards.vector(volume(shards.result), 3 + 2 * shards.units.vector.access)
 
 
 def _roi_align(shards: Shards) -> Ints:
     """Four products for each of the samples of an element."""
     op, unit = shards.apply.op, shards.units.vector
     assert isinstance(op, RoiAlign)
-    return shards.vector(sizes(shards.result), 4 * op.sampling**2 * unit.multiply_add + unit.access)
+    return shards.vector(volume(shards.result), 4 * op.sampling**2 * unit.multiply_add + unit.access)
 
 
 def _proposals(shards: Shards) -> Ints:
     """Boxes of all anchors, a merge sort, and for each box that is kept its overlaps with all candidates."""
     op, unit = shards.apply.op, shards.units.vector
     assert isinstance(op, Proposals)
-    anchors = sizes(shards.operand(0))
+    anchors = volume(shards.operand(0))
     boxes = shards.vector(anchors, 12 + 2 * unit.special + 3 * unit.access)
     order = shards.vector(anchors, unit.access * np.ceil(np.log2(np.maximum(anchors, 2)).max(initial=1)))
     return boxes + order + shards.vector(np.minimum(anchors, op.candidates) * op.count, 12 + unit.special)
@@ -256,10 +254,20 @@ SPECIAL: frozenset[type[Op]] = frozenset({Div, Exp, Gelu, Log, Sigmoid, Silu, Sq
 
 
 def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles in which each shard's tile computes. `regions` has a box [..., rank, 2] of every value of the body.
+    """Cycles in which each shard's tile computes: those of its units, or of its memory's ports where these are slower.
 
-    A shard that makes nothing takes no time.
+    `regions` has a box [..., rank, 2] of every value of the body. A shard that makes nothing takes no time, nor does
+    one for which the exchange writes all.
     """
+    units = unit_cycles(kernel, regions, machine)
+    if not computes(kernel):
+        return units
+    ports = port_cycles(kernel, held_elements(regions), machine)
+    return np.where(volume(regions[kernel.result.name]) > 0, np.maximum(units, ports), 0)
+
+
+def unit_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
+    """Cycles of each shard's units, as if they never waited for memory."""
     units = compute_units(machine, kernel.result.tensor.dtype)
     total = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
     in_place = in_place_values(kernel)
@@ -273,9 +281,21 @@ def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
         else:
             total += WORK[type(apply.op)](shards)
         before = apply
-    if before is not None and all(type(apply.op) is Dropout for apply in kernel.body):
+    if before is not None and copies_alone(kernel):
         total += _move(Shards(before, regions, units, machine.tile.workers))
-    return np.where(sizes(regions[kernel.result.name]) > 0, total, 0)
+    return np.where(volume(regions[kernel.result.name]) > 0, total, 0)
+
+
+def computes(kernel: Kernel) -> bool:
+    """Whether a kernel's units have anything to do: the exchange does not write all of its result."""
+    in_place = in_place_values(kernel)
+    working = (apply for apply in kernel.body if apply.result.name not in in_place)
+    return any(INSTRUCTIONS.get(type(apply.op)) != 0 for apply in working) or copies_alone(kernel)
+
+
+def copies_alone(kernel: Kernel) -> bool:
+    """Whether a kernel does nothing but put its input into a buffer of its own: what dropout is at inference."""
+    return bool(kernel.body) and all(type(apply.op) is Dropout for apply in kernel.body)
 
 
 def _pointwise(shards: Shards, before: Apply | None) -> Ints:
@@ -286,8 +306,8 @@ def _pointwise(shards: Shards, before: Apply | None) -> Ints:
         return np.zeros(shards.result.shape[:-2], np.int64)
     fused = before is not None and before.op.pointwise and before.result in shards.apply.values
     if fused:
-        return np.asarray(np.ceil(shards.turns(sizes(shards.result)) * cycles).astype(np.int64))
-    return shards.vector(sizes(shards.result), cycles + unit.access)
+        return np.asarray(np.ceil(shards.turns(volume(shards.result)) * cycles).astype(np.int64))
+    return shards.vector(volume(shards.result), cycles + unit.access)
 
 
 def in_place_values(kernel: Kernel) -> frozenset[str]:

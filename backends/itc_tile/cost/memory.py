@@ -23,10 +23,11 @@ import numpy as np
 from itc.ir.net import Value
 from itc.ir.types import DTYPE_BYTES
 from itc.ir.uses import data_operands
-from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values, sizes
+from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values
 from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
+from itc_tile.tiling.boxes import volume
 
 CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
     "code", "parameters", "inputs", "output", "scratch", "rows being sent", "exchange tables", "copies in flight",
@@ -46,7 +47,7 @@ class Buffer:
 
 def value_bytes(value: Value, regions: Regions) -> Ints:
     """Bytes of a value's region on each shard."""
-    return sizes(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+    return volume(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
 
 
 @lru_cache(maxsize=1024)

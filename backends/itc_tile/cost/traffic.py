@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from itc_tile.cost.cycles import Ints, sizes
+from itc_tile.cost.cycles import Ints
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.tiling.boxes import volume
 
 
 def wanted_elements(kernel: Kernel, name: str, boxes: Ints) -> Ints:
     """Elements of the input `name` that the kernel takes in, where `boxes` [..., rank, 2] are the sizes of it held."""
     skipped = all(value.name != name for i, value in enumerate(kernel.inputs) if i not in kernel.shape_only)
-    return sizes(boxes) * (not skipped)
+    return volume(boxes) * (not skipped)

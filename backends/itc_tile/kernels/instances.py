@@ -84,14 +84,22 @@ class KernelInstance:
         if not self.recurring_loops or self.recurring_loops[-1] != tuple(self.reach)[-1]:
             return 1
         var = self.recurring_loops[-1]
+        replicas, iterations = self._by_replica(var)
+        first, last = (np.searchsorted(replicas, replicas, side) for side in ("left", "right"))
+        around = int((iterations[first] + count - iterations[last - 1]).min())
+        return min(around, self.distance_within(var, around))
+
+    def distance_within(self, var: str, otherwise: int) -> int:
+        """The fewest iterations of one run of a loop between two executions of a replica; `otherwise` for one alone."""
+        replicas, iterations = self._by_replica(var)
+        return int(np.diff(iterations)[np.diff(replicas) == 0].min(initial=otherwise))
+
+    def _by_replica(self, var: str) -> tuple[Numbers, Numbers]:
+        """Executions in a loop, ordered by replica: the replica and the iteration of each."""
         iterations, axis = self.iterations(var), self.axes.get(var)
-        groups = axis.groups if axis else np.zeros(len(iterations), np.int64)
-        order = np.lexsort((iterations, groups))
-        groups, iterations = groups[order], iterations[order]
-        first, last = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
-        around = iterations[first] + count - iterations[last - 1]
-        following = np.diff(iterations)[np.diff(groups) == 0]
-        return int(min(around.min(), following.min(initial=around.min())))
+        replicas = axis.groups if axis else np.zeros(len(iterations), np.int64)
+        order = np.lexsort((iterations, replicas))
+        return replicas[order], iterations[order]
 
     def iterations(self, var: str) -> Numbers:
         return np.array(self.reach[var].numbers, np.int64)

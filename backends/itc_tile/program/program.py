@@ -18,8 +18,8 @@ from itc.ir.types import DTYPE_BYTES, TensorType
 from itc_tile.kernels.graph import KernelGraph, Reader
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
-from itc_tile.tiling.boxes import Boxes, is_empty, whole
-from itc_tile.tiling.partition import Split, granularity, held, partition, volume
+from itc_tile.tiling.boxes import Boxes, is_empty, volume, whole
+from itc_tile.tiling.partition import Split, granularity, held, partition
 from itc_tile.tiling.region import Region, crossings
 
 Shards = NDArray[np.int64]

@@ -45,3 +45,8 @@ def intersection(left: Boxes, right: Boxes) -> Boxes:
 def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
     """Whether a box holds nothing, as [..., 1, 1]; the one place of a scalar is something."""
     return np.asarray(np.any(boxes[..., 0] >= boxes[..., 1], axis=-1, keepdims=True)[..., None], np.bool_)
+
+
+def volume(boxes: Boxes) -> NDArray[np.int64]:
+    """Elements of each box."""
+    return np.asarray(np.prod(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1), np.int64)

@@ -94,8 +94,3 @@ def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
 def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
     """The sizes of `held`, as boxes: as long along each axis as there are positions, from the first of them on."""
     return {name: region.extents for name, region in held(kernel, boxes).items()}
-
-
-def volume(boxes: Boxes) -> NDArray[np.int64]:
-    """Elements of each box."""
-    return np.asarray(np.prod(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1), np.int64)

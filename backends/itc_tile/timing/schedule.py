@@ -83,9 +83,12 @@ class Stream(Timeline):
         self.ended(loop, inner.last, inner, frame)
 
     def whole(self, period: int) -> int:
-        """The least period from this one on whose shares for iterations are whole numbers of cycles."""
+        """The least period from this one on whose shares for iterations are whole numbers of cycles.
+
+        None is longer than with one image at a time, where no iteration has a share.
+        """
         unit = lcm(*(prod(self.frames[var].count for var in frame.reach) for frame in self.frames.values()))
-        return -(-period // unit) * unit
+        return min(-(-period // unit) * unit, max(period, self.one_at_a_time))
 
     def spacing(self, label: str) -> int:
         """The least time between two runs of one copy of a kernel."""
@@ -134,6 +137,27 @@ class Schedule:
         """The cycle in which a kernel begins to compute, in these iterations of the loops around it."""
         at = self.stream.home[label]
         return self.available(at, self.stream.begin(label), iteration, image)
+
+    def outputs(self) -> dict[str, int]:
+        """Cycles from the begin of an image to each of its outputs, by label."""
+        net, frames = self.stream.program.net, self.stream.frames
+        exits = {
+            result.name: (loop.var, emit.iterations, frames[loop.var].ready[value.name])
+            for loop in net.body
+            if isinstance(loop, Loop)
+            for emit, results in loop.collected
+            for value, result in zip(emit.body.yields, results, strict=True)
+        }
+        out: dict[str, int] = {}
+        for output in net.outputs:
+            name = output.value.name
+            if name in exits:
+                var, iterations, ready = exits[name]
+                times = [self.available(var, ready, {var: t}) for t in iterations]
+            else:
+                times = [frames[""].ready[name]]
+            out |= zip(output.labels, times, strict=True)
+        return out
 
     def available(self, var: str, time: int, iteration: Mapping[str, int], image: int = 0) -> int:
         """The cycle of a time in the frame of loop `var`, in these iterations."""

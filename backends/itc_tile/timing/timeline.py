@@ -2,8 +2,9 @@
 
 Times stand in frames: that of the whole image, and one for each loop, whose time 0 is the begin of an iteration. A
 value is pushed to all its readers when it becomes available: when it is made, or as the iteration begins in which it
-is a carry or an element. A kernel starts when the windows of all its operands are over (see `exchange`), and
-not before what its tiles hold of the iteration before has been pushed.
+is a carry or an element; readers that do not run in an iteration get nothing in it. A kernel starts when the windows
+of all its operands are over (see `exchange`), and not before what its tiles hold of the iteration before has been
+pushed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from itc.analysis.depth import segments
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
@@ -71,6 +71,7 @@ class Timeline(ABC):
         self.compute = compute
         self.bindings = self.program.graph.reaching
         self.turn = {label: node.recurring_loops[-1:] for label, node in self.program.nodes.items()}
+        self.counts = {var: loop.count for var, loop in self.program.graph.loops.items()}
         self.gap = self.program.graph.reuse_distance
 
     @abstractmethod
@@ -81,13 +82,16 @@ class Timeline(ABC):
     def when(self, when: When, frame: Frame) -> None:
         """Lays out the branches that are taken."""
 
-    def push(self, name: str) -> int:
-        """Cycles until the last reader of a value has it."""
-        readers = self.program.readers.get(name, [])
-        return max((self.exchange.windows.get(reader.instance.label, 0) for reader in readers), default=0)
+    def push(self, name: str, reach: Reach) -> int:
+        """Cycles until the last of the readers that run in some iterations has a value."""
+        readers = (reader.instance for reader in self.program.readers.get(name, []))
+        running = (node for node in readers if all(node.reach[var].meets(over) for var, over in reach.items()))
+        return max((self.exchange.windows.get(node.label, 0) for node in running), default=0)
 
     def window(self, label: str, name: str, reach: Reach) -> int:
-        """Cycles in which a kernel takes in value `name` in some iterations."""
+        """Cycles in which a kernel takes in value `name` in some iterations; none where it reads padding alone."""
+        if label not in self.exchange.windows:
+            return 0
         return self.exchange.window(label, self.bindings.producers(name, reach))
 
     def image(self, spacing: int = 0) -> Frame:
@@ -107,8 +111,11 @@ class Timeline(ABC):
                     self.loop(statement, self.entry(statement, frame), frame)
                 case When():
                     self.when(statement, frame)
-                case Emit(var=var, iterations=iterations, body=body):
-                    self.body(body, var, frame.reach[var].intersection(iterations), frame)
+                case Emit():
+                    self.emit(statement, frame)
+
+    def emit(self, emit: Emit, frame: Frame) -> None:
+        self.body(emit.body, emit.var, frame.reach[emit.var].intersection(emit.iterations), frame)
 
     def body(self, body: Body, var: str, iterations: IterationSet, frame: Frame) -> bool:
         """Lays out a branch or an emit, if any iteration takes it."""
@@ -128,18 +135,25 @@ class Timeline(ABC):
         start = max([*begun, frame.hold.get(label, 0)])
         end = start + self.compute[label]
         frame.start[label] = start
+        self.run(apply, min(available, default=start), end, frame)
+
+    def run(self, apply: Apply, begin: int, end: int, frame: Frame) -> None:
+        """A kernel's operands arrive from `begin` on, its result is there at `end`; the copy may have to run again."""
+        assert isinstance(apply.op, Kernel), apply
+        label = apply.op.label
         again = frame.var in self.turn[label]
         self.make(apply.result, end, frame, again)
         if again:
             gap = self.gap[label]
-            frame.at_least(end if gap == 1 else -(-(end - min(available, default=start)) // gap))
+            frame.at_least(end if gap == 1 else -(-(end - begin) // gap))
 
     def make(self, value: Value, time: int, frame: Frame, again: bool = True) -> None:
         """A value becomes available, and goes to its readers: before the next, if its tiles make it `again`."""
         frame.ready[value.name] = time
-        frame.until(time + self.push(value.name))
+        sent = time + self.push(value.name, frame.reach)
+        frame.until(sent)
         if again:
-            frame.at_least(time + self.push(value.name))
+            frame.at_least(sent)
 
     def choice(self, result: Value, time: int, frame: Frame) -> None:
         """The result of a branch becomes available."""
@@ -157,7 +171,7 @@ class Timeline(ABC):
         ]
         for apply in applies(loop.body.statements):
             read = [value.name for value in data_operands(apply) if value.name in frame.ready]
-            begin += [frame.ready[name] + self.push(name) for name in read]
+            begin += [frame.ready[name] + self.push(name, frame.reach) for name in read]
             begin += [frame.hold.get(apply.op.label, 0)] if isinstance(apply.op, Kernel) else []
         return max(begin, default=0)
 
@@ -171,7 +185,7 @@ class Timeline(ABC):
             self.make(value, 0, inner)
         for carry, following in zip(loop.carries, loop.body.yields, strict=True):
             for label in self.bindings.producers(following.name, inner.reach):
-                inner.hold[label] = max(inner.hold.get(label, 0), self.push(carry.inner.name))
+                inner.hold[label] = max(inner.hold.get(label, 0), self.push(carry.inner.name, inner.reach))
         self.statements(loop.body.statements, inner)
         inner.at_least(max((inner.ready[value.name] for value in loop.body.yields), default=0))
         return inner
@@ -183,53 +197,3 @@ class Timeline(ABC):
         frame.until(last + max(inner.span, inner.step))
         if frame.var:
             frame.at_least(frame.span)
-
-
-class Alone(Timeline):
-    """One image alone in the machine, an iteration after the other, each with its own branches."""
-
-    def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
-        super().__init__(exchange, compute)
-        self.iteration: dict[str, int] = {}
-        self.span = 0
-
-    def outputs(self) -> dict[str, int]:
-        """Cycles from the begin of an image to each output, by label."""
-        frame = self.image()
-        self.span = frame.span
-        out: dict[str, int] = {}
-        for output in self.program.net.outputs:
-            name = output.value.name
-            times = frame.series[name] if name in frame.series else [frame.ready[name]]
-            out |= zip(output.labels, times, strict=True)
-        return out
-
-    def when(self, when: When, frame: Frame) -> None:
-        taken = self.iteration[when.var] in when.iterations
-        body = when.body if taken else when.otherwise
-        within = frame.reach[when.var]
-        chosen = within.intersection(when.iterations) if taken else within.difference(when.iterations)
-        self.body(body, when.var, chosen, frame)
-        for result, value in zip(when.results, body.yields, strict=True):
-            self.choice(result, frame.ready[value.name], frame)
-
-    def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
-        at = last = entry
-        series: dict[str, list[int]] = {value.name: [] for _, values in loop.collected for value in values}
-        for segment in segments(loop):
-            self.iteration[loop.var] = segment.first
-            inner = self.inside(loop, entry, frame, IterationSet.span(segment.first, segment.last))
-            inner.step = inner.least
-            for emit, values in loop.collected:
-                exits = [
-                    at + (t - segment.first) * inner.step for t in emit.iterations.clip(segment.first, segment.last)
-                ]
-                for result, value in zip(values, emit.body.yields, strict=True):
-                    series[result.name] += [begin + inner.ready[value.name] for begin in exits]
-            last = at + (segment.last - segment.first) * inner.step
-            at = last + inner.step
-        for _, values in loop.collected:
-            for result in values:
-                self.make(result, max(series[result.name]), frame)
-        frame.series |= series
-        self.ended(loop, last, inner, frame)

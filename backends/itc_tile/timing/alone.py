@@ -1,0 +1,172 @@
+"""One image alone in a machine: its iterations one after the other, each with the branches and exits that it has.
+
+A loop is cut into segments of iterations that take the same branches, a segment into groups that have the same exits.
+A group is laid out once, so that the time this takes does not grow with the loop; iterations of one group take the same
+time. An exit's head may still run while later iterations do, until its next input comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from itc.analysis.depth import Segment, segments
+from itc.ir.iterations import IterationSet
+from itc.ir.net import Apply, Emit, Loop, Value, When
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.timing.exchange import Exchange
+from itc_tile.timing.timeline import Frame, Timeline
+
+
+@dataclass(frozen=True)
+class Run:
+    """A kernel's run in an iteration: its operands come from `begin` on, its result is with all readers at `sent`.
+
+    The copy runs again `gap` iterations later at the earliest.
+    """
+
+    gap: int
+    begin: int
+    start: int
+    end: int
+    sent: int
+
+
+@dataclass
+class Group:
+    """Iterations of a segment that have the same exits, the frame of each, and runs that may outlast an iteration."""
+
+    iterations: IterationSet
+    frame: Frame
+    runs: dict[str, Run]
+
+    @property
+    def last(self) -> int:
+        return self.iterations.last
+
+
+def settle(groups: list[Group]) -> None:
+    """Sets the time that an iteration of each group takes: none reaches into the next run of the same copy."""
+    shortest = min(group.frame.least for group in groups)
+    begin, start = dict[str, int](), dict[str, int]()
+    for label, run in ((label, run) for group in groups for label, run in group.runs.items()):
+        begin[label] = min(run.begin, begin.get(label, run.begin))
+        start[label] = min(run.start, start.get(label, run.start))
+    for group in groups:
+        step = group.frame.least
+        for label, run in group.runs.items():
+            busy = max(run.end - begin[label], run.sent - start[label])
+            step = max(step, busy - (run.gap - 1) * shortest)
+        group.frame.step = step
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A segment of a loop, from its `begin` on in the frame around."""
+
+    groups: list[Group]
+    begin: int
+
+    def at(self, iteration: int) -> int:
+        """When an iteration begins; the one behind the last, when the segment ends."""
+        return self.begin + sum(group.frame.step * group.iterations.count_until(iteration - 1) for group in self.groups)
+
+    def exits(self, emit: Emit, value: Value) -> Iterator[tuple[int, int]]:
+        """The iterations that have an exit, and when a value of it is there."""
+        for group in self.groups:
+            if group.last in emit.iterations:
+                yield from ((t, self.at(t) + group.frame.ready[value.name]) for t in group.iterations)
+
+
+class Alone(Timeline):
+    """The layout of one image alone."""
+
+    def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
+        super().__init__(exchange, compute)
+        self.iteration: dict[str, int] = {}
+        self.span = 0
+        self.exiting = False
+        self.runs: dict[str, Run] = {}
+
+    def outputs(self) -> dict[str, int]:
+        """Cycles from the begin of an image to each output, by label."""
+        frame = self.image()
+        self.span = frame.span
+        out: dict[str, int] = {}
+        for output in self.program.net.outputs:
+            name = output.value.name
+            times = frame.series[name] if name in frame.series else [frame.ready[name]]
+            out |= zip(output.labels, times, strict=True)
+        return out
+
+    def when(self, when: When, frame: Frame) -> None:
+        taken = self.iteration[when.var] in when.iterations
+        body = when.body if taken else when.otherwise
+        within = frame.reach[when.var]
+        chosen = within.intersection(when.iterations) if taken else within.difference(when.iterations)
+        self.body(body, when.var, chosen, frame)
+        for result, value in zip(when.results, body.yields, strict=True):
+            self.choice(result, frame.ready[value.name], frame)
+
+    def emit(self, emit: Emit, frame: Frame) -> None:
+        around, self.exiting = self.exiting, True
+        super().emit(emit, frame)
+        self.exiting = around
+
+    def run(self, apply: Apply, begin: int, end: int, frame: Frame) -> None:
+        """An exit's head may outlast the iteration; other kernels, where their copies are not wanted in the next."""
+        assert isinstance(apply.op, Kernel), apply
+        label = apply.op.label
+        again = frame.var in self.turn[label]
+        gap = self.gap[label]
+        if again and self.exiting:
+            gap = self.program.nodes[label].distance_within(frame.var, self.counts[frame.var])
+            self.make(apply.result, end, frame, again=False)
+        else:
+            super().run(apply, begin, end, frame)
+        if again and (self.exiting or gap > 1):
+            sent = end + self.push(apply.result.name, frame.reach)
+            self.runs[label] = Run(gap, begin, frame.start[label], end, sent)
+
+    def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
+        around = self.exiting, self.runs
+        self.exiting = False
+        parts = [self.groups(loop, segment, entry, frame) for segment in segments(loop)]
+        self.exiting, self.runs = around
+        settle([group for groups in parts for group in groups])
+        laid: list[Laid] = []
+        for groups in parts:
+            laid.append(Laid(groups, entry))
+            entry = laid[-1].at(max(group.last for group in groups) + 1)
+        self.collect(loop, laid, frame)
+        for segment in laid:
+            for group in segment.groups:
+                frame.until(segment.at(group.last) + max(group.frame.span, group.frame.step))
+        final = max(laid[-1].groups, key=lambda group: group.last)
+        self.ended(loop, laid[-1].at(final.last), final.frame, frame)
+
+    def groups(self, loop: Loop, segment: Segment, entry: int, frame: Frame) -> list[Group]:
+        """The iterations of a segment by their exits, each laid out but for its step."""
+        groups = []
+        for iterations in by_exits(loop, IterationSet.span(segment.first, segment.last)):
+            self.iteration[loop.var] = segment.first
+            self.runs = {}
+            groups.append(Group(iterations, self.inside(loop, entry, frame, iterations), self.runs))
+        return groups
+
+    def collect(self, loop: Loop, laid: list[Laid], frame: Frame) -> None:
+        """The series of a loop: when each element is there, and all of them."""
+        for emit, results in loop.collected:
+            for result, value in zip(results, emit.body.yields, strict=True):
+                times = sorted(exit for segment in laid for exit in segment.exits(emit, value))
+                frame.series[result.name] = [time for _, time in times]
+                self.make(result, max(frame.series[result.name]), frame)
+
+
+def by_exits(loop: Loop, iterations: IterationSet) -> list[IterationSet]:
+    """Iterations of a loop, parted into those that have the same exits."""
+    parts = [iterations]
+    for exits in dict.fromkeys(emit.iterations for emit in loop.emits):
+        halves = ((part.intersection(exits), part.difference(exits)) for part in parts)
+        parts = [half for pair in halves for half in pair if half.runs]
+    return parts
