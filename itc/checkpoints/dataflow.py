@@ -100,9 +100,10 @@ class Dataflow:
     def _common(self, nodes: Sequence[int]) -> int:
         meet, *rest = nodes
         for node in rest:
-            while meet != node:
-                if self.depth[meet] < self.depth[node]:
-                    meet, node = node, meet
+            other = node
+            while meet != other:
+                if self.depth[meet] < self.depth[other]:
+                    meet, other = other, meet
                 meet = self.dominator[meet]
         return meet
 
@@ -151,7 +152,7 @@ class _Walk:
         reads = tuple(self.nodes[value.name] for value in apply.values)
         moving = tuple(node for node in reads if node != CONSTANT)
         if not moving:
-            self._constant(apply, layers)
+            self.nodes |= {result.name: CONSTANT for result in apply.results}  # parameters that are values themselves
             return
         node = self.flow.node(moving, layers[0] if layers else None)
         for path in layers:
@@ -163,10 +164,6 @@ class _Walk:
                 self.flow.uses[path] = use
             self.flow.above[node] |= 1 << self.flow.uses[path].index
         self.nodes |= {result.name: node for result in apply.results}
-
-    def _constant(self, apply: Apply, layers: list[str]) -> None:
-        """Parameters that are values themselves: whatever reads them, they are no step of the computation."""
-        self.nodes |= {result.name: CONSTANT for result in apply.results}
 
     def _loop(self, loop: Loop) -> None:
         for carry in loop.carries:

@@ -39,6 +39,7 @@ def _undecided(group: Undecided, more: int, name: str) -> Diagnostic:
         "shapes fit in every order, and numbers are none; the code that the file is of says which is which.",
         "Say it, each of the file's with one of the net's; if they are in this order:",
         " ".join(edits[:MOST_IN_GROUP]) + rest,
+        "or, if all numbers in the file's names count in the order in which the layers run: --in-order",
         "--check FILE.npz, with inputs and outputs of that code, shows whether it was right",
     )
     return Diagnostic("E0653", message, help="\n".join(lines))

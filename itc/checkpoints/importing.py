@@ -66,11 +66,13 @@ def import_weights(
     partial: bool = False,
     seed: int = 0,
     interleaved_rope: bool = False,
+    in_order: bool = False,
 ) -> Imported:
     """The tensors `found` in the file `name`, as weights of `net`.
 
     `pairs` are layers (theirs, ours) that are set by hand, or texts `THEIRS=OURS`; both may be patterns. With
     `interleaved_rope`, the file's rotary embeddings turn neighbouring channels, and queries and keys are permuted.
+    With `in_order`, numbers in the file's names count in order of execution.
 
     Raises CompileError: E0652 for layers without a partner, unless `partial`; E0653 where nothing tells layers apart;
     E0654 and E0655 for pairs that cannot be or change nothing; E0658 if there is nothing to permute; E0614 and E0615
@@ -82,7 +84,7 @@ def import_weights(
     tensors = laid_out(with_stacks(as_found(left), by_pair), net)
     theirs = layers({key: tensor.shape for key, tensor in tensors.items()})
     ours = layers({param.key: param.shape for param in net.params})
-    matched = _matched(theirs, ours, by_pair, dataflow(net, ours), name)
+    matched = _matched(theirs, ours, by_pair, dataflow(net, ours), name, in_order)
     taken = {id(layer) for their, own, _ in matched.pairs for layer in (their, own)}
     unused, missing = (tuple(layer for layer in side if id(layer) not in taken) for side in (theirs, ours))
     if (unused or missing) and not (partial and matched.pairs):
@@ -108,7 +110,7 @@ class _Matched:
 
 
 def _matched(
-    theirs: Sequence[Layer], ours: Sequence[Layer], by_pair: Sequence[Wanted], flow: Dataflow, name: str
+    theirs: Sequence[Layer], ours: Sequence[Layer], by_pair: Sequence[Wanted], flow: Dataflow, name: str, in_order: bool
 ) -> _Matched:
     """Layers of both sides: those set by hand, those of the same name, and others for which there is evidence."""
     hand = by_hand(theirs, ours, by_pair)
@@ -122,9 +124,10 @@ def _matched(
     aligned = align(tree(free), left) if free and left else Aligned()
     taken |= {id(layer) for pair in aligned.pairs for layer in pair}
     unused, missing = ([layer for layer in side if id(layer) not in taken] for side in (free, left))
-    judged = judge(aligned.pairs, (*hand, *own), unused, missing, flow, ours)
-    reasons = {their.path: ("--pair",) for their, _ in hand} | {their.path: ("its own name",) for their, _ in own}
-    reasons |= judged.reasons
+    judged = judge(aligned.pairs, (*hand, *own), unused, missing, flow, ours, in_order)
+    reasons = dict(judged.reasons)
+    reasons |= {their.path: ("--pair",) for their, _ in hand}
+    reasons |= {their.path: ("its own name",) for their, _ in own}
     pairs = tuple((their, mine, reasons[their.path]) for their, mine in (*hand, *own, *aligned.pairs))
     at = {layer.path: i for i, layer in enumerate(ours)}
     ordered = tuple(sorted(pairs, key=lambda pair: at[pair[1].path]))

@@ -82,6 +82,13 @@ def ending(name: str) -> str:
     return match[2]
 
 
+def stem(name: str) -> str:
+    """A name without the number at its end."""
+    match = NUMBERED.fullmatch(name)
+    assert match
+    return match[1]
+
+
 @dataclass(eq=False)
 class Node:
     """A module: a layer, or modules by name; `size` counts the layers in it."""

@@ -159,8 +159,10 @@ def _stacked_at(tensors: Tensors, at: int, sets: set[Shape], net: Net) -> Tensor
                 replaced |= dict.fromkeys(keys, name)
     out: Tensors = {}
     for key, tensor in tensors.items():
-        name = replaced.get(key)
-        out[name or key] = made[name] if name else tensor
+        if key in replaced:
+            out[replaced[key]] = made[replaced[key]]
+        else:
+            out[key] = tensor
     return out
 
 

@@ -114,13 +114,15 @@ def by_hand(theirs: Sequence[Layer], ours: Sequence[Layer], pairs: Sequence[Want
         hits = _hits(pair, named[0])
         if not hits:
             faults.append(Diagnostic("E0654", f"--pair: the file has no layer {pair.theirs}", help=LAYER))
-        for their, own in hits or [(None, pair.ours if "*" not in pair.ours else "")]:
+            if pair.ours not in named[1] and "*" not in pair.ours:
+                faults.append(Diagnostic("E0654", f"--pair: the net has no layer {pair.ours}", help=LAYER))
+        for their, own in hits:
             second = named[1].get(own)
-            if second is None and own:
+            if second is None:
                 faults.append(Diagnostic("E0654", f"--pair: the net has no layer {own}", help=LAYER))
-            elif second and their and their.signature != second.signature:
+            elif their.signature != second.signature:
                 faults.append(Diagnostic("E0654", f"--pair: {their} is not of the shapes of {second}"))
-            elif second and their:
+            else:
                 out.append((their, second))
     faults += _contradictions(out)
     if faults:

@@ -63,6 +63,9 @@ def import_(
         ),
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take what fits; the rest has fresh weights.")] = False,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Numbers in the file's names count in the order in which layers run.")
+    ] = False,
     check: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +92,7 @@ def import_(
         net = options.network(spec, network, set_).ir
         tensors = imports.read_tensors(file)
         interleaved = rope is Rope.INTERLEAVED
-        found = import_weights(tensors, net, str(file), pair, partial, interleaved_rope=interleaved)
+        found = import_weights(tensors, net, str(file), pair, partial, interleaved_rope=interleaved, in_order=in_order)
         checked = _checked(check, net, found, tolerance) if check else None
         checkpoints.save(output, found.weights)
     if as_json:

@@ -1,6 +1,6 @@
-"""Random specs with the names that somebody else may have given their layers: numbers are shuffled wherever they may be.
+"""Random specs with the names that somebody else may have given their layers, numbers shuffled wherever they may be.
 
-Kept is what a file and a net can agree on: the items of a list that runs in sequence count in its order (`nn.Sequential`),
+Kept is what a file and a net can agree on: lists of which shapes show that they count in order do so in all items,
 modules of one class have the same names inside, and `bn2` is the norm of `conv2`. All other numbers are in any order.
 """
 
@@ -20,6 +20,7 @@ class RenamedNet:
     random: Random
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    width: int = 4
 
     @property
     def spec(self) -> str:
@@ -39,8 +40,11 @@ class RenamedNet:
 
 
 def renamed_net(seed: int) -> RenamedNet:
-    """A network of one to four parts in sequence, each a list in sequence, branches side by side, or a pyramid."""
-    random = Random(seed)
+    """A network of one to four parts in sequence, each a list in sequence, branches side by side, or a pyramid.
+
+    Of those of odd seeds shapes tell more: each part is a list, and widens.
+    """
+    random, clear = Random(seed), seed % 2 == 1
     net = RenamedNet(random)
     net.lines.append('    x = image |> conv(4, 3, name="stem")')
     net.names["stem"] = "entry" if random.random() < 0.5 else "stem"
@@ -48,26 +52,32 @@ def renamed_net(seed: int) -> RenamedNet:
     numbers, inner = net.shuffled(parts), {kind: net.shuffled(len(UNITS[kind])) for kind in UNITS}
     width = 4
     for part in range(parts):
-        kind = random.choice(["sequence", "sequence", "branches", "pyramid", "gate"])
+        kind = "sequence" if clear else random.choice(["sequence", "sequence", "branches", "pyramid", "gate"])
         if kind == "sequence":
-            width = random.choice([width, width, width + 4])
-            _sequence(net, part, f"layer{numbers[part]}", width, inner)
+            width = width + 4 if clear else random.choice([width, width, width + 4])
+            _sequence(net, part, numbers[part], width, inner)
         else:
             {"branches": _branches, "pyramid": _pyramid, "gate": _gate}[kind](net, part, f"part{numbers[part]}", width)
     net.lines.append("    emit y = x")
     return net
 
 
-def _sequence(net: RenamedNet, part: int, name: str, width: int, inner: dict[str, list[int]]) -> None:
+def _sequence(net: RenamedNet, part: int, number: int, width: int, inner: dict[str, list[int]]) -> None:
+    """Units one after the other. Where no shapes show how their list counts, it counts in any order."""
+    widens = width != net.width
+    count = net.random.randint(1, 3)
+    items = list(range(count)) if widens else net.shuffled(count)
+    name = f"layer{number}" if widens else f"same{number}"
+    net.width = width
     unit = net.random.choice(list(UNITS))
     conv, norm = ("conv", "bn") if net.random.random() < 0.7 else ("c", "n")
-    for item in range(net.random.randint(1, 3)):
+    for item, there in enumerate(items):
         net.lines.append(f'    x = {unit}(x, {width}, name="p{part}_{item}")')
-        for i, number in enumerate(inner[unit]):
-            net.names[f"p{part}_{item}.a{i}"] = f"{name}.{item}.{conv}{number + 1}"
-            net.names[f"p{part}_{item}.b{i}"] = f"{name}.{item}.{norm}{number + 1}"
-        net.names[f"p{part}_{item}.s"] = f"{name}.{item}.short.0"
-        net.names[f"p{part}_{item}.t"] = f"{name}.{item}.short.1"
+        for i, inside in enumerate(inner[unit]):
+            net.names[f"p{part}_{item}.a{i}"] = f"{name}.{there}.{conv}{inside + 1}"
+            net.names[f"p{part}_{item}.b{i}"] = f"{name}.{there}.{norm}{inside + 1}"
+        net.names[f"p{part}_{item}.s"] = f"{name}.{there}.short.0"
+        net.names[f"p{part}_{item}.t"] = f"{name}.{there}.short.1"
 
 
 def _branches(net: RenamedNet, part: int, name: str, width: int) -> None:
