@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
-from itc.checkpoints.layers import Layer, Node, Signature
+from itc.checkpoints.layers import Layer, Node, Signature, tree
+from itc.checkpoints.matching import Pair
 from itc.diagnostics import fail
 
-Pair = tuple[Layer, Layer]
 Chains = list[list[Node]]
 #: How many of each chain are taken.
 Taken = tuple[int, ...]
@@ -59,7 +59,9 @@ def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
                 return whole
         if whole := _by_shape(list(theirs.leaves()), ours):
             return whole
-    return _Search(ours).most(theirs)
+    known = {layer.signature for layer in ours}
+    fitting = [layer for layer in theirs.leaves() if layer.signature in known]
+    return _Search(ours).most(tree(fitting)) if fitting else Aligned()
 
 
 def _by_shape(theirs: list[Layer], ours: Sequence[Layer]) -> Aligned | None:

@@ -48,22 +48,8 @@ class Judged:
     by_name: tuple[str, ...]
 
 
-def judge(
-    pairs: Sequence[Pair],
-    fixed: Sequence[Pair],
-    unused: Sequence[Layer],
-    missing: Sequence[Layer],
-    flow: Dataflow,
-    order: Sequence[Layer],
-    in_order: bool = False,
-) -> Judged:
-    """Judges `pairs`; `fixed` are certain, `unused` and `missing` have no partner and might be in a pair's place.
-
-    `order` are all layers of the net in text order. With `in_order`, it is known that numbers in the file's names count
-    in order of execution.
-    """
-    index = {layer.path: at for at, layer in enumerate(order)}
-    matching = Matching(pairs, fixed, unused, missing, index)
+def judge(matching: Matching, flow: Dataflow, in_order: bool = False) -> Judged:
+    """Judges the pairs of a matching. With `in_order`, numbers in the file's names count in order of execution."""
     return _Judge(matching, Relations(matching, flow, in_order)).judged()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from itc.checkpoints.evidence import Undecided
@@ -13,35 +13,42 @@ from itc.diagnostics import CompileError, Diagnostic, shortened
 #: Groups and layers of each kind that are named; how many more there are is said.
 MOST, MOST_IN_GROUP = 6, 12
 PARTIAL = "--partial takes what fits and leaves the rest of the network with fresh weights"
+IN_ORDER = "or, if all numbers in the file's names count in the order in which the layers run: --in-order"
 #: What is safe in a shell without quotes.
 PLAIN = re.compile(r"[\w.=/-]+")
 
 
-def undecided(groups: Sequence[Undecided], name: str) -> CompileError:
-    """E0653 for each group of layers that fit in more than one order; groups that differ in numbers alone are one."""
+def undecided(groups: Sequence[Undecided], still: Sequence[Undecided], name: str) -> CompileError:
+    """E0653 for each group of layers that fit in more than one order; groups that differ in numbers alone are one.
+
+    `still` are those that are left if numbers count in order of execution.
+    """
+    open_ = {layer.path for group in still for layer in group.theirs}
     kinds: dict[tuple[str, ...], list[Undecided]] = {}
     for group in groups:
         key = tuple(NUMBER.sub("#", layer.path) for layer in (*group.theirs, *group.ours))
         kinds.setdefault(key, []).append(group)
-    faults = [_undecided(kind[0], len(kind) - 1, name) for kind in list(kinds.values())[:MOST]]
+    faults = [_undecided(kind, open_, name) for kind in list(kinds.values())[:MOST]]
     if len(kinds) > MOST:
         faults.append(Diagnostic("E0653", f"{name}: so it is with {len(kinds) - MOST} more groups of layers"))
     return CompileError(faults)
 
 
-def _undecided(group: Undecided, more: int, name: str) -> Diagnostic:
+def _undecided(kind: Sequence[Undecided], still: set[str], name: str) -> Diagnostic:
+    group, more = kind[0], len(kind) - 1
     theirs, ours = ([layer.path for layer in side] for side in (group.theirs, group.ours))
     like = f" (and {more} more groups like it)" if more else ""
     message = f"{name}: nothing tells which of {shortened(theirs)} is which of {shortened(ours)}{like}"
     edits = [_edit(their, own) for their, own in zip(theirs, ours, strict=False)]
     rest = f"\n... and {len(edits) - MOST_IN_GROUP} more" if len(edits) > MOST_IN_GROUP else ""
-    lines = (
+    numbers = [] if still & set(theirs) else [IN_ORDER]
+    lines = [
         "shapes fit in every order, and numbers are none; the code that the file is of says which is which.",
         "Say it, each of the file's with one of the net's; if they are in this order:",
         " ".join(edits[:MOST_IN_GROUP]) + rest,
-        "or, if all numbers in the file's names count in the order in which the layers run: --in-order",
+        *numbers,
         "--check FILE.npz, with inputs and outputs of that code, shows whether it was right",
-    )
+    ]
     return Diagnostic("E0653", message, help="\n".join(lines))
 
 
@@ -119,8 +126,3 @@ def _difference(their: Layer, own: Layer, name: str, net: str) -> str:
             has, lacks = lacks, has
         return f"{has} has a bias, {lacks} has none"
     return f"{their} of {name} is not of the shapes of {own} of {net}"
-
-
-def listed(items: Iterable[str]) -> str:
-    """Names without repeats and without empty ones."""
-    return ", ".join(dict.fromkeys(filter(None, items)))

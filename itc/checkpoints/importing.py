@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from itc.checkpoints import faults
-from itc.checkpoints.alignment import Aligned, Pair, align
+from itc.checkpoints.alignment import Aligned, align
 from itc.checkpoints.dataflow import Dataflow, dataflow
 from itc.checkpoints.evidence import judge
 from itc.checkpoints.layers import IGNORED, Layer, layers, tree
 from itc.checkpoints.layouts import Tensors, as_found, laid_out, rotated
+from itc.checkpoints.matching import Matching, Pair
 from itc.checkpoints.pairing import Wanted, by_hand, wanted, with_stacks
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.ir.net import Net, applies
@@ -124,14 +125,17 @@ def _matched(
     aligned = align(tree(free), left) if free and left else Aligned()
     taken |= {id(layer) for pair in aligned.pairs for layer in pair}
     unused, missing = ([layer for layer in side if id(layer) not in taken] for side in (free, left))
-    judged = judge(aligned.pairs, (*hand, *own), unused, missing, flow, ours, in_order)
+    matching = Matching(aligned.pairs, (*hand, *own), unused, missing, {layer.path: i for i, layer in enumerate(ours)})
+    judged = judge(matching, flow, in_order)
     reasons = dict(judged.reasons)
     reasons |= {their.path: ("--pair",) for their, _ in hand}
     reasons |= {their.path: ("its own name",) for their, _ in own}
     pairs = tuple((their, mine, reasons[their.path]) for their, mine in (*hand, *own, *aligned.pairs))
-    at = {layer.path: i for i, layer in enumerate(ours)}
-    ordered = tuple(sorted(pairs, key=lambda pair: at[pair[1].path]))
-    return _Matched(ordered, judged.by_name, faults.undecided(judged.undecided, name) if judged.undecided else None)
+    ordered = tuple(sorted(pairs, key=lambda pair: matching.index[pair[1].path]))
+    if not judged.undecided:
+        return _Matched(ordered, judged.by_name)
+    still = judged.undecided if in_order else judge(matching, flow, in_order=True).undecided
+    return _Matched(ordered, judged.by_name, faults.undecided(judged.undecided, still, name))
 
 
 def _same_names(theirs: Sequence[Layer], ours: Sequence[Layer]) -> tuple[Pair, ...]:
