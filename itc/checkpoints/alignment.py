@@ -17,7 +17,7 @@ from math import prod
 
 from itc.checkpoints.layers import Layer, Node, Signature, tree
 from itc.checkpoints.matching import Pair
-from itc.diagnostics import fail
+from itc.diagnostics import CompileError, fail
 
 Chains = list[list[Node]]
 #: How many of each chain are taken.
@@ -27,6 +27,8 @@ Taken = tuple[int, ...]
 MAX_STATES = 20_000
 #: Steps of the whole search.
 MAX_STEPS = 3_000_000
+#: Layers of a file of which each fits somewhere, if not all have a place.
+MAX_FITTING = 20_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,14 @@ def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
             return whole
     known = {layer.signature for layer in ours}
     fitting = [layer for layer in theirs.leaves() if layer.signature in known]
+    if len(fitting) > MAX_FITTING:
+        raise _too_many()
     return _Search(ours).most(tree(fitting)) if fitting else Aligned()
+
+
+def _too_many() -> CompileError:
+    help = "pair layers by hand: --pair THEIRS=OURS"
+    return fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
 
 
 def _by_shape(theirs: list[Layer], ours: Sequence[Layer]) -> Aligned | None:
@@ -100,8 +109,7 @@ class _Search:
     def step(self) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            help = "pair layers by hand: --pair THEIRS=OURS"
-            raise fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
+            raise _too_many()
 
     def _leaf(self, layer: Layer, at: int) -> Aligned | None:
         own = self.ours[at]

@@ -85,10 +85,10 @@ class _Judge:
         """The groups of one shape that may be exchanged among themselves."""
         spare = [layer for layer in self.matching.unused if layer.signature == signature]
         empty = [layer for layer in self.matching.missing if layer.signature == signature]
-        if len(pairs) + len(spare) + len(empty) > MAX_CLASS:
-            return [Undecided((*(t for t, _ in pairs), *spare), (*(o for _, o in pairs), *empty))]
         for their, _ in pairs:
             self.reasons[their.path] = []
+        if len(pairs) + len(spare) + len(empty) > MAX_CLASS:
+            return [Undecided((*(t for t, _ in pairs), *spare), (*(o for _, o in pairs), *empty))]
         edges: list[list[int]] = [[] for _ in pairs]
         rivals: set[int] = set()
         for i, pair in enumerate(pairs):

@@ -81,7 +81,7 @@ def import_weights(
     """
     by_pair = wanted(pairs or ())
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
-    left = {key: array.shape for key, array in found.items() if key not in set(ignored)}
+    left = {key: array.shape for key, array in found.items() if key.rpartition(".")[2] != IGNORED}
     tensors = laid_out(with_stacks(as_found(left), by_pair), net)
     theirs = layers({key: tensor.shape for key, tensor in tensors.items()})
     ours = layers({param.key: param.shape for param in net.params})
