@@ -35,7 +35,10 @@ def check(
     `tolerance` of the largest.
     """
     inputs, outputs = _split(found, net, name)
-    values = interpret(net, inputs, weights)
+    try:
+        values = interpret(net, inputs, weights)
+    except IndexError as error:  # ids beyond a table
+        raise fail("E0656", f"{name} has inputs on which {net.name} cannot run: {error}") from None
     wrong = [
         f"{label} {list(array.shape)}, which is {list(values[label].shape)}"
         for label, array in outputs.items()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import itc
-from itc.checkpoints import Imported, import_weights
+from itc.checkpoints import Imported, check, import_weights
 from itc.diagnostics import CompileError
 from itc.ir.net import Net
 from itc.ir.op import Array
@@ -206,3 +206,10 @@ def test_the_cause_is_named_where_a_size_differs(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as error:
         import_weights(found, net, "file")
     assert error.value.diagnostics[0].message == "head of n has a bias, fc of file has none"
+
+
+def test_ids_beyond_a_table_cannot_be_checked(tmp_path: Path) -> None:
+    net = load("network n:\n    input t: i64[3]\n    emit y = embed(t, 5, 4)\n", tmp_path)
+    imported = import_weights({"token.weight": np.ones((5, 4), np.float32)}, net, "file")
+    with pytest.raises(CompileError, match="E0656"):
+        check({"t": np.array([1, 2, 9]), "y": np.ones((3, 4))}, net, imported.weights, "values")
