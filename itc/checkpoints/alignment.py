@@ -1,22 +1,24 @@
-"""Which layer of a file is which of a net: a file's tree of names and a net's layers in text order in, pairs out.
+"""A proposal which layer of a file is which of a net: a tree of names and a net's layers in text order in, pairs out.
 
-What a net's text and a file's names agree on is order. Modules with numbers come in the order of their numbers; for
-other names no order is given, so all ways to interleave them are tried against the shapes, each module's layers staying
-together. Where more than one way fits, words and numbers that the names share decide; where these are equal too,
-nothing does, and the module is a tie.
+Modules with numbers are tried in the order of their numbers; for other names no order is given, so all ways to
+interleave them are tried against the shapes, each module's layers staying together. Where more than one way fits, the
+one with most words in common is taken, then the one with most numbers in common. If nothing fits, numbers behind a name
+(`w1`, `w2`) are no order either, and last each shape is taken by itself. None of this is evidence: `evidence.py` judges
+every pair of the proposal, and refuses what another order fits as well.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
-from itc.checkpoints.layers import Layer, Node
-from itc.diagnostics import fail
+from itc.checkpoints.layers import Layer, Node, Signature, tree
+from itc.checkpoints.matching import Pair
+from itc.diagnostics import CompileError, fail
 
-Pair = tuple[Layer, Layer]
 Chains = list[list[Node]]
 #: How many of each chain are taken.
 Taken = tuple[int, ...]
@@ -25,32 +27,27 @@ Taken = tuple[int, ...]
 MAX_STATES = 20_000
 #: Steps of the whole search.
 MAX_STEPS = 3_000_000
+#: Layers of a file of which each fits somewhere, if not all have a place.
+MAX_FITTING = 20_000
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Pairs (theirs, ours) in the net's order; `by_name` and `ties` are modules in which shapes leave a choice."""
+    """Pairs (theirs, ours) in the net's order, and how many words and numbers their names have in common."""
 
     pairs: tuple[Pair, ...] = ()
-    score: int = 0
-    by_name: tuple[str, ...] = ()
-    ties: tuple[str, ...] = ()
+    words: int = 0
+    numbers: int = 0
 
     def then(self, other: Aligned) -> Aligned:
-        return Aligned(
-            self.pairs + other.pairs, self.score + other.score, self.by_name + other.by_name, self.ties + other.ties
-        )
+        return Aligned(self.pairs + other.pairs, self.words + other.words, self.numbers + other.numbers)
 
-    def better(self, other: Aligned | None, path: str) -> Aligned:
-        """The one of more pairs, or of more words in common; `path` is the module in which they differ."""
-        if other is None or other.pairs == self.pairs:
-            return other or self
-        if len(other.pairs) != len(self.pairs):
-            return max(self, other, key=lambda way: len(way.pairs))
-        best = self if self.score > other.score else other
-        if self.score == other.score:
-            return Aligned(best.pairs, best.score, best.by_name, (*best.ties, path))
-        return Aligned(best.pairs, best.score, (*best.by_name, path), best.ties)
+    def better(self, other: Aligned | None) -> Aligned:
+        return self if other is None or self.rank >= other.rank else other
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        return len(self.pairs), self.words, self.numbers
 
 
 def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
@@ -58,14 +55,45 @@ def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
 
     Raises CompileError (E0653) where there are too many ways to try.
     """
-    search = _Search(ours)
-    whole = search.fit(theirs, 0) if theirs.size == len(ours) else None
-    return whole or search.most(theirs)
+    if theirs.size == len(ours):
+        for free in (False, True):
+            if whole := _Search(ours, free).fit(theirs, 0):
+                return whole
+        if whole := _by_shape(list(theirs.leaves()), ours):
+            return whole
+    known = {layer.signature for layer in ours}
+    fitting = [layer for layer in theirs.leaves() if layer.signature in known]
+    if len(fitting) > MAX_FITTING:
+        raise _too_many()
+    return _Search(ours).most(tree(fitting)) if fitting else Aligned()
+
+
+def _too_many() -> CompileError:
+    help = "pair layers by hand: --pair THEIRS=OURS"
+    return fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
+
+
+def _by_shape(theirs: list[Layer], ours: Sequence[Layer]) -> Aligned | None:
+    """Each shape by itself, whatever modules the layers are in: by words in common, then in order."""
+    left = list(theirs)
+    if Counter(layer.signature for layer in left) != Counter(layer.signature for layer in ours):
+        return None
+    aligned = Aligned()
+    by_signature: dict[Signature, list[Layer]] = {}
+    for layer in left:
+        by_signature.setdefault(layer.signature, []).append(layer)
+    for own in ours:
+        choices = by_signature[own.signature]
+        best = max(choices, key=lambda layer: len(own.words & layer.words))
+        choices.remove(best)
+        aligned = aligned.then(Aligned(((best, own),)))
+    return aligned
 
 
 @dataclass(eq=False)
 class _Search:
     ours: Sequence[Layer]
+    free: bool = False
     known: dict[tuple[int, int], Aligned | None] = field(default_factory=dict)
     steps: int = 0
 
@@ -81,18 +109,17 @@ class _Search:
     def step(self) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            help = "pair modules by hand: --pair THEIRS=OURS"
-            raise fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
+            raise _too_many()
 
     def _leaf(self, layer: Layer, at: int) -> Aligned | None:
         own = self.ours[at]
         if own.signature != layer.signature:
             return None
-        return Aligned(((layer, own),), len(own.words & layer.words))
+        return Aligned(((layer, own),), len(own.words & layer.words), len(own.numbers & layer.numbers))
 
     def _module(self, node: Node, at: int) -> Aligned | None:
         """The best order of the children that fits."""
-        chains = _bounded(node.chains(), MAX_STATES)
+        chains = _bounded(node.chains(self.free), MAX_STATES)
         best: dict[Taken, Aligned] = {(0,) * len(chains): Aligned()}
         for taken in _states(chains):
             if taken not in best:
@@ -101,21 +128,21 @@ class _Search:
                 self.step()
                 more = self.fit(child, at + len(best[taken].pairs))
                 if more:
-                    best[after] = best[taken].then(more).better(best.get(after), node.path)
+                    best[after] = best[taken].then(more).better(best.get(after))
         return best.get(tuple(map(len, chains)))
 
     def most(self, root: Node) -> Aligned:
         """As many pairs as can be, where modules of the root, parts of its lists, and layers of ours may stay alone."""
         chains = root.chains() if root.children else [[root]]
         while True:
-            found = self._with_gaps(chains, root.path)
+            found = self._with_gaps(chains)
             placed = {layer.path for layer, _ in found.pairs}
             opened = [[part for child in chain for part in _opened(child, placed)] for chain in chains]
             if opened == chains:
                 return found
             chains = opened
 
-    def _with_gaps(self, chains: Chains, path: str) -> Aligned:
+    def _with_gaps(self, chains: Chains) -> Aligned:
         """The best way through the states: taken of each chain, place in ours, whether the place before is paired."""
         chains = _bounded(chains, MAX_STATES // 4)
         end, best, found = tuple(map(len, chains)), {((0,) * len(chains), 0, False): Aligned()}, Aligned()
@@ -125,10 +152,10 @@ class _Search:
                 if way is None:
                     continue
                 if taken == end:
-                    found = way.better(found, path)
+                    found = way.better(found)
                     continue
                 for state, after in self._moves(chains, taken, at, follows, way):
-                    best[state] = after.better(best.get(state), path)
+                    best[state] = after.better(best.get(state))
         return found
 
     def _moves(

@@ -1,16 +1,23 @@
-"""A file's tensors under a net's keys: names and shapes in, pairs and what has none on either side out."""
+"""A file's tensors under a net's keys: names and shapes in, pairs with their reasons and what has none out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from itc.checkpoints.alignment import Aligned, Pair, align
+from itc.checkpoints import faults
+from itc.checkpoints.alignment import Aligned, align
+from itc.checkpoints.dataflow import Dataflow, dataflow
+from itc.checkpoints.evidence import judge
 from itc.checkpoints.layers import IGNORED, Layer, layers, tree
+from itc.checkpoints.layouts import Tensors, as_found, laid_out, rotated
+from itc.checkpoints.matching import Matching, Pair
+from itc.checkpoints.pairing import Wanted, by_hand, wanted, with_stacks
 from itc.diagnostics import CompileError, Diagnostic, fail
-from itc.ir.net import Net
+from itc.ir.net import Net, applies
 from itc.ir.op import Array
+from itc.ir.ops.position import Rope
 from itc.weights import as_float32, initial
 
 
@@ -18,9 +25,11 @@ from itc.weights import as_float32, initial
 class Imported:
     """The weights of a net from a file, and how they were found.
 
-    `keys` maps the file's names to the net's; `unused` are the file's layers without a partner, `missing` the net's,
-    which have fresh values; `ignored` are names that mean nothing here; `by_name` are modules of the file in which more
-    than one order fits the shapes, so that the words in the names decided.
+    `pairs` are layers of the file and of the net, each with why it was taken, and `sources` for each of the net's keys
+    the file's tensors of which it is. `keys` maps the file's names to the net's where one is the other, alone or in a
+    stack. `unused` are the file's layers without a partner, `missing` the net's, which have fresh values; `ignored` are
+    names that mean nothing here; `by_name` are modules of the file in which more than one order fits the shapes, so
+    that the words in the names decided.
     """
 
     weights: dict[str, Array]
@@ -29,11 +38,20 @@ class Imported:
     missing: tuple[Layer, ...]
     ignored: tuple[str, ...]
     by_name: tuple[str, ...]
+    pairs: tuple[tuple[Layer, Layer, tuple[str, ...]], ...] = ()
+    sources: Mapping[str, tuple[str, ...]] | None = None
 
     def json(self) -> dict[str, Any]:
         """The result as JSON-ready values; the keys are in docs/json.md."""
+        parts: dict[str, list[str]] = {}
+        for own, sources in (self.sources or {}).items():
+            for key in sources:
+                parts.setdefault(key, []).append(own)
         return {
-            "mapped": self.keys,
+            "mapped": {key: owns[0] if len(owns) == 1 else owns for key, owns in parts.items()},
+            "pairs": [
+                {"theirs": their.path, "ours": own.path, "why": list(reasons)} for their, own, reasons in self.pairs
+            ],
             "unused": [key for layer in self.unused for key in layer.keys.values()],
             "missing": [key for layer in self.missing for key in layer.keys.values()],
             "ignored": list(self.ignored),
@@ -45,79 +63,136 @@ def import_weights(
     found: Mapping[str, Array],
     net: Net,
     name: str,
-    pairs: Mapping[str, str] | None = None,
+    pairs: Mapping[str, str] | Iterable[str] | None = None,
     partial: bool = False,
     seed: int = 0,
+    interleaved_rope: bool = False,
+    in_order: bool = False,
 ) -> Imported:
     """The tensors `found` in the file `name`, as weights of `net`.
 
-    `pairs` are layers (theirs, ours) that are set by hand. Raises CompileError: E0652 for layers without a partner, all
-    named, unless `partial`; E0653 where names and shapes leave a choice; E0654 for a pair that cannot be; E0614 and
-    E0615 for values that are no finite floats.
+    `pairs` are layers (theirs, ours) that are set by hand, or texts `THEIRS=OURS`; both may be patterns. With
+    `interleaved_rope`, the file's rotary embeddings turn neighbouring channels, and queries and keys are permuted.
+    With `in_order`, numbers in the file's names count in order of execution.
+
+    Raises CompileError: E0652 for layers without a partner, unless `partial`; E0653 where nothing tells layers apart;
+    E0654 and E0655 for pairs that cannot be or change nothing; E0658 if there is nothing to permute; E0614 and E0615
+    for values that are no finite floats.
     """
+    by_pair = wanted(pairs or ())
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
-    theirs = layers({key: array.shape for key, array in found.items() if key not in set(ignored)})
+    left = {key: array.shape for key, array in found.items() if key.rpartition(".")[2] != IGNORED}
+    tensors = laid_out(with_stacks(as_found(left), by_pair), net)
+    theirs = layers({key: tensor.shape for key, tensor in tensors.items()})
     ours = layers({param.key: param.shape for param in net.params})
-    fixed = _same_keys(theirs, ours) or _by_hand(theirs, ours, pairs or {})
-    taken = {id(layer) for pair in fixed for layer in pair}
-    free, open_ = ([layer for layer in side if id(layer) not in taken] for side in (theirs, ours))
-    aligned = align(tree(free), open_) if free and open_ else Aligned()
-    if aligned.ties:
-        raise _ambiguous(aligned.ties, name)
-    keys = dict(_tensors((*fixed, *aligned.pairs)))
-    unused = tuple(layer for layer in theirs if not keys.keys() & set(layer.keys.values()))
-    missing = tuple(layer for layer in ours if not set(keys.values()) & set(layer.keys.values()))
-    if (unused or missing) and not (partial and keys):
-        raise CompileError(_without_partner(unused, missing, name, net.name))
-    values = as_float32({own: found[key] for key, own in keys.items()}, name)
+    matched = _matched(theirs, ours, by_pair, dataflow(net, ours), name, in_order)
+    taken = {id(layer) for their, own, _ in matched.pairs for layer in (their, own)}
+    unused, missing = (tuple(layer for layer in side if id(layer) not in taken) for side in (theirs, ours))
+    if (unused or missing) and not (partial and matched.pairs):
+        raise faults.without_partner(unused, missing, name, net.name, (len(theirs), len(ours)))
+    if matched.undecided:
+        raise matched.undecided
+    keys = {own.keys[part]: key for their, own, _ in matched.pairs for part, key in their.keys.items()}
+    values = _values(found, tensors, keys, name)
+    if interleaved_rope:
+        _permute(values, net)
     fresh = initial(replace(net, params=tuple(param for param in net.params if param.key not in values)), seed)
     weights = {param.key: (values if param.key in values else fresh)[param.key] for param in net.params}
-    return Imported(weights, keys, unused, missing, ignored, aligned.by_name)
+    sources = {own: tensors[key].sources for own, key in keys.items()}
+    explained = tuple(_explained(pair, tensors) for pair in matched.pairs)
+    return Imported(weights, _renamed(sources), unused, missing, ignored, matched.by_name, explained, sources)
 
 
-def _tensors(pairs: Iterable[Pair]) -> Iterable[tuple[str, str]]:
-    return ((key, own.keys[part]) for their, own in pairs for part, key in their.keys.items())
+@dataclass(frozen=True)
+class _Matched:
+    pairs: tuple[tuple[Layer, Layer, tuple[str, ...]], ...]
+    by_name: tuple[str, ...] = ()
+    undecided: CompileError | None = None
 
 
-def _same_keys(theirs: list[Layer], ours: list[Layer]) -> tuple[Pair, ...]:
-    """All of ours with their namesakes, if the file has the net's own keys and shapes."""
+def _matched(
+    theirs: Sequence[Layer], ours: Sequence[Layer], by_pair: Sequence[Wanted], flow: Dataflow, name: str, in_order: bool
+) -> _Matched:
+    """Layers of both sides: those set by hand, those of the same name, and others for which there is evidence."""
+    hand = by_hand(theirs, ours, by_pair)
+    taken = {id(layer) for pair in hand for layer in pair}
+    open_ = [[layer for layer in side if id(layer) not in taken] for side in (theirs, ours)]
+    own = _same_names(open_[0], open_[1])
+    if not open_[1] or own:
+        _without_effect(hand, theirs, ours)
+    taken |= {id(layer) for pair in own for layer in pair}
+    free, left = ([layer for layer in side if id(layer) not in taken] for side in open_)
+    aligned = align(tree(free), left) if free and left else Aligned()
+    taken |= {id(layer) for pair in aligned.pairs for layer in pair}
+    unused, missing = ([layer for layer in side if id(layer) not in taken] for side in (free, left))
+    matching = Matching(aligned.pairs, (*hand, *own), unused, missing, {layer.path: i for i, layer in enumerate(ours)})
+    judged = judge(matching, flow, in_order)
+    reasons = dict(judged.reasons)
+    reasons |= {their.path: ("--pair",) for their, _ in hand}
+    reasons |= {their.path: ("its own name",) for their, _ in own}
+    pairs = tuple((their, mine, reasons[their.path]) for their, mine in (*hand, *own, *aligned.pairs))
+    ordered = tuple(sorted(pairs, key=lambda pair: matching.index[pair[1].path]))
+    if not judged.undecided:
+        return _Matched(ordered, judged.by_name)
+    still = judged.undecided if in_order else judge(matching, flow, in_order=True).undecided
+    return _Matched(ordered, judged.by_name, faults.undecided(judged.undecided, still, name))
+
+
+def _same_names(theirs: Sequence[Layer], ours: Sequence[Layer]) -> tuple[Pair, ...]:
+    """Namesakes of the same shapes, if one side has nothing else: then the file has the net's own keys."""
     named = {layer.path: layer for layer in theirs}
     pairs = tuple((named[own.path], own) for own in ours if named.get(own.path) == own)
-    return pairs if len(pairs) == len(ours) else ()
+    return pairs if pairs and len(pairs) in (len(theirs), len(ours)) else ()
 
 
-def _by_hand(theirs: list[Layer], ours: list[Layer], wanted: Mapping[str, str]) -> tuple[Pair, ...]:
-    """The pairs that are set. Raises CompileError (E0654) for each that is not of two layers of the same shapes."""
-    sides = {layer.path: layer for layer in theirs}, {layer.path: layer for layer in ours}
-    faults, pairs = [], []
-    for their, own in wanted.items():
-        first, second = sides[0].get(their), sides[1].get(own)
-        if first is None or second is None:
-            side, unknown = ("file", their) if first is None else ("net", own)
-            help = "a layer is what is before the last dot of a tensor's name; see `itc weights list`"
-            faults.append(Diagnostic("E0654", f"--pair: the {side} has no layer {unknown}", help=help))
-        elif first.signature != second.signature:
-            faults.append(Diagnostic("E0654", f"--pair: {first} is not of the shapes of {second}"))
-        else:
-            pairs.append((first, second))
-    if len({id(own) for _, own in pairs}) < len(pairs):
-        faults.append(Diagnostic("E0654", "--pair: a layer of the net is named twice"))
-    if faults:
-        raise CompileError(faults)
-    return tuple(pairs)
+def _without_effect(hand: Sequence[Pair], theirs: Sequence[Layer], ours: Sequence[Layer]) -> None:
+    """Raises CompileError (E0655) for pairs of namesakes, if the file has the net's own keys anyway."""
+    if len(_same_names(theirs, ours)) < len(hand):
+        return
+    same = [their.path for their, own in hand if their.path == own.path]
+    if same:
+        raise CompileError(
+            Diagnostic("E0655", f"--pair {path}={path} changes nothing: the file has the network's own keys")
+            for path in same
+        )
 
 
-def _ambiguous(ties: tuple[str, ...], name: str) -> CompileError:
-    where = ", ".join(dict.fromkeys(tie or "its first names" for tie in ties))
-    help = "say which is which: --pair THEIRS=OURS, of layers, as often as needed; `itc weights list` has ours"
-    return fail("E0653", f"{name}: names and shapes leave more than one order in {where}", help=help)
+def _values(found: Mapping[str, Array], tensors: Tensors, keys: Mapping[str, str], name: str) -> dict[str, Array]:
+    """The net's tensors, of values that are numbers."""
+    used = {source: found[source] for key in keys.values() for source in tensors[key].sources}
+    numbers = as_float32(used, name)
+    return {own: tensors[key].value(numbers) for own, key in keys.items()}
 
 
-def _without_partner(
-    unused: tuple[Layer, ...], missing: tuple[Layer, ...], name: str, net: str
-) -> Iterable[Diagnostic]:
-    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing]
-    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused]
-    help = "--partial takes what fits and leaves the rest of the network with fresh weights"
-    last = faults.pop()
-    return [*faults, Diagnostic(last.code, last.message, help=help)]
+def _renamed(sources: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The net's key for each of the file's that is in one of them alone."""
+    owns: dict[str, list[str]] = {}
+    for own, keys in sources.items():
+        for key in keys:
+            owns.setdefault(key, []).append(own)
+    return {key: mine[0] for key, mine in owns.items() if len(mine) == 1}
+
+
+def _explained(pair: tuple[Layer, Layer, tuple[str, ...]], tensors: Tensors) -> tuple[Layer, Layer, tuple[str, ...]]:
+    """The pair with why it was taken, and how its tensors were laid out."""
+    their, own, reasons = pair
+    layout = dict.fromkeys(tensors[key].why for key in their.keys.values() if tensors[key].why)
+    return their, own, (*reasons, *layout)
+
+
+def _permute(values: dict[str, Array], net: Net) -> None:
+    """Reorders the rows of the layers whose results are turned by `rope`. Raises CompileError (E0658) if none are."""
+    before = {apply.results[0].name: apply for apply in applies(net.body)}
+    turned: dict[str, int] = {}
+    for apply in applies(net.body):
+        if isinstance(apply.op, Rope):
+            source = before.get(apply.values[0].name)
+            turned |= {ref.key: apply.op.heads for ref in (source.refs if source else ())}
+    done = [key for key in turned if key in values]
+    for key in done:
+        values[key] = rotated(values[key], len(net.param[key].sets), turned[key])
+    if not done:
+        help = "it permutes the layers whose results go into `rope`"
+        raise fail(
+            "E0658", f"--rope interleaved changes nothing: {net.name} has no such layer from the file", help=help
+        )

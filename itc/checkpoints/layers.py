@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Shape = tuple[int, ...]
+Signature = tuple[tuple[str, Shape], ...]
 
 #: The tensors of one layer, as PyTorch and itc name them: what is before the last dot is the layer.
 PARTS = ("weight", "bias", "running_mean", "running_var")
 #: Counts batches for norms without momentum; no network here reads it.
 IGNORED = "num_batches_tracked"
-WORD = re.compile(r"[a-z]+|\d+")
+WORD = re.compile(r"[a-z]+")
+NUMBER = re.compile(r"\d+")
 NUMBERED = re.compile(r"(.*?)_?(\d{0,9})", re.DOTALL)
+#: Words that stand for one another wherever attention is written.
+SAME_WORD = {
+    **dict.fromkeys(("query", "queries", "wq"), "q"),
+    **dict.fromkeys(("key", "keys", "wk"), "k"),
+    **dict.fromkeys(("value", "values", "wv"), "v"),
+    **dict.fromkeys(("o", "wo"), "out"),
+}
 #: Deeper names are one name.
 MAX_DEPTH = 32
 
@@ -24,12 +34,21 @@ class Layer:
 
     path: str
     keys: Mapping[str, str] = field(compare=False)
-    signature: tuple[tuple[str, Shape], ...]
+    signature: Signature
 
-    @property
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The parts of its path."""
+        return tuple(self.path.split(".", MAX_DEPTH - 1))
+
+    @cached_property
     def words(self) -> frozenset[str]:
-        """The words and numbers of its path."""
-        return frozenset(WORD.findall(self.path.lower()))
+        """The words of its path. Numbers are none: they count, and in what order is not known from them."""
+        return frozenset(SAME_WORD.get(word, word) for word in WORD.findall(self.path.lower()))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(NUMBER.findall(self.path))
 
     @property
     def is_norm(self) -> bool:
@@ -56,6 +75,20 @@ def layers(shapes: Mapping[str, Shape]) -> list[Layer]:
     ]
 
 
+def ending(name: str) -> str:
+    """The number at the end of a name, or an empty text."""
+    match = NUMBERED.fullmatch(name)
+    assert match
+    return match[2]
+
+
+def stem(name: str) -> str:
+    """A name without the number at its end."""
+    match = NUMBERED.fullmatch(name)
+    assert match
+    return match[1]
+
+
 @dataclass(eq=False)
 class Node:
     """A module: a layer, or modules by name; `size` counts the layers in it."""
@@ -65,16 +98,18 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
     size: int = 0
 
-    def chains(self) -> list[list[Node]]:
+    def chains(self, free: bool = False) -> list[list[Node]]:
         """The children in chains of one name with numbers behind it (`conv1`, `conv2`; `0`, `1`).
 
-        A chain is in the order of its numbers; nothing says how two chains interleave. Chains are sorted by name.
+        A chain is in the order of its numbers; nothing says how two chains interleave. Chains are sorted by name. If
+        `free`, only the items of a list (`0`, `1`) are in an order.
         """
         found: dict[str, list[tuple[int, Node]]] = {}
         for name, child in self.children.items():
             match = NUMBERED.fullmatch(name)
             assert match
-            found.setdefault(match[1], []).append((int(match[2] or 0), child))
+            stem = name if free and match[1] else match[1]
+            found.setdefault(stem, []).append((int(match[2] or 0), child))
         return [[child for _, child in sorted(found[stem], key=lambda pair: pair[0])] for stem in sorted(found)]
 
     def leaves(self) -> Iterator[Layer]:
@@ -100,7 +135,7 @@ def tree(found: Iterable[Layer]) -> Node:
 def _put(root: Node, layer: Layer) -> None:
     node = root
     node.size += 1
-    for name in layer.path.split(".", MAX_DEPTH - 1):
+    for name in layer.names:
         if node.layer:  # a module that has tensors of its own beside modules
             node.children[""] = Node(node.path, node.layer, size=1)
             node.layer = None

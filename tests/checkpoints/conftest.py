@@ -5,6 +5,6 @@ from __future__ import annotations
 try:
     import torch.fx  # a folder of tests named torch is no PyTorch
 except ImportError:
-    collect_ignore_glob = ["test_torchvision_*.py"]
+    collect_ignore_glob = ["test_torchvision_*.py", "test_torch_layouts.py"]
 else:
     torch.set_num_threads(1)

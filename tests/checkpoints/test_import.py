@@ -83,6 +83,13 @@ def test_names_in_no_order_find_their_layers(folder: Path) -> None:
     result = import_(theirs)
     assert result.output.splitlines() == [
         "ours.safetensors: 14 of 14 tensors of small are from theirs.safetensors",
+        "  conv_norm_relu.conv is backbone.0.conv: the only one of its shapes",
+        "  conv_norm_relu.norm is backbone.0.bn: order of the list backbone",
+        "  conv_norm_relu_2.conv is backbone.1.conv: the only one of its shapes",
+        "  conv_norm_relu_2.norm is backbone.1.bn: order of the list backbone",
+        "  pair.left is mixer.left: names: left",
+        "  pair.right is mixer.right: names: right",
+        "  linear is zhead: the only one of its shapes",
         "ignored: 1 x num_batches_tracked",
         "told apart by their names alone: parts of mixer",
     ]
@@ -108,6 +115,7 @@ def test_json(folder: Path) -> None:
     assert sorted(found["unused"]) == sorted(["zhead.weight", "zhead.bias"])
     assert found["ignored"] == ["backbone.0.bn.num_batches_tracked"]
     assert found["by_name"] == ["mixer"]
+    assert {"theirs": "mixer.left", "ours": "pair.left", "why": ["names: left"]} in found["pairs"]
 
 
 def test_what_fits_of_another_network(folder: Path, golden: Golden) -> None:
@@ -141,13 +149,91 @@ def test_a_choice_that_nothing_decides(folder: Path, golden: Golden) -> None:
         ("pair_unknown", ["nowhere=pair.left", "mixer.left=nowhere"]),
         ("pair_shapes", ["zhead=pair.left"]),
         ("pair_twice", ["mixer.left=pair.left", "mixer.right=pair.left"]),
-        ("pair_form", ["mixer.left"]),
+        ("pair_form", ["mixer.left", "a=b=c"]),
+        ("pair_stars", ["mixer.*=pair.left", "mixer.left=pair.*"]),
+        ("pair_two_places", ["mixer.left=pair.left", "mixer.left=pair.right"]),
+        ("pair_again", ["mixer.left=pair.left", "mixer.left=pair.left"]),
+        ("pair_sets", ["backbone.*.bn=pair.left[*]"]),
     ],
 )
 def test_pairs_that_cannot_be(name: str, pairs: list[str], folder: Path, golden: Golden) -> None:
     result = import_(tensors(), *(part for pair in pairs for part in ("--pair", pair)))
     assert result.exit_code == 1
     golden(HERE / "errors" / f"{name}.txt", result.output)
+
+
+def test_patterns(folder: Path) -> None:
+    """A star stands for the same text on both sides."""
+    found = tensors(mixer__left__weight=None, mixer__right__weight=None)
+    found |= {
+        f"mixer.{name}.w.weight": np.full((8, 8, 1, 1), i, np.float32) for i, name in enumerate(("right", "left"))
+    }
+    result = import_(found, "--pair", "mixer.*.w=pair.*")
+    assert result.exit_code == 0, result.output
+    assert "pair.left is mixer.left.w: --pair" in result.output
+    assert imported()["pair.left.weight"].all()
+    assert not imported()["pair.right.weight"].any()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "code"),
+    [
+        (["a=b=c"], "E0654"),
+        (["nowhere=linear"], "E0654"),
+        (["linear=nowhere"], "E0654"),
+        (["pair.left=pair.right", "pair.right=pair.right"], "E0654"),
+        (["linear=linear"], "E0655"),
+    ],
+)
+def test_pairs_hold_for_the_networks_own_keys_too(pairs: list[str], code: str, folder: Path) -> None:
+    import_(tensors())
+    own = imported()
+    result = import_(own, *(part for pair in pairs for part in ("--pair", pair)))
+    assert result.exit_code == 1
+    assert f"error[{code}]" in result.output
+    exchanged = import_(own, "--pair", "pair.left=pair.right", "--pair", "pair.right=pair.left")
+    assert exchanged.exit_code == 0
+    assert np.array_equal(imported()["pair.left.weight"], own["pair.right.weight"])
+
+
+def test_check(folder: Path) -> None:
+    """Values of the source: the right order passes, and with a wrong one nothing is written."""
+    from itc.driver import load
+
+    assert import_(tensors()).exit_code == 0
+    net, image = load("small.itn"), np.random.default_rng(1).random((2, 3, 8, 8)).astype(np.float32)
+    np.savez("values.npz", image=image, **net.interpret({"image": image}, imported()))
+    result = import_(tensors(), "--check", "values.npz")
+    assert result.exit_code == 0
+    assert "label is as in values.npz: off by 0 of its largest value, 0.0001 is allowed" in result.output
+    report = json.loads(import_(tensors(), "--check", "values.npz", "--json").output)["check"]
+    assert report == {"file": "values.npz", "tolerance": 1e-4, "outputs": {"label": 0}}
+    (folder / "ours.safetensors").unlink()
+    crossed = tensors()
+    crossed["zhead.weight"] = crossed["zhead.weight"][::-1].copy()
+    result = import_(crossed, "--check", "values.npz")
+    assert result.exit_code == 1
+    assert "error[E0657]: label is not as in values.npz" in result.output
+    assert not (folder / "ours.safetensors").exists()
+    assert import_(crossed, "--check", "values.npz", "--tolerance", "10").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("names", {"picture": np.zeros((3, 8, 8), np.float32), "label": np.zeros(5, np.float32)}),
+        ("no_output", {"image": np.zeros((3, 8, 8), np.float32)}),
+        ("shapes", {"image": np.zeros((3, 8, 9), np.float32), "label": np.zeros(5, np.float32)}),
+        ("output_shape", {"image": np.zeros((3, 8, 8), np.float32), "label": np.zeros(4, np.float32)}),
+        ("infinite", {"image": np.full((3, 8, 8), np.inf, np.float32), "label": np.zeros(5, np.float32)}),
+    ],
+)
+def test_values_that_cannot_be_checked(name: str, values: dict[str, Array], folder: Path, golden: Golden) -> None:
+    np.savez("values.npz", **values)
+    result = import_(tensors(), "--check", "values.npz")
+    assert result.exit_code == 1
+    assert not (folder / "ours.safetensors").exists()
+    golden(HERE / "errors" / f"check_{name}.txt", result.output)
 
 
 def test_no_list_is_too_wide_to_end(folder: Path) -> None:

@@ -1,0 +1,97 @@
+"""Layers of a module stay together: which places in a net are known to be of a module of a file, which of others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from itc.checkpoints.layers import Layer, Signature
+from itc.checkpoints.matching import Matching, Pair, parting
+from itc.ir.op import Array
+
+
+@dataclass(eq=False)
+class Extents:
+    """The extents of a file's modules; `certain` are the layers whose partners are known, beside those by shape."""
+
+    matching: Matching
+    certain: frozenset[str]
+    known: dict[str, Extent] = field(default_factory=dict)
+
+    def outside(self, their: Layer, other: Pair) -> bool:
+        """Whether the place of `other` is beyond layers that are not of a module of this layer."""
+        return self.beyond(their, parting(their, other[0]) + 1, self.matching.index[other[1].path], True)
+
+    def beyond(self, their: Layer, start: int, at: int, down: bool = False) -> bool:
+        depths = range(start, len(their.names)) if down else range(len(their.names) - 1, 0, -1)
+        return any(self._extent(".".join(their.names[:depth])).leaves(at) for depth in depths)
+
+    def branch(self, their: Layer, other: Layer) -> str:
+        return ".".join(their.names[: parting(their, other) + 1])
+
+    @cached_property
+    def _members(self) -> dict[str, list[Layer]]:
+        """The layers of each module of the file."""
+        out: dict[str, list[Layer]] = {}
+        for layer in self._everyone:
+            for at in range(1, len(layer.names)):
+                out.setdefault(".".join(layer.names[:at]), []).append(layer)
+        return out
+
+    @cached_property
+    def _everyone(self) -> list[Layer]:
+        return [*(their for their, _ in self.matching.both), *self.matching.unused]
+
+    @cached_property
+    def _totals(self) -> Counter[Signature]:
+        return Counter(layer.signature for layer in self._everyone)
+
+    def _extent(self, module: str) -> Extent:
+        """Which places in the net are known to be of a module of the file, and which of others."""
+        if module not in self.known:
+            self.known[module] = self._measured(self._members[module])
+        return self.known[module]
+
+    def _measured(self, members: list[Layer]) -> Extent:
+        """None is known of a module whose own layers are apart in the proposal: there the rule does not hold."""
+        counts = Counter(layer.signature for layer in members)
+        names = {layer.path for layer in members}
+        paired = [layer for layer in members if layer.path in self.matching.partner]
+        places = {layer.path: self.matching.place(layer) for layer in paired}
+        inside = [
+            places[layer.path]
+            for layer in paired
+            if layer.path in self.certain or counts[layer.signature] == self._totals[layer.signature]
+        ]
+        others = np.zeros(len(self.matching.index) + 1, np.int64)
+        for path, at in self.matching.index.items():
+            owner = self.matching.owner.get(path)
+            signature = owner.signature if owner else self._signatures.get(path)
+            elsewhere = owner is not None and owner.path in self.certain and owner.path not in names
+            others[at + 1] = elsewhere or (signature is not None and signature not in counts)
+        extent = Extent(min(inside, default=-1), max(inside, default=-1), np.cumsum(others))
+        holds = not any(extent.leaves(at) for at in places.values())
+        return extent if holds else Extent(-1, -1, extent.others)
+
+    @cached_property
+    def _signatures(self) -> dict[str, Signature]:
+        return {layer.path: layer.signature for layer in self.matching.missing}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The first and last place in the net that are known to be of a module, and how many before each are of others."""
+
+    first: int
+    last: int
+    others: Array
+
+    def leaves(self, at: int) -> bool:
+        """Whether others' layers are between what is known of the module and this place."""
+        if self.first < 0:
+            return False
+        low, high = min(self.first, at), max(self.last, at)
+        return bool(self.others[high + 1] - self.others[low])
