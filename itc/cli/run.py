@@ -23,7 +23,7 @@ from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, training_backend
 from itc.files import folder, writable_folder
 from itc.ir.op import Array
-from itc.pictures import read_picture, write_classes
+from itc.pictures import Picture, as_input, open_picture, write_classes
 from itc.version import __version__
 
 T = TypeVar("T")
@@ -83,10 +83,10 @@ class Job:
         with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
             writable_folder(self.out)
             weights = self.network.weights(self.weights) if self.weights else None
-            inputs = self.inputs() if self.picture else None
+            picture = self.opened_picture()
             compiled = self.step(f"compiling for {self.machine}", self.compile)
             weights = weights or self.network.weights()  # made only for a network that fits
-            inputs = inputs or self.inputs()
+            inputs = self.inputs(picture)
             self.step("timing", lambda: compiled.report)
             found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
             against, expected = self.step("running the reference", lambda: self.reference(inputs, weights))
@@ -104,15 +104,22 @@ class Job:
     def compile(self) -> Compiled:
         return self.network.compile(self.machine, self.objective)
 
-    def inputs(self) -> dict[str, Array]:
-        """The picture as the network's input; without one, random numbers."""
-        values = self.network.ir.required
+    def opened_picture(self) -> Picture | None:
+        """The picture, of its own size: the input, which may be large, is made only for a network that fits."""
         if self.picture is None:
-            return random_inputs(self.network.ir)
+            return None
+        values = self.network.ir.required
         if len(values) != 1:
             names = ", ".join(value.name for value in values)
             raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")
-        return {values[0].name: read_picture(self.picture, values[0].tensor)}
+        return open_picture(self.picture, values[0].tensor)
+
+    def inputs(self, picture: Picture | None) -> dict[str, Array]:
+        """The picture as the network's input; without one, random numbers."""
+        if picture is None:
+            return random_inputs(self.network.ir)
+        (value,) = self.network.ir.required
+        return {value.name: as_input(picture, value.tensor)}
 
     def reference(self, inputs: dict[str, Array], weights: dict[str, Array]) -> tuple[str, dict[str, Array]]:
         """The outputs to compare with: torch's, or the interpreter's where torch is not installed."""
