@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR, ENOTDIR
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from itc.diagnostics import fail
 
@@ -25,7 +25,7 @@ SPECIAL = (
 NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader:
     """The regular file at `path`, open for reading. Raises OSError, and CompileError (E0604) for a pipe or device."""
     _regular(path, path.stat().st_mode)  # some devices act when they are opened
     handle = os.open(path, os.O_RDONLY | NO_WAITING)

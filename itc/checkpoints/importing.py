@@ -11,6 +11,7 @@ from itc.checkpoints.layers import IGNORED, Layer, layers, tree
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.ir.net import Net
 from itc.ir.op import Array
+from itc.tensor_files import shapes
 from itc.weights import as_float32, initial
 
 
@@ -56,7 +57,7 @@ def import_weights(
     E0615 for values that are no finite floats.
     """
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
-    theirs = layers({key: array.shape for key, array in found.items() if key not in set(ignored)})
+    theirs = layers({key: shape for key, shape in shapes(found).items() if key.rpartition(".")[2] != IGNORED})
     ours = layers({param.key: param.shape for param in net.params})
     fixed = _same_keys(theirs, ours) or _by_hand(theirs, ours, pairs or {})
     taken = {id(layer) for pair in fixed for layer in pair}

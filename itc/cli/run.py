@@ -20,8 +20,8 @@ from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
-from itc.driver import Compiled, Network, training_backend
-from itc.files import folder, writable_folder
+from itc.driver import Compiled, Network, parse_settings, read, training_backend
+from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
 from itc.version import __version__
@@ -54,7 +54,9 @@ def run(
 ) -> None:
     """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
     with reporting(as_json):
-        job = Job(options.network(spec, network, set_), machine, objective.value, picture, weights, out, as_json)
+        loaded = read(spec)
+        chosen = loaded.network(network, **parse_settings(set_ or []))
+        job = Job(chosen, loaded.files, machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         options.print_json(result.json())
@@ -67,6 +69,7 @@ class Job:
     """What one `itc run` was asked for."""
 
     network: Network
+    files: tuple[Path, ...]
     machine: str
     objective: str
     picture: Path | None
@@ -82,6 +85,7 @@ class Job:
         quiet = self.quiet or not console.is_terminal
         with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
             writable_folder(self.out)
+            self.check_maps()
             weights = self.network.weights(self.weights) if self.weights else None
             picture = self.opened_picture()
             compiled = self.step(f"compiling for {self.machine}", self.compile)
@@ -129,6 +133,17 @@ class Job:
             return "the interpreter", self.network.interpret(inputs, weights)
         return "torch", torch.forward(self.network.ir, inputs, weights)
 
+    def path(self, label: str) -> Path:
+        """Where the map of an output goes."""
+        return self.out / f"{self.network.ir.name}-{label}.png"
+
+    def check_maps(self) -> None:
+        """Raises CompileError (E0605, E0606) where a map would take the place of what is no file, or is read."""
+        inputs = (*self.files, *filter(None, (self.picture, self.weights)), Path(self.machine))
+        for path in map(self.path, self.network.ir.labels):
+            if path.exists():
+                writable(path, inputs)
+
     def maps(self, found: dict[str, Array]) -> list[Path]:
         """Writes a picture for each output that is a map."""
         written = []
@@ -136,7 +151,7 @@ class Job:
             if array.ndim != 4:
                 continue
             folder(self.out)
-            path = self.out / f"{self.network.ir.name}-{label}.png"
+            path = self.path(label)
             write_classes(path, array[0], f"{self.network.ir.name}, {label}   {self.weights_text}")
             written.append(path)
         return written
