@@ -14,6 +14,9 @@ from itc.ir.op import Array
 from itc.tensor_files import shapes
 from itc.weights import as_float32, initial
 
+#: Layers of each side that are named where they have no partner.
+MAX_FAULTS = 100
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -117,8 +120,10 @@ def _ambiguous(ties: tuple[str, ...], name: str) -> CompileError:
 def _without_partner(
     unused: tuple[Layer, ...], missing: tuple[Layer, ...], name: str, net: str
 ) -> Iterable[Diagnostic]:
-    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing]
-    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused]
+    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing[:MAX_FAULTS]]
+    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused[:MAX_FAULTS]]
+    if left := max(0, len(missing) - MAX_FAULTS) + max(0, len(unused) - MAX_FAULTS):
+        faults.append(Diagnostic("E0652", f"{left:,} more layers have no partner"))
     help = "--partial takes what fits and leaves the rest of the network with fresh weights"
     last = faults.pop()
     return [*faults, Diagnostic(last.code, last.message, help=help)]
