@@ -42,6 +42,8 @@ Colour = tuple[int, int, int]
 
 MARGIN, SWATCH, FONT_SIZE = 12, 14, 13
 LEGEND_WIDTH = 190
+#: Classes of a legend, and characters of a title.
+MAX_LEGEND, MAX_TITLE = 256, 200
 INK, PAPER = (24, 24, 27), (255, 255, 255)
 #: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), for the first classes.
 OKABE_ITO: tuple[Colour, ...] = (
@@ -65,7 +67,7 @@ def open_picture(path: Path, type: TensorType) -> Picture:
     not a map of floats of one or three channels, E0634 the picture or the input is too large.
     """
     if len(type.shape) != 3 or type.shape[0] not in (1, 3) or type.dtype not in FLOATS:
-        raise fail("E0632", f"a picture has 1 or 3 channels of floats, the network's input is {type}")
+        raise fail("E0632", f"a picture is floating-point numbers in 1 or 3 channels, the network's input is {type}")
     _bounded("the network's input", type.shape[2], type.shape[1])
     try:
         with opened(path) as file:
@@ -158,24 +160,32 @@ def _hue(i: int) -> Colour:
 
 
 def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = ()) -> None:
-    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend."""
+    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend.
+
+    Of very many classes, the legend has those that cover most.
+    """
     classes = scores.argmax(0)
     count = len(scores)
     colours = palette(count)
     names = names or [f"class {i}" for i in range(count)]
+    title = title if len(title) <= MAX_TITLE else f"...{title[3 - MAX_TITLE :]}"
+    shares = np.bincount(classes.ravel(), minlength=count) / classes.size
+    listed = np.sort(np.argsort(-shares, kind="stable")[:MAX_LEGEND]).tolist()
+    entries = [(colours[i], f"{names[i]}  {shares[i]:.1%}") for i in listed]
+    if count > len(listed):
+        entries.append((PAPER, f"and {count - len(listed):,} more"))
     height, width = classes.shape
     top = 2 * MARGIN + FONT_SIZE
     font = ImageFont.load_default(FONT_SIZE)
     across = max(width + LEGEND_WIDTH, round(font.getlength(title)))
-    size = (2 * MARGIN + across, max(top + height + MARGIN, top + count * (SWATCH + 6) + MARGIN))
+    size = (2 * MARGIN + across, max(top + height + MARGIN, top + len(entries) * (SWATCH + 6) + MARGIN))
     picture = Image.new("RGB", size, PAPER)
     picture.paste(Image.fromarray(np.asarray(colours, np.uint8)[classes]), (MARGIN, top))
     draw = ImageDraw.Draw(picture)
     draw.text((MARGIN, MARGIN - 2), title, INK, font)
-    shares = np.bincount(classes.ravel(), minlength=count) / classes.size
-    for i, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True)):
-        left, upper = 2 * MARGIN + width, top + i * (SWATCH + 6)
+    for row, (colour, text) in enumerate(entries):
+        left, upper = 2 * MARGIN + width, top + row * (SWATCH + 6)
         draw.rectangle((left, upper, left + SWATCH, upper + SWATCH), colour, INK)
-        draw.text((left + SWATCH + 6, upper - 1), f"{name}  {share:.1%}", INK, font)
+        draw.text((left + SWATCH + 6, upper - 1), text, INK, font)
     with replacing(path) as beside:
         picture.save(beside, "PNG")

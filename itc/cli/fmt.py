@@ -15,8 +15,6 @@ from itc.diagnostics import CompileError, Diagnostic
 from itc.driver import Formatted, formatted
 from itc.files import write_text
 
-#: Bytes of standard input that are read: of a longer text than any spec, enough to say that it is too long.
-MAX_BYTES = 16 << 20
 Files = Annotated[
     list[Path],
     typer.Argument(help="Specs, folders of them, or `-` for standard input.", metavar="FILE...", show_default=False),
@@ -52,7 +50,7 @@ def _one(file: Path, check: bool, diff: bool, faults: list[Diagnostic]) -> bool:
     """Formats a file, or says how it would; whether it changes. What is wrong with it is added to `faults`."""
     piped = str(file) == "-"
     try:
-        found = formatted(file, sys.stdin.buffer.read(MAX_BYTES + 1) if piped else None)
+        found = formatted(file, sys.stdin.buffer.read() if piped else None)
         changed = found.text != found.formatted
         if diff and changed:
             typer.echo(_diff(file, found), nl=False)

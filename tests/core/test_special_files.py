@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from itc import weights
 from itc.checkpoints import read_tensors
-from itc.cli import app, fmt
+from itc.cli import app
 from itc.diagnostics import CompileError
 from itc.driver import read
 from itc.files import opened, writable, write_bytes, write_text
@@ -233,10 +233,3 @@ def test_commands_replace_no_device(line: str, folder: Path) -> None:
     result = CliRunner().invoke(app, line.split(), catch_exceptions=False)
     assert result.output.startswith("error[E0605]")
     assert (folder / "out").is_fifo()
-
-
-def test_standard_input_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fmt, "MAX_BYTES", 9 << 20)
-    result = CliRunner().invoke(app, ["fmt", "-"], input=bytes(10 << 20), catch_exceptions=False)
-    assert result.exit_code == 1
-    assert "E0108" in result.output

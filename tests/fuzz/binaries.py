@@ -22,7 +22,8 @@ from tests.fuzz import texts
 NUMBERS = (0, 1, 2, 3, 7, 8, 12, 16, 127, 128, 255, 256, 4096, 0x7FFF, 0xFFFF, 1 << 16, 1 << 24, 0x7FFFFFFF, 0xFFFFFFFF)
 NPY_WORDS = (
     *texts.NUMBERS, "True", "False", "None", "'<f4'", "'>f8'", "'|O'", "'|b1'", "'<U9'", "'|V8'", "[('a', '<f4')]",
-    "(", ")", "(4,)", "(2, 3, 1)", "()", ",", "'shape'", "'descr'", "'fortran_order'", "{", "}", ":", "-", "*", "L", "f()",
+    "(", ")", "(4,)", "(2, 3, 1)", "()", ",", "'shape'", "'descr'", "'fortran_order'", "{", "}", ":", "-", "*", "L",
+    "f()",
 )  # fmt: skip
 CHANGED = (1, 1, 1, 2, 3)
 Chunks = list[tuple[bytes, bytes]]
