@@ -56,13 +56,15 @@ def _png(file: BinaryIO, start: bytes) -> tuple[int, int]:
     """Sizes from the first chunk; the other chunks are counted."""
     if start[12:16] != b"IHDR":
         raise ValueError("its first chunk is not IHDR")
-    at, metadata = 8, 0
+    at, metadata, end = 8, 0, file.seek(0, 2)
     for _ in range(MAX_CHUNKS):
         file.seek(at)
         head = file.read(8)
         if len(head) < 8 or head[4:] == b"IEND":
             break
         length = int.from_bytes(head[:4], "big")
+        if length > end - at:  # the decoder would take memory for all of it
+            raise ValueError("it is cut off")
         metadata += 0 if head[4:] == b"IDAT" else length
         at += 12 + length
     else:

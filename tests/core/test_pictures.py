@@ -175,6 +175,7 @@ SLOW = {
     "entries.jpg": lambda: jpeg(exif(*((256 + i, 1, 60_000, 0) for i in range(5000)))),
     "comments.ppm": lambda: b"P3 9 9 255\n" + b"#" * 17_000_000,
     "lines.ppm": lambda: b"P3 9 9 255\n" + b"#\n" * 1_000_000,
+    "length.png": lambda: png(8, 8)[:-12] + b"\xff\xff\xff\xffIDAT" + zlib.compress(bytes(9 * 8)),
     "header.ppm": lambda: b"P6\n" + b"#" * 1_000_000,
     "runs.bmp": bitmap_of_runs,
 }
