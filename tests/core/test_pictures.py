@@ -32,6 +32,7 @@ def refused(path: Path, type: TensorType = COLOUR) -> str:
         read_picture(path, type)
     (diagnostic,) = error.value.diagnostics
     assert str(path) in diagnostic.message or "the network's input" in diagnostic.message
+    assert "more memory than there is" not in diagnostic.message
     return diagnostic.code
 
 
