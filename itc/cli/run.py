@@ -40,7 +40,8 @@ def run(
     spec: options.Spec,
     machine: options.MachineName = "gc200",
     picture: Annotated[
-        Path | None, typer.Option("--input", "-i", help="A PNG, JPEG, WebP, BMP or PPM; without it the input is random, seed 0.")
+        Path | None,
+        typer.Option("--input", "-i", help="A PNG, JPEG, WebP, BMP or PPM; without it the input is random, seed 0."),
     ] = None,
     weights: Annotated[
         Path | None,

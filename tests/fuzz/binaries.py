@@ -6,12 +6,15 @@ All are texts in Latin-1, a character a byte, as the targets take texts.
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -209,6 +212,60 @@ def _length(length: int, rng: Random) -> int:
 FORMS = (
     (b"\x89PNG", _split_png, _join_png), (b"\xff\xd8", _split_jpeg, _join_jpeg), (b"RIFF", _split_riff, _join_riff),
 )  # fmt: skip
+
+
+def mutated_safetensors(text: str, rng: Random) -> str:
+    """A checkpoint with an entry of its header changed, or with words and signs of the header."""
+    content = text.encode("latin-1", "replace")
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        header.pop("__metadata__", None)
+    except (ValueError, RecursionError, AttributeError):
+        header = None
+    if not header or not isinstance(header, dict) or rng.random() < 0.3:
+        return texts.mutated_checkpoint(text, rng)
+    for _ in range(rng.choice(CHANGED)):
+        _change_entry(header, rng)
+    data = _laid_out(header, rng) if rng.random() < 0.7 else content[8 + length :]
+    data = mutated_bytes(data, rng) if rng.random() < 0.3 else data
+    packed = json.dumps(header).encode()
+    return (len(packed).to_bytes(8, "little") + packed + data).decode("latin-1")
+
+
+def _change_entry(header: dict[str, Any], rng: Random) -> None:
+    name = rng.choice(list(header) or ["a"])
+    entry = header[name] = {"dtype": "F32", "shape": [], "data_offsets": [0, 4], **dict(header.get(name) or {})}
+    match rng.choice("tsssoonngv"):
+        case "t":
+            entry["dtype"] = rng.choice(["F16", "F32", "F64", "BF16", "BOOL", "I64", "F8_E4M3", "", None])
+        case "s" | "o" as key:
+            sizes = entry["shape" if key == "s" else "data_offsets"]
+            if sizes and rng.random() < 0.7:
+                sizes[rng.randrange(len(sizes))] = rng.choice((*NUMBERS, -1, True, 1.5, 1 << 62, None))
+            else:
+                sizes.append(1)
+        case "n":
+            header[rng.choice(["b", "a.bias", "a\nerror[E0101]", "\x1b[31m", "é" * 200, "x.num_batches_tracked"])] = (
+                entry
+            )
+        case "g":
+            del header[name]
+        case _:
+            header[name] = rng.choice(({**entry, "shape": []}, {**entry, "more": 1}, {**entry, "data_offsets": [0, 0]}))
+
+
+def _laid_out(header: dict[str, Any], rng: Random) -> bytes:
+    """Values for all entries whose shapes can be, side by side, where the entries then say that they are."""
+    at = 0
+    for entry in header.values():
+        sizes = entry.get("shape") if isinstance(entry, dict) else None
+        if not sizes or not all(type(size) is int and 0 <= size < 99 for size in sizes):
+            sizes = []
+        count = prod(sizes) * {"F16": 2, "BF16": 2, "F64": 8, "I64": 8, "BOOL": 1, "F8_E4M3": 1}.get(entry["dtype"], 4)
+        entry["data_offsets"] = [at, at + count]
+        at += count
+    return rng.randbytes(min(at, 1 << 16)).replace(b"\x7f", b"\0").replace(b"\xff", b"\0")
 
 
 def mutated_npz(text: str, rng: Random) -> str:

@@ -171,7 +171,7 @@ TARGETS = {
     "i": Target(ir, texts.irs, IR_WORDS),
     "m": Target(machine, texts.machines, [*texts.NUMBERS, *YAML_WORDS, "torus", "cycles", "B/cycle", "1 x 1", ":"]),
     "o": Target(setting, texts.settings, [*texts.WORDS, *texts.NUMBERS, "refine.share", "every(2)", "\0f=3"]),
-    "c": Target(checkpoint, texts.checkpoints, texts.NUMBERS, texts.mutated_checkpoint),
+    "c": Target(checkpoint, texts.checkpoints, texts.NUMBERS, binaries.mutated_safetensors),
     "z": Target(archive, binaries.npzs, ("PK\3\4", "PK\1\2", *texts.NUMBERS), binaries.mutated_npz),
     "p": Target(picture, binaries.pictures, ("P6 2 2 9 ", "P3", "BM", "RIFF", "\xff\xd8"), binaries.mutated_picture),
 }
