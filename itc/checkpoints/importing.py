@@ -11,7 +11,11 @@ from itc.checkpoints.layers import IGNORED, Layer, layers, tree
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.ir.net import Net
 from itc.ir.op import Array
+from itc.tensor_files import shapes
 from itc.weights import as_float32, initial
+
+#: Layers of each side that are named where they have no partner.
+MAX_FAULTS = 100
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def import_weights(
     E0615 for values that are no finite floats.
     """
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
-    theirs = layers({key: array.shape for key, array in found.items() if key not in set(ignored)})
+    theirs = layers({key: shape for key, shape in shapes(found).items() if key.rpartition(".")[2] != IGNORED})
     ours = layers({param.key: param.shape for param in net.params})
     fixed = _same_keys(theirs, ours) or _by_hand(theirs, ours, pairs or {})
     taken = {id(layer) for pair in fixed for layer in pair}
@@ -116,8 +120,10 @@ def _ambiguous(ties: tuple[str, ...], name: str) -> CompileError:
 def _without_partner(
     unused: tuple[Layer, ...], missing: tuple[Layer, ...], name: str, net: str
 ) -> Iterable[Diagnostic]:
-    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing]
-    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused]
+    faults = [Diagnostic("E0652", f"{name} has nothing for {layer} of {net}") for layer in missing[:MAX_FAULTS]]
+    faults += [Diagnostic("E0652", f"{net} has no place for {layer} of {name}") for layer in unused[:MAX_FAULTS]]
+    if left := max(0, len(missing) - MAX_FAULTS) + max(0, len(unused) - MAX_FAULTS):
+        faults.append(Diagnostic("E0652", f"{left:,} more layers have no partner"))
     help = "--partial takes what fits and leaves the rest of the network with fresh weights"
     last = faults.pop()
     return [*faults, Diagnostic(last.code, last.message, help=help)]

@@ -13,6 +13,8 @@ from itc.checkpoints import Imported, import_weights, read_tensors
 from itc.cli import options
 from itc.cli.errors import reporting
 from itc.diagnostics import fail
+from itc.driver import parse_settings, read
+from itc.files import writable
 
 app = typer.Typer(help="List the weights of a spec, or import a checkpoint with other names.", no_args_is_help=True)
 
@@ -58,7 +60,9 @@ def import_(
     Layers are matched by order, shapes and the words in their names. Unless all have partners, nothing is written.
     """
     with reporting(as_json):
-        net = options.network(spec, network, set_).ir
+        loaded = read(spec)
+        writable(output, (file, *loaded.files))
+        net = loaded.network(network, **parse_settings(set_ or [])).ir
         found = import_weights(read_tensors(file), net, str(file), _pairs(pair or []), partial)
         checkpoints.save(output, found.weights)
     if as_json:
