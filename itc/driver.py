@@ -96,6 +96,11 @@ class Spec:
         """Its networks, the default one first."""
         return tuple(network.name.text for network in self.program.main.networks)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file and those that it imports, of which no command writes one."""
+        return tuple(map(Path, self.program.files))
+
     def network(self, name: str | None = None, /, **settings: Any) -> Network:
         """One of its networks, as `load` gives it."""
         loaded = itc_dsl.load_checked(self.program, name, settings, self.budget)

@@ -1,16 +1,52 @@
-"""Writing files so that a failure never leaves half of one behind."""
+"""Files in and out: only regular files are read and replaced, and a failure never leaves half of one behind."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR, ENOTDIR
+from io import BufferedReader
 from pathlib import Path
-from tempfile import mkstemp
 
 from itc.diagnostics import fail
+
+#: What a path may name that is neither a file nor a folder, by the test of its mode.
+SPECIAL = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+#: Opening a pipe does not wait for its other end, and a terminal does not become the process's own.
+NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+
+def opened(path: Path) -> BufferedReader:
+    """The regular file at `path`, open for reading. Raises OSError, and CompileError (E0604) for a pipe or device."""
+    _regular(path, path.stat().st_mode)  # some devices act when they are opened
+    handle = os.open(path, os.O_RDONLY | NO_WAITING)
+    try:
+        _regular(path, os.fstat(handle).st_mode)  # it may be another by now
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        help = "write its content to a file first, and give that"
+        raise fail("E0604", f"{path} is {_special(mode)}, and only regular files are read", help=help)
+
+
+def _special(mode: int) -> str:
+    return next((name for test, name in SPECIAL if test(mode)), "a special file")
 
 
 @contextmanager
@@ -28,13 +64,27 @@ def folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def writable(path: Path) -> None:
-    """Raises CompileError (E0620) where a file `path` cannot be written, before much is computed for it."""
+def writable(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raises CompileError where a file `path` cannot be written, before much is computed for it.
+
+    E0620 the file system does not allow it, E0605 it is a pipe or a device, E0606 it is one of the files `inputs` that
+    the command reads.
+    """
     _in_folder(path)
     with writing(path):
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        _open_to_us(path.parent)
+        target = _target(path)
+        if target is not None:
+            _open_to_us(target.parent)
+    for other in inputs:
+        if _same(path, other):
+            help = "write to another file, and move it there if that is what you want"
+            raise fail("E0606", f"{path} would overwrite {other}, which is read", help=help)
+
+
+def _same(one: Path, other: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return one.samefile(other)
+    return False
 
 
 def writable_folder(path: Path) -> None:
@@ -58,33 +108,84 @@ def _in_folder(path: Path) -> None:
         raise fail("E0620", f"cannot write {path}: there is no folder {path.parent}", help=help)
 
 
+def _target(path: Path) -> Path | None:
+    """The regular file, there or not yet, to which `path` and its links lead; None for the null device.
+
+    Raises OSError for a folder, and CompileError (E0605) for what is no file and for the open files of a process.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(EISDIR, "it is a folder")
+    if _is_null(found):
+        return None
+    is_file = stat.S_ISREG(found.st_mode)
+    if not is_file or target.is_relative_to("/proc") or _open_file_of_a_process(path):
+        what = "leads to an open file of a process" if is_file else f"is {_special(found.st_mode)}"
+        help = "give the name of a file; `itc emit` takes `-` for standard output"
+        raise fail("E0605", f"cannot write {path}: it {what}, which is not replaced", help=help)
+    return target
+
+
+def _is_null(found: os.stat_result) -> bool:
+    with suppress(OSError):
+        null = Path(os.devnull).stat()
+        return stat.S_ISCHR(found.st_mode) and found.st_rdev == null.st_rdev
+    return False
+
+
+def _open_file_of_a_process(path: Path) -> bool:
+    """Whether a link on the way, such as /dev/stdout, is one of /proc's to open files, whatever file that is."""
+    for _ in range(40):
+        at = Path(os.path.realpath(path.parent), path.name)
+        if at.is_relative_to("/proc"):
+            return True
+        if not at.is_symlink():
+            return False
+        path = at.parent / at.readlink()
+    return False
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new file beside `path` to write to: it takes the place of `path` when the block ends well, else it goes.
 
-    A link stays and what it leads to is replaced, with its permissions; a device or a pipe is written to as it is.
-    Raises CompileError (E0620) where `path` cannot be written.
+    A link stays and what it leads to is replaced. A file that was there keeps its permissions; a new one has those that
+    the umask leaves. The null device is written to as it is. Raises CompileError where `path` cannot be written (E0620)
+    or is a pipe or a device (E0605).
     """
     _in_folder(path)
     with writing(path):
-        path = Path(os.path.realpath(path))
-        if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
-        if path.exists() and not path.is_file():
+        target = _target(path)
+        if target is None:
             yield path
             return
-        handle, name = mkstemp(dir=path.parent, prefix=".itc-")
-        os.close(handle)
-        beside = Path(name)
+        beside = _new_file(target.parent)
         try:
-            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+            if target.exists():
+                beside.chmod(target.stat().st_mode & 0o777)
             yield beside
-            beside.replace(path)
+            beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
 
 
+def _new_file(folder: Path) -> Path:
+    """An empty file of a name that no other has; the system applies the umask."""
+    path = folder / f".itc-{secrets.token_hex(8)}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return path
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a whole text file, or nothing."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file, or nothing."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)

@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import colorsys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from itc.diagnostics import fail
-from itc.files import replacing
+from itc import netpbm
+from itc.diagnostics import CompileError, fail
+from itc.files import opened, replacing
 from itc.ir.op import Array
-from itc.ir.types import TensorType
+from itc.ir.types import FLOATS, TensorType
+from itc.picture_headers import header, orientation
 
+Picture = Image.Image
+#: Pixels of a picture, and of an input that is filled from one: with 4 bytes for each, decoders stay below 1 GiB.
+MAX_PIXELS, MAX_SIDE = 1 << 25, 1 << 16
+MAX_BYTES = 256 << 20
+CONVERT = "save it as a PNG"
+SMALLER = "scale it down first"
+#: The decoders of Pillow that are used. `Image.open` would try all, and one of them starts another program.
+DECODERS: dict[str, Callable[[BinaryIO], Picture]] = {
+    "PNG": PngImageFile, "JPEG": JpegImageFile, "WebP": WebPImageFile, "BMP": BmpImageFile,
+}  # fmt: skip
+#: How a picture is turned upright, by its EXIF orientation.
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 Colour = tuple[int, int, int]
 
 MARGIN, SWATCH, FONT_SIZE = 12, 14, 13
 LEGEND_WIDTH = 190
+#: Classes of a legend, and characters of a title.
+MAX_LEGEND, MAX_TITLE = 256, 200
 INK, PAPER = (24, 24, 27), (255, 255, 255)
 #: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), for the first classes.
 OKABE_ITO: tuple[Colour, ...] = (
@@ -30,36 +55,98 @@ OKABE_ITO: tuple[Colour, ...] = (
 def read_picture(path: Path, type: TensorType) -> Array:
     """The picture at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` if it has another size.
 
-    Raises CompileError: E0630 there is no such file, E0631 it is no picture, E0632 `type` is not a map of one or three
-    channels.
+    Raises CompileError as `open_picture` does.
     """
-    if len(type.shape) != 3 or type.shape[0] not in (1, 3):
-        raise fail("E0632", f"a picture has 1 or 3 channels, the network's input is {type}")
-    channels, height, width = type.shape
+    return as_input(open_picture(path, type), type)
+
+
+def open_picture(path: Path, type: TensorType) -> Picture:
+    """The picture at `path`, of its own size, upright and opaque, with as many channels as an input of `type`.
+
+    Raises CompileError: E0604 a pipe or a device, E0630 there is no such file, E0631 it is no picture, E0632 `type` is
+    not a map of floats of one or three channels, E0634 the picture or the input is too large.
+    """
+    if len(type.shape) != 3 or type.shape[0] not in (1, 3) or type.dtype not in FLOATS:
+        raise fail("E0632", f"a picture is floating-point numbers in 1 or 3 channels, the network's input is {type}")
+    _bounded("the network's input", type.shape[2], type.shape[1])
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            converted = _eight_bit(picture).convert("RGB" if channels == 3 else "L")
+        with opened(path) as file:
+            return _decoded(file, path, "RGB" if type.shape[0] == 3 else "L")
     except FileNotFoundError:
         raise fail("E0630", f"there is no picture {path}") from None
-    except UnidentifiedImageError:
-        raise fail("E0631", f"{path} is not a picture in a format that Pillow reads") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise fail("E0631", f"{path} cannot be read as a picture: {reason}") from None
-    if converted.size != (width, height):
-        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(converted, np.float32).reshape(height, width, channels) / 255
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    except CompileError:
+        raise
+    except Exception as error:  # decoders raise all kinds of exceptions for broken files
+        reason = getattr(error, "strerror", None) or str(error) or _in_words(error)
+        raise fail("E0631", f"{path} cannot be read as a picture: {reason}", help=CONVERT) from None
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
+def _in_words(error: Exception) -> str:
+    return "it needs more memory than there is" if isinstance(error, MemoryError) else error.__class__.__name__
+
+
+def _decoded(file: BinaryIO, path: Path, mode: str) -> Picture:
+    """The picture in `file`, after its sizes are known to be bounded; Pillow chooses no format by itself."""
+    if file.seek(0, 2) > MAX_BYTES:
+        raise fail("E0634", f"{path} has more than {MAX_BYTES >> 20} MiB, and a picture has at most that", help=SMALLER)
+    file.seek(0)
+    head = header(file)
+    _bounded(str(path), head.width, head.height)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whatever matters is an exception, or is checked here
+        if head.format == "PPM":
+            picture = Image.fromarray(netpbm.pixels(file, netpbm.header(file.read(netpbm.MAX_HEADER))))
+        else:
+            picture = DECODERS[head.format](file)
+        if picture.size != (head.width, head.height):
+            raise ValueError("its header says two sizes")
+        picture.load()
+        turned = TURNED.get(orientation(picture.info.get("exif", b"")))
+        picture = _opaque(_eight_bit(picture)).convert(mode)
+    return picture.transpose(turned) if turned is not None else picture
+
+
+def _bounded(name: str, width: int, height: int) -> None:
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
+        bound = f"a picture has at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} on a side"
+        raise fail("E0634", f"{name} has {width:,} x {height:,} pixels; {bound}", help=SMALLER)
+
+
+def _eight_bit(picture: Picture) -> Picture:
     """The picture with 8 bits a sample: of 16 the upper ones (Pillow would cut off), others are refused."""
     if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        values = np.asarray(picture)
+        clear = picture.info.get("transparency")
+        if isinstance(clear, int):
+            values = np.where(values == clear, 0xFFFF, values)
+        return Image.fromarray((values >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise ValueError("it has 32 bits a sample, a picture has 8 or 16")
     return picture
+
+
+def _opaque(picture: Picture) -> Picture:
+    """The picture on white where it has transparency, as viewers show it."""
+    if not picture.has_transparency_data:
+        return picture
+    clear = picture.convert("RGBA")
+    paper = Image.new("RGB", picture.size, PAPER)
+    paper.paste(clear, mask=clear)
+    return paper
+
+
+def as_input(picture: Picture, type: TensorType) -> Array:
+    """A picture of `open_picture` as float32 [1, channels, height, width] in 0..1, resized to the size of `type`."""
+    channels, height, width = type.shape
+    if picture.size != (width, height):
+        if width * picture.height > MAX_PIXELS:  # Pillow resizes the rows first, and would hold all of them
+            picture = picture.resize((picture.width, height), Image.Resampling.BILINEAR)
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture).reshape(height, width, channels)
+    out = np.empty((1, channels, height, width), np.float32)
+    for channel in range(channels):
+        np.divide(pixels[..., channel], np.float32(255), out=out[0, channel], dtype=np.float32)
+    return out
 
 
 def palette(classes: int) -> list[Colour]:
@@ -73,24 +160,32 @@ def _hue(i: int) -> Colour:
 
 
 def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = ()) -> None:
-    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend."""
+    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend.
+
+    Of very many classes, the legend has those that cover most.
+    """
     classes = scores.argmax(0)
     count = len(scores)
     colours = palette(count)
     names = names or [f"class {i}" for i in range(count)]
+    title = title if len(title) <= MAX_TITLE else f"...{title[3 - MAX_TITLE :]}"
+    shares = np.bincount(classes.ravel(), minlength=count) / classes.size
+    listed = np.sort(np.argsort(-shares, kind="stable")[:MAX_LEGEND]).tolist()
+    entries = [(colours[i], f"{names[i]}  {shares[i]:.1%}") for i in listed]
+    if count > len(listed):
+        entries.append((PAPER, f"and {count - len(listed):,} more"))
     height, width = classes.shape
     top = 2 * MARGIN + FONT_SIZE
     font = ImageFont.load_default(FONT_SIZE)
     across = max(width + LEGEND_WIDTH, round(font.getlength(title)))
-    size = (2 * MARGIN + across, max(top + height + MARGIN, top + count * (SWATCH + 6) + MARGIN))
+    size = (2 * MARGIN + across, max(top + height + MARGIN, top + len(entries) * (SWATCH + 6) + MARGIN))
     picture = Image.new("RGB", size, PAPER)
     picture.paste(Image.fromarray(np.asarray(colours, np.uint8)[classes]), (MARGIN, top))
     draw = ImageDraw.Draw(picture)
     draw.text((MARGIN, MARGIN - 2), title, INK, font)
-    shares = np.bincount(classes.ravel(), minlength=count) / classes.size
-    for i, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True)):
-        left, upper = 2 * MARGIN + width, top + i * (SWATCH + 6)
+    for row, (colour, text) in enumerate(entries):
+        left, upper = 2 * MARGIN + width, top + row * (SWATCH + 6)
         draw.rectangle((left, upper, left + SWATCH, upper + SWATCH), colour, INK)
-        draw.text((left + SWATCH + 6, upper - 1), f"{name}  {share:.1%}", INK, font)
+        draw.text((left + SWATCH + 6, upper - 1), text, INK, font)
     with replacing(path) as beside:
         picture.save(beside, "PNG")

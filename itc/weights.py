@@ -20,14 +20,15 @@ from math import prod, sqrt
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save as safetensors
 
-from itc.diagnostics import CompileError, Diagnostic, fail, shortened
-from itc.files import replacing
+from itc.diagnostics import CompileError, Diagnostic, shortened
+from itc.files import write_bytes
 from itc.ir.net import Net, Param
 from itc.ir.op import Array, split_init
 from itc.ir.ops.position import sinusoids
+from itc.tensor_files import Tensors, read_safetensors, type_name
+from itc.tensor_files import shapes as tensor_shapes
 
 _OTHER_SPEC = "it was trained with another formula in `iteration`: use the spec that it is of"
 
@@ -76,7 +77,10 @@ def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`; raises CompileError (E0610-E0616) naming each key that is not as `net` has it."""
+    """The checkpoint at `path`; raises CompileError (E0610-E0617) naming each key that is not as `net` has it.
+
+    No value is read before names and shapes are known to be the network's.
+    """
     found = read(path)
     check(found, net, str(path))
     values = as_float32(found, str(path))
@@ -84,39 +88,33 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
     return values
 
 
-def read(path: str | Path) -> dict[str, Array]:
-    """The tensors of a safetensors file by name; raises CompileError (E0610, E0611, E0614) if it is none."""
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise fail("E0610", f"there is no checkpoint {path}") from None
-    except TypeError as error:  # NumPy's word for a type that it has not
-        help = "weights are float16, float32 or float64; save them as one of these"
-        raise fail("E0614", f"{path}: {error}", help=help) from None
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        if Path(path).is_dir():
-            raise fail("E0611", f"{path} is a folder, not a safetensors file") from None
-        raise fail("E0611", f"{path} is not a safetensors file: {error}") from None
+def read(path: str | Path) -> Tensors:
+    """The tensors of a safetensors file by name; raises CompileError (E0604, E0610, E0611, E0617, E0650) if it is none.
+
+    Values are read where they are looked up, which raises CompileError (E0614) for types that NumPy has not.
+    """
+    return read_safetensors(Path(path))
 
 
 def as_float32(found: Mapping[str, Array], name: str) -> dict[str, Array]:
     """The values as float32; raises CompileError for those that are no floats (E0614) or not finite (E0615)."""
-    _numbers(found, name)
-    return {key: np.asarray(value, np.float32) for key, value in found.items()}
-
-
-def _numbers(found: Mapping[str, Array], name: str) -> None:
-    """Raises CompileError for values that are not floating-point numbers (E0614) or not finite in float32 (E0615)."""
     faults = []
-    if other := [f"{key} as {value.dtype}" for key, value in found.items() if value.dtype.kind != "f"]:
-        help = "weights are float16, float32 or float64"
+    types = {key: type_name(found, key) for key in found}
+    if other := [f"{key} as {type}" for key, type in types.items() if not type.startswith("float")]:
+        help = "weights are float16, float32 or float64; save them as one of these"
         faults.append(Diagnostic("E0614", f"{name} has {shortened(other)}", help=help))
-    limit = np.finfo(np.float32).max
-    floats = ((key, value) for key, value in found.items() if value.dtype.kind == "f")
-    if endless := [key for key, value in floats if not (np.abs(value) <= limit).all()]:
+    values, endless, limit = {}, [], np.finfo(np.float32).max
+    for key in (key for key, type in types.items() if type.startswith("float")):
+        value = found[key]
+        if (np.abs(value) <= limit).all():
+            values[key] = np.asarray(value, np.float32)
+        else:
+            endless.append(key)
+    if endless:
         faults.append(Diagnostic("E0615", f"{name} has values that are not finite in float32, in {shortened(endless)}"))
     if faults:
         raise CompileError(faults)
+    return values
 
 
 def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
@@ -134,7 +132,7 @@ def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
 def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") -> None:
     """Raises CompileError unless `found` has the keys and shapes of `net`'s parameters, no more and no less."""
     shapes = {key: param.shape for key, param in net.param.items()}
-    faults = mismatches({key: value.shape for key, value in found.items()}, shapes, name, net.name)
+    faults = mismatches(tensor_shapes(found), shapes, name, net.name)
     if faults:
         raise CompileError(faults)
 
@@ -162,6 +160,8 @@ def mismatches(found: Shapes, wanted: Shapes, name: str, owner: str) -> list[Dia
 
 
 def save(path: str | Path, weights: Mapping[str, Array]) -> None:
-    """Writes a checkpoint; a failure leaves no half-written file."""
-    with replacing(Path(path)) as beside:
-        save_file({key: np.ascontiguousarray(value) for key, value in weights.items()}, beside)
+    """Writes a checkpoint; a failure leaves no half-written file.
+
+    safetensors serialises, and does not write: it would rename a file of its own, with other permissions.
+    """
+    write_bytes(Path(path), safetensors({key: np.ascontiguousarray(value) for key, value in weights.items()}))

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.files import opened
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.parser import MAX_CHARACTERS, parse
@@ -53,9 +54,9 @@ class Defined:
 
 
 def read_source(path: Path) -> Source:
-    """The text of a file. Raises CompileError where there is none, or no text (E0601-E0603, E0108)."""
+    """The text of a file. Raises CompileError where there is none, or no text (E0601-E0604, E0108)."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             content = file.read(4 * MAX_CHARACTERS + 1)
         return decoded(str(path), content)
     except FileNotFoundError:

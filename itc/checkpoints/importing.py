@@ -18,6 +18,7 @@ from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.ir.net import Net, applies
 from itc.ir.op import Array
 from itc.ir.ops.position import Rope
+from itc.tensor_files import shapes
 from itc.weights import as_float32, initial
 
 
@@ -81,7 +82,7 @@ def import_weights(
     """
     by_pair = wanted(pairs or ())
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)
-    left = {key: array.shape for key, array in found.items() if key.rpartition(".")[2] != IGNORED}
+    left = {key: shape for key, shape in shapes(found).items() if key.rpartition(".")[2] != IGNORED}
     tensors = laid_out(with_stacks(as_found(left), by_pair), net)
     theirs = layers({key: tensor.shape for key, tensor in tensors.items()})
     ours = layers({param.key: param.shape for param in net.params})

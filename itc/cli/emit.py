@@ -10,7 +10,8 @@ import typer
 
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.files import write_text
+from itc.driver import parse_settings, read
+from itc.files import writable, write_text
 
 
 class Target(StrEnum):
@@ -31,8 +32,12 @@ def emit(
 ) -> None:
     """Write a readable PyTorch module that does not import itc."""
     with reporting():
-        text = options.network(spec, network, set_).emit(to.value)
-        if str(output) == "-":
+        piped = str(output) == "-"
+        loaded = read(spec)
+        if not piped:
+            writable(output, loaded.files)
+        text = loaded.network(network, **parse_settings(set_ or [])).emit(to.value)
+        if piped:
             typer.echo(text.encode(), nl=False)
             return
         write_text(output, text)

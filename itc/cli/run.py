@@ -20,10 +20,10 @@ from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
 from itc.diagnostics import CompileError, fail
-from itc.driver import Compiled, Network, training_backend
-from itc.files import folder, writable_folder
+from itc.driver import Compiled, Network, parse_settings, read, training_backend
+from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
-from itc.pictures import read_picture, write_classes
+from itc.pictures import Picture, as_input, open_picture, write_classes
 from itc.version import __version__
 
 T = TypeVar("T")
@@ -40,7 +40,8 @@ def run(
     spec: options.Spec,
     machine: options.MachineName = "gc200",
     picture: Annotated[
-        Path | None, typer.Option("--input", "-i", help="A picture; without it the input is random, seed 0.")
+        Path | None,
+        typer.Option("--input", "-i", help="A PNG, JPEG, WebP, BMP or PPM; without it the input is random, seed 0."),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -54,7 +55,9 @@ def run(
 ) -> None:
     """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
     with reporting(as_json):
-        job = Job(options.network(spec, network, set_), machine, objective.value, picture, weights, out, as_json)
+        loaded = read(spec)
+        chosen = loaded.network(network, **parse_settings(set_ or []))
+        job = Job(chosen, loaded.files, machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         options.print_json(result.json())
@@ -67,6 +70,7 @@ class Job:
     """What one `itc run` was asked for."""
 
     network: Network
+    files: tuple[Path, ...]
     machine: str
     objective: str
     picture: Path | None
@@ -82,11 +86,12 @@ class Job:
         quiet = self.quiet or not console.is_terminal
         with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
             writable_folder(self.out)
+            self.check_maps()
             weights = self.network.weights(self.weights) if self.weights else None
-            inputs = self.inputs() if self.picture else None
+            picture = self.opened_picture()
             compiled = self.step(f"compiling for {self.machine}", self.compile)
             weights = weights or self.network.weights()  # made only for a network that fits
-            inputs = inputs or self.inputs()
+            inputs = self.inputs(picture)
             self.step("timing", lambda: compiled.report)
             found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
             against, expected = self.step("running the reference", lambda: self.reference(inputs, weights))
@@ -104,15 +109,22 @@ class Job:
     def compile(self) -> Compiled:
         return self.network.compile(self.machine, self.objective)
 
-    def inputs(self) -> dict[str, Array]:
-        """The picture as the network's input; without one, random numbers."""
-        values = self.network.ir.required
+    def opened_picture(self) -> Picture | None:
+        """The picture, of its own size: the input, which may be large, is made only for a network that fits."""
         if self.picture is None:
-            return random_inputs(self.network.ir)
+            return None
+        values = self.network.ir.required
         if len(values) != 1:
             names = ", ".join(value.name for value in values)
             raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")
-        return {values[0].name: read_picture(self.picture, values[0].tensor)}
+        return open_picture(self.picture, values[0].tensor)
+
+    def inputs(self, picture: Picture | None) -> dict[str, Array]:
+        """The picture as the network's input; without one, random numbers."""
+        if picture is None:
+            return random_inputs(self.network.ir)
+        (value,) = self.network.ir.required
+        return {value.name: as_input(picture, value.tensor)}
 
     def reference(self, inputs: dict[str, Array], weights: dict[str, Array]) -> tuple[str, dict[str, Array]]:
         """The outputs to compare with: torch's, or the interpreter's where torch is not installed."""
@@ -122,6 +134,17 @@ class Job:
             return "the interpreter", self.network.interpret(inputs, weights)
         return "torch", torch.forward(self.network.ir, inputs, weights)
 
+    def path(self, label: str) -> Path:
+        """Where the map of an output goes."""
+        return self.out / f"{self.network.ir.name}-{label}.png"
+
+    def check_maps(self) -> None:
+        """Raises CompileError (E0605, E0606) where a map would take the place of what is no file, or is read."""
+        inputs = (*self.files, *filter(None, (self.picture, self.weights)), Path(self.machine))
+        for path in map(self.path, self.network.ir.labels):
+            if path.exists():
+                writable(path, inputs)
+
     def maps(self, found: dict[str, Array]) -> list[Path]:
         """Writes a picture for each output that is a map."""
         written = []
@@ -129,7 +152,7 @@ class Job:
             if array.ndim != 4:
                 continue
             folder(self.out)
-            path = self.out / f"{self.network.ir.name}-{label}.png"
+            path = self.path(label)
             write_classes(path, array[0], f"{self.network.ir.name}, {label}   {self.weights_text}")
             written.append(path)
         return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import reporting
 from itc.cli.progress import tracked
+from itc.driver import read
 from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
 from itc.sweeps.plot import check
@@ -45,7 +47,7 @@ def sweep(
     """
     with reporting(as_json):
         asked = request(spec, parse_axes(set_ or []), network, where or (), maximize, minimize, front)
-        check_files(csv, plot_)
+        check_files(csv, plot_, read(spec).files if csv or plot_ else ())
         found = asked.result(tracked(asked.measured(cores()), asked.count, "points"))
         if csv:
             write_text(csv, found.csv())
@@ -59,14 +61,14 @@ def sweep(
             typer.echo(line)
 
 
-def check_files(csv: Path | None, plot: Path | None) -> None:
+def check_files(csv: Path | None, plot: Path | None, inputs: Iterable[Path]) -> None:
     """What is wrong with the files to write is said before the points are computed."""
     if csv and plot and csv.resolve() == plot.resolve():
         raise typer.BadParameter(f"{plot} is the file of --csv too", param_hint="'--plot'")
     if plot:
         check(plot)
     for file in filter(None, (csv, plot)):
-        writable(file)
+        writable(file, inputs)
 
 
 def table(found: Sweep) -> Table:

@@ -14,6 +14,8 @@ from itc import weights as checkpoints
 from itc.checkpoints import Checked, Imported, import_weights
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.driver import parse_settings, read
+from itc.files import writable
 from itc.ir.net import Net
 
 app = typer.Typer(help="List the weights of a spec, or import a checkpoint with other names.", no_args_is_help=True)
@@ -89,7 +91,9 @@ def import_(
     have partners, and for each there is evidence, nothing is written.
     """
     with reporting(as_json):
-        net = options.network(spec, network, set_).ir
+        loaded = read(spec)
+        writable(output, (file, *loaded.files, *([check] if check else [])))
+        net = loaded.network(network, **parse_settings(set_ or [])).ir
         tensors = imports.read_tensors(file)
         interleaved = rope is Rope.INTERLEAVED
         found = import_weights(tensors, net, str(file), pair, partial, interleaved_rope=interleaved, in_order=in_order)

@@ -153,12 +153,21 @@ class Sweep:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow([*self.request.axes, *FIGURES.values(), "holds", "front", "selected", "error"])
         for point in self.points:
-            settings = [setting_text(value) for value in point.settings.values()]
+            settings = [_cell(setting_text(value)) for value in point.settings.values()]
             figures = [getattr(point.cost, key) if point.cost else "" for key in FIGURES.values()]
             marks = [int(mark) for mark in (point.holds, id(point) in front, point is selected)]
             error = f"{point.faults[0].code}: {point.faults[0].message}" if point.faults else ""
             rows.writerow([*settings, *figures, *marks, error])
         return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """A text of a cell, with a quote before it where a spreadsheet would compute it."""
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return text
 
 
 def request(

@@ -144,6 +144,17 @@ def test_a_title_is_not_cut_off_above_a_small_map(tmp_path: Path) -> None:
     assert (long[:, -5:] == long[0, -1]).all()
 
 
+def test_the_legend_of_very_many_classes_has_the_largest(tmp_path: Path) -> None:
+    scores = np.zeros((41_000, 1, 300), np.float32)
+    scores[np.arange(40_000, 40_300), :, np.arange(300)] = 1
+    write_classes(tmp_path / "m.png", scores, "a" * 9000)
+    picture = np.asarray(Image.open(tmp_path / "m.png"))
+    assert picture.shape[0] < 6000
+    assert picture.shape[1] < 2500
+    drawn = {tuple(int(c) for c in colour) for colour in np.unique(picture[:, 330:342].reshape(-1, 3), axis=0)}
+    assert set(palette(41_000)[40_000:40_256]) <= drawn
+
+
 def test_the_palette_has_a_colour_for_each_class() -> None:
     assert len(set(palette(150))) == 150
 

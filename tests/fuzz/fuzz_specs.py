@@ -27,7 +27,7 @@ WITH_ARRAYS = [
     if "numpy" in path.read_text(encoding="utf-8")
 ]
 with atheris.instrument_imports(include=[folder.name for folder in FOLDERS], exclude=WITH_ARRAYS):
-    from tests.fuzz.targets import TARGETS
+    from tests.fuzz.targets import BINARY, TARGETS
 
 from tests.fuzz import bounds  # noqa: E402
 from tests.fuzz.many_texts import keep  # noqa: E402
@@ -37,13 +37,13 @@ FOUND = Counter[str]()
 
 
 def encoded(letter: str, text: str) -> bytes:
-    return (letter + text).encode("latin-1" if letter == "c" else "utf-8", "replace")
+    return (letter + text).encode("latin-1" if letter in BINARY else "utf-8", "replace")
 
 
 def decoded(data: bytes) -> tuple[str, str]:
     """The target's letter and the text; inputs that start with no target's letter are specs."""
     letter = chr(data[0]) if data and chr(data[0]) in TARGETS else "s"
-    return letter, data[1:].decode("latin-1" if letter == "c" else "utf-8", "replace")
+    return letter, data[1:].decode("latin-1" if letter in BINARY else "utf-8", "replace")
 
 
 def change(data: bytes, most: int, seed: int) -> bytes:

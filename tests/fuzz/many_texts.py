@@ -19,18 +19,18 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "dsl"), str(ROOT / "backends")]
 
 from tests.fuzz import bounds, texts  # noqa: E402
-from tests.fuzz.targets import TARGETS  # noqa: E402
+from tests.fuzz.targets import KINDS, TARGETS  # noqa: E402
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--target", choices=TARGETS, default="s", help="the letter of a target; s is specs")
+    parser.add_argument("--kind", choices=KINDS, default="specs", help="what the inputs are; specs unless given")
     parser.add_argument("--finds", type=Path, default=Path("finds"), help="folder for texts that break a bound")
     given = parser.parse_args()
     with bounds.at_most():
-        return run(given.target, given.count, given.seed, given.finds)
+        return run(KINDS[given.kind], given.count, given.seed, given.finds)
 
 
 def run(letter: str, count: int, seed: int, finds: Path) -> int:

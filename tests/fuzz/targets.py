@@ -5,7 +5,7 @@ Each holds that bad input gives coded diagnostics (CompileError) and nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,14 +14,17 @@ from tempfile import NamedTemporaryFile
 
 from itc import weights
 from itc.analysis.cost import cost
+from itc.checkpoints import import_weights, read_tensors
 from itc.diagnostics import CompileError
-from itc.ir import LAYERS, OPS, Net, parse_net, print_net, verify
+from itc.ir import LAYERS, OPS, Net, TensorType, parse_net, print_net, verify
+from itc.ir.op import Array
+from itc.pictures import read_picture
 from itc.source import Source
 from itc_dsl import Program, check, load_net, parse, parse_setting
 from itc_dsl.lowering import lower
 from itc_dsl.settings import choose
 from itc_tile import compile_net, load_machine, parse_machine, report
-from tests.fuzz import texts
+from tests.fuzz import binaries, texts
 
 #: Characters of IR text up to which a spec's net is also read back; reading long ones is slow and tells no more.
 ROUND_TRIP = 10_000
@@ -79,10 +82,45 @@ def machine(text: str) -> None:
 
 
 def checkpoint(text: str) -> None:
+    """A file of weights, imported as far as it fits, and loaded as a checkpoint."""
+    faults = []
     with NamedTemporaryFile(suffix=".safetensors") as file:
         Path(file.name).write_bytes(text.encode("latin-1", "replace"))
-        loaded = weights.load(file.name, tiny())
-    assert {key: value.shape for key, value in loaded.items()} == {"a.weight": (2, 3, 1, 1), "a.bias": (2,)}
+        for read in (imported, lambda path: weights.load(path, tiny())):
+            try:
+                loaded = read(Path(file.name))
+                assert {key: value.shape for key, value in loaded.items()} == {"a.weight": (2, 3, 1, 1), "a.bias": (2,)}
+            except CompileError as error:
+                faults += error.diagnostics
+    if faults:
+        raise CompileError(faults)
+
+
+def archive(text: str) -> None:
+    with NamedTemporaryFile(suffix=".npz") as file:
+        Path(file.name).write_bytes(text.encode("latin-1", "replace"))
+        imported(Path(file.name))
+
+
+def imported(path: Path) -> Mapping[str, Array]:
+    """Every tensor of a file is read, and those that fit are taken."""
+    found = read_tensors(path)
+    dict(found)
+    return import_weights(found, tiny(), path.name, partial=True).weights
+
+
+def picture(text: str) -> None:
+    """A picture for inputs of colours and of greys."""
+    with NamedTemporaryFile(suffix=".png") as file:
+        Path(file.name).write_bytes(text.encode("latin-1", "replace"))
+        for channels in (3, 1):
+            try:
+                pixels = read_picture(Path(file.name), TensorType("f32", (channels, 6, 7)))
+            except CompileError as error:
+                assert "more memory than there is" not in str(error)
+                raise
+            assert pixels.shape == (1, channels, 6, 7)
+            assert ((pixels >= 0) & (pixels <= 1)).all()
 
 
 @cache
@@ -102,7 +140,8 @@ class Target:
 
     run: Callable[[str], None]
     seeds: Callable[[], Sequence[str]]
-    words: Sequence[str]
+    words: Sequence[str] = ()
+    mutate: Callable[[str, Random], str] | None = None
 
     def explains(self, text: str) -> tuple[str, ...]:
         """The codes of the diagnostics that a text gives, none if it is good. Any other exception is a find."""
@@ -117,9 +156,7 @@ class Target:
         return ()
 
     def mutated(self, text: str, rng: Random) -> str:
-        if self.run is checkpoint:
-            return texts.mutated_checkpoint(text, rng)
-        return texts.mutated(text, rng, self.words)
+        return self.mutate(text, rng) if self.mutate else texts.mutated(text, rng, self.words)
 
 
 SPEC_WORDS = [*texts.WORDS, *sorted(LAYERS), "@halt(act)", "@halt(above=0.9)", "@loop(max=3)", "halt x", "like=x"]
@@ -134,5 +171,14 @@ TARGETS = {
     "i": Target(ir, texts.irs, IR_WORDS),
     "m": Target(machine, texts.machines, [*texts.NUMBERS, *YAML_WORDS, "torus", "cycles", "B/cycle", "1 x 1", ":"]),
     "o": Target(setting, texts.settings, [*texts.WORDS, *texts.NUMBERS, "refine.share", "every(2)", "\0f=3"]),
-    "c": Target(checkpoint, texts.checkpoints, texts.NUMBERS),
+    "c": Target(checkpoint, texts.checkpoints, texts.NUMBERS, binaries.mutated_safetensors),
+    "z": Target(archive, binaries.npzs, ("PK\3\4", "PK\1\2", *texts.NUMBERS), binaries.mutated_npz),
+    "p": Target(picture, binaries.pictures, ("P6 2 2 9 ", "P3", "BM", "RIFF", "\xff\xd8"), binaries.mutated_picture),
 }
+#: Targets whose texts stand for bytes, a character for each.
+BINARY = frozenset("czp")
+#: The targets by what a user calls their inputs.
+KINDS = {
+    "specs": "s", "mapped": "t", "irs": "i", "machines": "m", "settings": "o", "safetensors": "c", "npz": "z",
+    "pictures": "p",
+}  # fmt: skip

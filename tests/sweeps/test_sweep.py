@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_json_and_csv_say_the_same(tmp_path: Path) -> None:
         assert row["macs"] == (str(point["cost"]["macs"]) if point["cost"] else "")
         assert bool(row["error"]) == bool(point["errors"]) == (row["f"] == "3")
     assert found["points"][0]["errors"][0]["code"] == "E0302"
+
+
+def test_no_cell_of_a_csv_is_computed() -> None:
+    """A spreadsheet takes what starts so for a formula; numbers stay numbers."""
+    settings = ("=cmd()", "+a", "-b", "@c", "\tx", "-1", "-1.5e3", "relu", "a=b", "")
+    cost = itc.load(ITNET).cost()
+    points = [sweeping.Point({"s": text}, cost) for text in settings]
+    found = sweeping.Sweep(sweeping.request(ITNET, {"s": settings}), tuple(points))
+    rows = list(csv.DictReader(io.StringIO(found.csv(), newline="")))
+    assert [row["s"] for row in rows] == ["'=cmd()", "'+a", "'-b", "'@c", "'\tx", *settings[5:]]
 
 
 def test_the_front_is_what_no_other_point_is_better_than() -> None:

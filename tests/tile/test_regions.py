@@ -91,7 +91,9 @@ def test_strides_larger_than_windows(sixteen: Machine) -> None:
     assert received(program) == kept(program) == [64] * 16
     (kernel,) = report(program).kernels
     assert kernel.exchange_cycles == 64 // 4
-    assert kernel.compute_cycles == report(program).stream.period_cycles == (64 + 8 * 8 * 4) // 16  # through its load port
+    assert (
+        kernel.compute_cycles == report(program).stream.period_cycles == (64 + 8 * 8 * 4) // 16
+    )  # through its load port
 
 
 def test_a_row_that_is_left_out_is_missed(sixteen: Machine) -> None:

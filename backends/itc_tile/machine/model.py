@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from itc.diagnostics import CompileError, Diagnostic, fail
+from itc.files import opened
 from itc.source import Source
 from itc_tile.machine.document import MOST_CHARACTERS, read_document
 from itc_tile.machine.faults import diagnostics
@@ -180,7 +181,7 @@ def load_machine(name_or_path: str | Path | Machine) -> Machine:
 
     A machine that is loaded is returned as it is. Raises CompileError: E0501 no such machine, E0502 not YAML, E0503
     wrong form, E0504 unknown key, E0505 missing key, E0506 wrong value, E0507 out of range, E0508 values that
-    contradict each other.
+    contradict each other, E0604 a pipe or a device.
     """
     if isinstance(name_or_path, Machine):
         return name_or_path
@@ -202,7 +203,7 @@ def _preset(name: str) -> Machine:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(4 * MOST_CHARACTERS + 1)
     except OSError as error:
         raise fail("E0501", f"cannot read {path}: {error.strerror}", help=f"presets: {', '.join(presets())}") from None

@@ -29,11 +29,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A checked spec: its file, and for every call of every file its segment of the keys."""
+    """A checked spec: its file, for every call of every file its segment of the keys, and the paths of its files."""
 
     main: Unit
     segments: dict[ast.Call, str]
     groups: Segments
+    files: tuple[str, ...]
 
     @property
     def networks(self) -> dict[str, ast.Network | ast.Variant]:
@@ -61,7 +62,8 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
         faults.extend(fault for unit in loader.units.values() for fault in check_used(unit.module))
     if faults:
         raise CompileError(in_order(faults, module))
-    return Program(main, named, groups)
+    own = [unit.module.source.name for key, unit in loader.units.items() if not key.startswith("std/")]
+    return Program(main, named, groups, tuple(own))
 
 
 def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic], named: dict[ast.Call, str]) -> None:
