@@ -23,7 +23,10 @@ MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 100
 MAX_SYNTAX_ERRORS = 10
 
-CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd]|\r(?!\n)")
+#: Control characters, surrogates, and marks that turn the direction of text or end a line for some editors alone.
+CONTROL = re.compile(
+    r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd\ud800-\udfff\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+)
 INDENTATION = re.compile(r"^[ \t]+(?=[^ \t\r\n#])", re.MULTILINE)
 DEFINITION = re.compile(r"^(?:@|(?:from|block|data|iterative|output|network)\b)", re.MULTILINE)
 
