@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from itc.cli.printing import Unwritable, abandon, console, print_json, say_styled, styled
+from itc.cli.printing import Unwritable, abandon, print_json, say_styled, styled
 from itc.diagnostics import CompileError, Diagnostic, fail, render
 from itc.driver import explanations
 
@@ -62,8 +62,7 @@ def report(diagnostics: Sequence[Diagnostic]) -> None:
     known = explanations()
     code = next((d.code for d in diagnostics if d.code in known), "")
     more = f": `itc explain {code}` says more" if code else ""
-    summary = Text(f"\n{count} error{'s' if count > 1 else ''}", "bold").append(more, "not bold")
-    console(error=True).print(summary, soft_wrap=True)
+    say_styled(styled(), styled((f"{count} error{'s' if count > 1 else ''}", "bold"), more), error=True)
 
 
 def _coloured(line: str) -> Text:

@@ -131,6 +131,9 @@ def print_tables(*tables: Table) -> None:
         for column in table.columns:
             longest = _longest_word(out, column)
             column.min_width = min(longest, FOLDED) if column.overflow == "fold" else longest
+        if table.title:  # a line that is never broken, so that no part of it starts one
+            out.print(Text(visible(str(table.title)), "table.title"), soft_wrap=True)
+            table.title = None
         out.print(table, crop=False)
 
 

@@ -83,11 +83,10 @@ def table(found: Iterable[Entry]) -> Table:
 
 def _cell(name: str, compared: Iterable[Compared]) -> Text:
     """What one source says of a figure, and how far off what is counted is."""
-    out = Text()
-    for one in compared:
-        if one.figure.name == name:
-            wrong = "bold red" if one.figure.kind == "counted" else "yellow"
-            out.append("\n" if out else "").append(f"{one.figure.text} ").append(
-                one.text, "green" if one.met else wrong
-            )
-    return out
+    wrong = {"counted": "bold red"}
+    lines = [
+        styled(f"{one.figure.text} ", (one.text, "green" if one.met else wrong.get(one.figure.kind, "yellow")))
+        for one in compared
+        if one.figure.name == name
+    ]
+    return Text("\n").join(lines)
