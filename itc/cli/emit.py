@@ -10,6 +10,7 @@ import typer
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import say, write
 from itc.files import write_text
 
 
@@ -33,7 +34,7 @@ def emit(
     with reporting():
         text = options.network(spec, network, set_).emit(to.value)
         if str(output) == "-":
-            typer.echo(text.encode(), nl=False)
+            write(text)
             return
         write_text(output, text)
-    typer.echo(f"wrote {output} ({len(text.splitlines())} lines)")
+    say(f"wrote {output} ({len(text.splitlines())} lines)")

@@ -12,6 +12,7 @@ from itc import weights as checkpoints
 from itc.checkpoints import Imported, import_weights, read_tensors
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables, say
 from itc.diagnostics import fail
 
 app = typer.Typer(help="List the weights of a spec, or import a checkpoint with other names.", no_args_is_help=True)
@@ -29,14 +30,14 @@ def list_(
         params = options.network(spec, network, set_).ir.params
     if as_json:
         rows = [{"key": p.key, "shape": list(p.shape), "role": p.role, "init": p.init} for p in params]
-        options.print_json({"weights": rows})
+        print_json({"weights": rows})
         return
     table = Table(box=None)
     for column in ("key", "shape", "role", "init"):
         table.add_column(column, overflow="fold")
     for param in params:
         table.add_row(param.key, "x".join(map(str, param.shape)), param.role, param.init)
-    options.print_tables(table)
+    print_tables(table)
 
 
 @app.command("import")
@@ -62,7 +63,7 @@ def import_(
         found = import_weights(read_tensors(file), net, str(file), _pairs(pair or []), partial)
         checkpoints.save(output, found.weights)
     if as_json:
-        options.print_json({"network": net.name, "output": str(output), **found.json()})
+        print_json({"network": net.name, "output": str(output), **found.json()})
         return
     _show(found, f"{output}: {len(found.keys)} of {len(net.params)} tensors of {net.name} are from {file}")
 
@@ -78,12 +79,12 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 def _show(found: Imported, head: str) -> None:
-    typer.echo(head)
+    say(head)
     if found.ignored:
-        typer.echo(f"ignored: {len(found.ignored)} x num_batches_tracked")
+        say(f"ignored: {len(found.ignored)} x num_batches_tracked")
     if found.by_name:
-        typer.echo(f"told apart by their names alone: parts of {', '.join(dict.fromkeys(found.by_name))}")
+        say(f"told apart by their names alone: parts of {', '.join(dict.fromkeys(found.by_name))}")
     for layer in found.missing:
-        typer.echo(f"fresh, as the file has nothing for it: {layer}")
+        say(f"fresh, as the file has nothing for it: {layer}")
     for layer in found.unused:
-        typer.echo(f"unused, as the network has no place for it: {layer}")
+        say(f"unused, as the network has no place for it: {layer}")
