@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from itc.source import Span
+from itc.visible import visible
 
 #: Columns of a line that are shown; of a longer one, those around its labels.
 MAX_WIDTH = 160
@@ -78,18 +79,21 @@ def shortened(items: Iterable[str], most: int = 5) -> str:
 
 
 def render(diagnostics: Iterable[Diagnostic]) -> str:
-    """The diagnostics as text, in the shape that rustc made familiar; one blank line between two."""
+    """The diagnostics as text, in the shape that rustc made familiar; one blank line between two.
+
+    Messages, names and labels may quote text from outside: none of it acts on a terminal or starts a line of its own.
+    """
     return "\n\n".join(render_one(diagnostic) for diagnostic in diagnostics)
 
 
 def render_one(diagnostic: Diagnostic) -> str:
-    lines = [f"error[{diagnostic.code}]: {diagnostic.message}"]
+    lines = [f"error[{diagnostic.code}]: {visible(diagnostic.message)}"]
     gutter = 0
     if diagnostic.primary:
         gutter = _gutter(diagnostic)
         lines += _snippets(diagnostic, diagnostic.primary, gutter)
     if diagnostic.help:
-        first, *rest = diagnostic.help.split("\n")
+        first, *rest = map(visible, diagnostic.help.split("\n"))
         lines.append(f"{' ' * gutter} = help: {first}")
         lines += [f"{' ' * gutter}         {line}" for line in rest]
     return "\n".join(lines)
@@ -104,7 +108,7 @@ def _gutter(diagnostic: Diagnostic) -> int:
 def _snippets(diagnostic: Diagnostic, primary: Label, gutter: int) -> list[str]:
     pad = " " * gutter
     place = primary.span.location
-    out = [f"{pad}--> {primary.span.source.name}:{place.line}:{place.column}", f"{pad} |"]
+    out = [f"{pad}--> {visible(primary.span.source.name)}:{place.line}:{place.column}", f"{pad} |"]
     labels = [primary, *diagnostic.secondary]
     here = [label for label in labels if label.span.source == primary.span.source]
     out += _file_lines(here, primary, gutter)
@@ -112,7 +116,7 @@ def _snippets(diagnostic: Diagnostic, primary: Label, gutter: int) -> list[str]:
     for name, group in groupby(elsewhere, key=lambda label: label.span.source.name):
         members = list(group)
         at = members[0].span.location
-        out += [f"{pad}::: {name}:{at.line}:{at.column}", f"{pad} |"]
+        out += [f"{pad}::: {visible(name)}:{at.line}:{at.column}", f"{pad} |"]
         out += _file_lines(members, primary, gutter)
     return out
 
@@ -167,12 +171,12 @@ def _marks(labels: list[Label], primary: Label, line: _Line) -> list[str]:
     for label in sorted(labels, key=lambda label: label is primary):
         start, end = line.columns(label)
         underline[start:end] = ("^" if label is primary else "-") * (end - start)
-    texts = sorted({(line.columns(label)[0], label.text) for label in labels if label.text}, reverse=True)
+    texts = sorted({(line.columns(label)[0], visible(label.text)) for label in labels if label.text}, reverse=True)
     first = "".join(underline)
     if not texts:
         return [first]
     rightmost = max(labels, key=line.columns)
-    beside = (line.columns(rightmost)[0], rightmost.text)
+    beside = (line.columns(rightmost)[0], visible(rightmost.text))
     if beside not in texts:
         return [first, *_hang(texts)]
     return [f"{first} {beside[1]}", *_hang([entry for entry in texts if entry != beside])]

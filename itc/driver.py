@@ -25,6 +25,8 @@ from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.transforms import TRANSFORMS
 
 Arrays = Mapping[str, Array]
+#: Bytes of a spec at most.
+MOST_BYTES = itc_dsl.MOST_BYTES
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:

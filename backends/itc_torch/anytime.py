@@ -17,7 +17,7 @@ Labels = dict[fx.Node, list[tuple[str, ...]]]
 Named = tuple[str, Tensor]
 
 
-def anytime(module: fx.GraphModule, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[Named]:
+def anytime(module: fx.GraphModule, /, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[Named]:
     """The outputs of a lowered net as (label, tensor) in the order in which they are computed.
 
     What lies behind the output that was taken last does not run. Raises TypeError for inputs that it has not.

@@ -11,7 +11,7 @@ from torch import fx, nn
 from itc.ir import Index, Net, Operand, ParamRef, Value
 from itc_torch.expressions import Call, Expr, Flag, Name, Ref
 from itc_torch.inputs import optional_input
-from itc_torch.names import identifier
+from itc_torch.names import argument_names, identifier
 from itc_torch.regions import InTraining
 from itc_torch.sets import one_set
 
@@ -37,18 +37,22 @@ class Scope:
 
     def inputs(self) -> None:
         """Adds the net's inputs; one that may be left out is zeros then, as many as the first input has samples."""
-        for value in self.net.inputs:
-            self.argument(value.name, optional=value.name in self.net.optional)
+        for name, argument in argument_names(value.name for value in self.net.inputs).items():
+            self.add_argument(name, argument, optional=name in self.net.optional)
         for value in self.net.inputs[len(self.net.required) :]:
             first = self.net.inputs[0]
             lowered = optional_input(value, Name(self.node(value.name)), first, Name(self.node(first.name)))
             self.nodes[value.name] = self.realise(lowered, f"{value.name}_or_zeros")
 
-    def argument(self, name: str, label: str = "", optional: bool = False) -> fx.Node:
-        """Adds an argument behind the others; `name` is how the IR calls it, `label` how the graph does."""
+    def argument(self, name: str, label: str = "") -> fx.Node:
+        """Adds an argument behind the others; `name` is how the IR calls it, `label` about how the graph does."""
         target = identifier(label or name)
         while target in self._targets:
             target += "_"
+        return self.add_argument(name, target)
+
+    def add_argument(self, name: str, target: str, optional: bool = False) -> fx.Node:
+        """Adds an argument that is called `target` in the graph."""
         self._targets.add(target)
         with self.graph.inserting_after(self._last_argument):
             default = {"default_value": None} if optional else {}

@@ -19,7 +19,7 @@ class Network(fx.GraphModule):
     Inputs are tensors [batch, ...] by position or by name, of any size that the network allows.
     """
 
-    def iterate(self, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def iterate(self, /, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
         return anytime(self, *inputs, **named_inputs)
 

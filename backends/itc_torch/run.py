@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from itc.ir.op import Array
-from itc_torch.names import identifier
+from itc_torch.names import argument_names
 
 
 def run(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -17,7 +17,8 @@ def run(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
     module.eval()
     try:
         with torch.inference_mode():
-            outputs = module(**{identifier(name): torch.from_numpy(array) for name, array in inputs.items()})
+            names = argument_names(inputs)
+            outputs = module(**{names[name]: torch.from_numpy(array) for name, array in inputs.items()})
     finally:
         module.train(training)
     return {label: output.numpy(force=True) for label, output in outputs.items()}

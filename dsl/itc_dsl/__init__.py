@@ -19,13 +19,14 @@ from itc_dsl.formatting import format_source
 from itc_dsl.lowering import Budget, lower
 from itc_dsl.parser import parse
 from itc_dsl.printer import print_ast
-from itc_dsl.program import decoded, read_source
+from itc_dsl.program import MOST_BYTES, decoded, read_source
 from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
 
 __all__ = [
-    "Budget", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation", "format_source",
-    "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source", "setting_text",
+    "Budget", "MOST_BYTES", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation",
+    "format_source", "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source",
+    "setting_text",
 ]  # fmt: skip
 
 

@@ -22,8 +22,12 @@ from itc_dsl.tree import TreeReader
 MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 100
 MAX_SYNTAX_ERRORS = 10
+MAX_NAME = 255
 
-CONTROL = re.compile(r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd]|\r(?!\n)")
+#: Control characters, surrogates, and marks that turn the direction of text or end a line for some editors alone.
+CONTROL = re.compile(
+    r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd\ud800-\udfff\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
+)
 INDENTATION = re.compile(r"^[ \t]+(?=[^ \t\r\n#])", re.MULTILINE)
 DEFINITION = re.compile(r"^(?:@|(?:from|block|data|iterative|output|network)\b)", re.MULTILINE)
 
@@ -48,7 +52,7 @@ def parse(source: Source) -> ast.Module:
     _text_faults(source)
     with _uncollected():
         module = _read(source)
-    _too_deep(module)
+    _check_nodes(module)
     if not module.definitions:
         raise CompileError([_empty(source)])
     return module
@@ -148,8 +152,8 @@ def _mixed_indentation(source: Source) -> Iterator[Diagnostic]:
         )
 
 
-def _too_deep(module: ast.Module) -> None:
-    """Raises where expressions and bodies nest deeper than the bound, without recursion of its own."""
+def _check_nodes(module: ast.Module) -> None:
+    """Raises where expressions and bodies nest too deep (E0107) and names are too long (E0113), without recursion."""
     stack: list[tuple[ast.Node, int]] = [(definition, 1) for definition in module.definitions]
     while stack:
         node, depth = stack.pop()
@@ -157,6 +161,9 @@ def _too_deep(module: ast.Module) -> None:
             message = f"nested deeper than {MAX_DEPTH}"
             help = "name a part of it in a line of its own"
             raise CompileError([Diagnostic("E0107", message, Label(node.span, "this deep"), help=help)])
+        if isinstance(node, ast.Ident | ast.Name) and len(node.text) > MAX_NAME:
+            message = f"a name has at most {MAX_NAME} characters, this has {len(node.text)}"
+            raise CompileError([Diagnostic("E0113", message, Label(node.span, "too long"), help="shorten it")])
         stack.extend((child, depth + 1) for child in ast.children(node))
 
 

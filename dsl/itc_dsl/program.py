@@ -19,6 +19,7 @@ from itc_dsl.signature import suggest
 STD = Path(__file__).parent / "std"
 MAX_FILES = 256
 MAX_IMPORTED = 500_000
+MOST_BYTES = 4 * MAX_CHARACTERS
 
 
 @dataclass(eq=False)
@@ -57,7 +58,7 @@ def read_source(path: Path) -> Source:
     """The text of a file. Raises CompileError where there is none, or no text (E0601-E0604, E0108)."""
     try:
         with opened(path) as file:
-            content = file.read(4 * MAX_CHARACTERS + 1)
+            content = file.read(MOST_BYTES + 1)
         return decoded(str(path), content)
     except FileNotFoundError:
         near = get_close_matches(path.stem, beside(path.parent), 1)
@@ -81,7 +82,7 @@ def beside(folder: Path) -> list[str]:
 
 def decoded(name: str, content: bytes) -> Source:
     """The text that `content` is. Raises CompileError where it is none, or too long (E0602, E0108)."""
-    if len(content) > 4 * MAX_CHARACTERS:
+    if len(content) > MOST_BYTES:
         raise fail("E0108", f"{name} has more than {MAX_CHARACTERS} characters")
     try:
         return Source(name, content.decode("utf-8-sig"))

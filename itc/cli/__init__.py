@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from itc.cli import check, cost, diff, emit, explain, fmt, machines, run, show, sweep, weights, zoo
-from itc.cli.errors import open_output, reporting
+from itc.cli.errors import leaving
+from itc.cli.printing import open_output, say, visible_usage
 from itc.version import __version__
 
 
 class _Commands(TyperGroup):
-    """Sees the errors of writing before click does, which leaves with status 1 where a pipe is closed."""
+    """Sees before typer does that output cannot be written or Ctrl-C was pressed, and what is wrong with arguments."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with leaving(), visible_usage():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        with reporting():
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
+        with leaving(), visible_usage():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -44,7 +45,7 @@ app.add_typer(weights.app, name="weights")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"itc {__version__}")
+        say(f"itc {__version__}")
         raise typer.Exit
 
 
@@ -56,9 +57,9 @@ def _options(
 
 
 def main() -> None:
-    """The entry point: exit status 0, 1 for errors in files, 2 for a wrong use of the command line."""
+    """Runs the command of the arguments; `itc.__main__` is the entry point."""
     open_output()
-    with reporting():  # for what is printed before a command is run, such as its help
+    with leaving():  # for what typer prints itself, such as the help
         app()
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.markup import escape
-
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, say
 from itc.diagnostics import CompileError, Diagnostic
 from itc.driver import Spec, documents, parse_settings, read
 from itc.ir.net import Net
@@ -28,7 +27,7 @@ def check(
     if as_json:
         about, comments = documents(spec)
         found = {"networks": [net.name for net in nets], "about": about, "documentation": comments, "errors": []}
-        options.print_json(found)
+        print_json(found)
         return
     _show(spec, nets)
 
@@ -49,10 +48,6 @@ def _nets(spec: Spec, chosen: Iterable[str | None], settings: list[str] | None) 
 
 
 def _show(spec: Path, nets: Iterable[Net]) -> None:
-    console = options.console()
     for net in nets:
         outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in net.outputs)
-        console.print(
-            f"{escape(str(spec))}: [bold]{net.name}[/]: {len(net.params)} parameter tensors; outputs: {outputs}",
-            soft_wrap=True,
-        )
+        say(f"{spec}: ", (net.name, "bold"), f": {len(net.params)} parameter tensors; outputs: {outputs}")

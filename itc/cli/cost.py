@@ -9,6 +9,7 @@ from rich.table import Table
 from itc.analysis.cost import Cost
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables
 from itc.figures import Compared, Published
 
 KIB, MIB = 2**10, 2**20
@@ -34,10 +35,10 @@ def cost(
         published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
         compared = [figure.json() for figure in loaded.compared(figures)]
         changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
-        options.print_json({**figures.json(), "published": published, "figures": compared, **changes})
+        print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    options.print_tables(*tables, *[changed(steps)] * bool(after))
+    print_tables(*tables, *[changed(steps)] * bool(after))
 
 
 def summary(figures: Cost) -> dict[str, int]:

@@ -16,6 +16,7 @@ from itc.analysis.difference import Change, Difference
 from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables, say, say_styled, styled
 
 Other = Annotated[Path | None, typer.Argument(help="The second spec; the first unless given.", show_default=False)]
 SetB = Annotated[
@@ -48,7 +49,7 @@ def diff(
         found = first.difference(second)
         costs = found.costs
     if as_json:
-        options.print_json(found.json())
+        print_json(found.json())
     else:
         _show(found, costs)
     if not found.same:
@@ -56,21 +57,20 @@ def diff(
 
 
 def _show(found: Difference, costs: tuple[Cost, Cost]) -> None:
-    console = options.console()
     if found.same:
         names = f"{found.a.name}: both" if found.a.name == found.b.name else f"{found.a.name} and {found.b.name}"
-        console.print(f"{names} are the same", soft_wrap=True)
+        say(f"{names} are the same")
         return
-    options.print_tables(_costs(*costs))
+    print_tables(_costs(*costs))
     for title, lines, kinds in (
         ("parameters", _params(found), (_kind(a, b) for _, a, b in found.params)),
         ("structure", _structure(found), (change.kind for change in found.changes)),
     ):
         counts = Counter(kinds)
         said = ", ".join(f"{counts[kind]} {kind}" for kind in MARKS if counts[kind]) or "the same"
-        console.print(f"\n{title}: {said}")
-        for line in lines:
-            console.print(line, soft_wrap=True)
+        say()
+        say(f"{title}: {said}")
+        say_styled(*lines)
 
 
 def _costs(a: Cost, b: Cost) -> Table:
@@ -128,4 +128,4 @@ def _facts(change: Change) -> Iterable[str]:
 
 def _line(kind: str, depth: int, what: str, facts: str) -> Text:
     mark, colour = MARKS[kind]
-    return Text(f"{mark} {'  ' * depth}", colour).append(what, "bold").append(f"  {facts}" if facts else "")
+    return styled((f"{mark} {'  ' * depth}", colour), (what, "bold"), f"  {facts}" if facts else "")

@@ -10,6 +10,7 @@ import typer
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import say, write
 from itc.driver import parse_settings, read
 from itc.files import writable, write_text
 
@@ -38,7 +39,7 @@ def emit(
             writable(output, loaded.files)
         text = loaded.network(network, **parse_settings(set_ or [])).emit(to.value)
         if piped:
-            typer.echo(text.encode(), nl=False)
+            write(text)
             return
         write_text(output, text)
-    typer.echo(f"wrote {output} ({len(text.splitlines())} lines)")
+    say(f"wrote {output} ({len(text.splitlines())} lines)")

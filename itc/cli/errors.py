@@ -2,66 +2,67 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from errno import ENOSPC
-from pathlib import Path
+from signal import SIGINT
+from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
+from itc.cli.printing import Unwritable, abandon, print_json, say_styled, styled
 from itc.diagnostics import CompileError, Diagnostic, fail, render
 from itc.driver import explanations
 
-
-def open_output() -> None:
-    """Makes standard output and error take whatever is printed: letters that their encoding lacks are `?`.
-
-    Where one of them is closed, what is printed there goes nowhere.
-    """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 -- until the end
-        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+STDERR = 2
 
 
 @contextmanager
 def reporting(as_json: bool = False) -> Iterator[None]:
-    """Prints the diagnostics of a CompileError and leaves with status 1; a closed pipe leaves quietly."""
+    """Prints the diagnostics of a CompileError and leaves with status 1."""
     try:
         yield
     except CompileError as error:
         if as_json:
-            print(json.dumps({"errors": [diagnostic.json() for diagnostic in error.diagnostics]}, indent=2))
+            print_json({"errors": [diagnostic.json() for diagnostic in error.diagnostics]})
         else:
             report(error.diagnostics)
         sys.exit(1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        if error.errno != ENOSPC:
-            raise
-        report(fail("E0620", f"cannot write: {error.strerror}").diagnostics)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Leaves with status 1 where output cannot be written, quietly for a closed pipe, and with 130 on Ctrl-C."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except Unwritable as error:
+        abandon(error.file)
+        if error.file != STDERR and not error.closed_pipe:
+            _last_words(report, fail("E0620", f"cannot write: {error.reason}").diagnostics)
         sys.exit(1)
+    except KeyboardInterrupt:
+        _last_words(say_styled, styled("interrupted"), error=True)
+        sys.exit(128 + SIGINT)
+
+
+def _last_words(said: Callable[..., None], *words: Any, **options: Any) -> None:
+    try:
+        said(*words, **options)
+    except Unwritable as error:
+        abandon(error.file)
 
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:
     """Renders diagnostics on standard error, with colours where that is a terminal; the text is the same without."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for line in render(diagnostics).split("\n"):
-        console.print(_coloured(line))
+    say_styled(*map(_coloured, render(diagnostics).split("\n")), error=True)
     count = len(diagnostics)
     known = explanations()
     code = next((d.code for d in diagnostics if d.code in known), "")
     more = f": `itc explain {code}` says more" if code else ""
-    console.print(Text(f"\n{count} error{'s' if count > 1 else ''}", "bold").append(more, "not bold"))
+    say_styled(styled(), styled((f"{count} error{'s' if count > 1 else ''}", "bold"), more), error=True)
 
 
 def _coloured(line: str) -> Text:

@@ -8,6 +8,7 @@ import typer
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, say, say_lines
 from itc.driver import explanations
 from itc.explanations import near, normal
 
@@ -32,9 +33,9 @@ def explain(
     chosen = [known[normal(code)]] if code else list(known.values())
     with reporting():
         if as_json:
-            options.print_json([{"code": e.code, "title": e.title, "text": e.text} for e in chosen])
+            print_json([{"code": e.code, "title": e.title, "text": e.text} for e in chosen])
         elif code:
-            typer.echo(f"{chosen[0].code}: {chosen[0].title}\n\n{chosen[0].plain}")
+            say_lines(f"{chosen[0].code}: {chosen[0].title}\n\n{chosen[0].plain}\n")
         else:
             for found in chosen:
-                typer.echo(f"{found.code}  {found.title}")
+                say(f"{found.code}  {found.title}")

@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from itc.cli.errors import reporting
-from itc.diagnostics import CompileError, Diagnostic
-from itc.driver import Formatted, formatted
+from itc.cli.printing import say, write
+from itc.diagnostics import CompileError, Diagnostic, fail
+from itc.driver import MOST_BYTES, Formatted, formatted
 from itc.files import write_text
+from itc.visible import visible
 
 Files = Annotated[
     list[Path],
@@ -50,24 +52,35 @@ def _one(file: Path, check: bool, diff: bool, faults: list[Diagnostic]) -> bool:
     """Formats a file, or says how it would; whether it changes. What is wrong with it is added to `faults`."""
     piped = str(file) == "-"
     try:
-        found = formatted(file, sys.stdin.buffer.read() if piped else None)
+        found = formatted(file, _standard_input() if piped else None)
         changed = found.text != found.formatted
         if diff and changed:
-            typer.echo(_diff(file, found), nl=False)
+            write(_diff(file, found))
         elif check and changed:
-            typer.echo(f"would reformat {file}")
+            say(f"would reformat {file}")
         elif piped and not check and not diff:
-            typer.echo(found.formatted.encode(), nl=False)  # in UTF-8, as specs are
+            write(found.formatted)
         elif changed:
             write_text(file, found.formatted)
-            typer.echo(f"reformatted {file}")
+            say(f"reformatted {file}")
     except CompileError as error:
         faults += error.diagnostics
         return False
     return changed
 
 
+def _standard_input() -> bytes:
+    """What is piped in, of an endless stream as much as is more than a spec. Raises CompileError (E0603)."""
+    if sys.stdin is None:
+        raise fail("E0603", "cannot read standard input: it is closed")
+    try:
+        return sys.stdin.buffer.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise fail("E0603", f"cannot read standard input: {error.strerror}") from None
+
+
 def _diff(file: Path, found: Formatted) -> str:
+    name = visible(str(file))
     old, new = (text.splitlines(keepends=True) for text in (found.text, found.formatted))
-    out = unified_diff(old, new, str(file), f"{file} (formatted)")
+    out = unified_diff(old, new, name, f"{name} (formatted)")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from itc.cli.cost import size_text
@@ -56,7 +55,7 @@ def outputs_table(report: Mapping[str, Any], agreement: Mapping[str, float], aga
 
 
 def _facts(title: str) -> Table:
-    table = Table(title=escape(title), title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
     return table

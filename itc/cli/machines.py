@@ -10,6 +10,7 @@ from rich.table import Table
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables, say_lines
 from itc.driver import machine_backend
 
 
@@ -25,11 +26,11 @@ def machines(
         text = machine_backend().machine_text(name) if name is not None else ""
         found = [machine for machine in machine_backend().machines() if name in (None, machine.name)]
     if as_json:
-        options.print_json([machine.model_dump(mode="json", by_alias=True) for machine in found])
+        print_json([machine.model_dump(mode="json", by_alias=True) for machine in found])
     elif text:
-        typer.echo(text, nl=False)
+        say_lines(text)
     else:
-        options.print_tables(_table(found))
+        print_tables(_table(found))
 
 
 def _table(machines: Iterable[Any]) -> Table:

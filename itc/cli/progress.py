@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from itc.cli.printing import console
 
 T = TypeVar("T")
 PATIENCE = 1.0
@@ -15,9 +16,9 @@ PATIENCE = 1.0
 
 def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """`items` as they come, with a bar from the second second on."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    error = console(error=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=error, transient=True, disable=not error.is_terminal)
     task, begun = bar.add_task(what, total=total), time.monotonic()
     try:
         for done, item in enumerate(items, 1):

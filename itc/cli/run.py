@@ -10,8 +10,6 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itc.analysis.samples import random_inputs
@@ -19,12 +17,14 @@ from itc.cli import options
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.machine_report import fit_table, outputs_table, stream_table
+from itc.cli.printing import console, print_json, print_tables, say
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, parse_settings, read, training_backend
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
 from itc.version import __version__
+from itc.visible import visible
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def run(
         job = Job(chosen, loaded.files, machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
-        options.print_json(result.json())
+        print_json(result.json())
         return
     result.show()
 
@@ -82,9 +82,9 @@ class Job:
     def run(self) -> Result:
         """Does the work, with a progress line on standard error."""
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        console = Console(stderr=True)
-        quiet = self.quiet or not console.is_terminal
-        with Progress(*columns, console=console, transient=True, disable=quiet) as self.progress:
+        error = console(error=True)
+        quiet = self.quiet or not error.is_terminal
+        with Progress(*columns, console=error, transient=True, disable=quiet) as self.progress:
             writable_folder(self.out)
             self.check_maps()
             weights = self.network.weights(self.weights) if self.weights else None
@@ -101,7 +101,7 @@ class Job:
 
     def step(self, what: str, work: Callable[[], T]) -> T:
         """Does `work` with its name on the progress line."""
-        task = self.progress.add_task(what, total=None)
+        task = self.progress.add_task(visible(what), total=None)
         result = work()
         self.progress.remove_task(task)
         return result
@@ -159,7 +159,7 @@ class Job:
 
     @property
     def weights_text(self) -> str:
-        return f"weights: {self.weights}" if self.weights else "weights: random, seed 0"
+        return visible(f"weights: {self.weights}") if self.weights else "weights: random, seed 0"
 
     @property
     def input_text(self) -> str:
@@ -195,19 +195,19 @@ class Result:
     def show(self) -> None:
         """Prints tables and where the pictures are."""
         network, report = self.job.network, self.compiled.report.json()
-        console = options.console()
-        head = f"[bold]{network.ir.name}[/] on [bold]{escape(report['machine'])}[/]"
-        texts = escape(f"{self.job.weights_text}   {self.job.input_text}")
-        console.print(f"{head}   {texts}\n", soft_wrap=True)
+        texts = f"   {self.job.weights_text}   {self.job.input_text}"
+        say((network.ir.name, "bold"), " on ", (report["machine"], "bold"), texts)
+        say()
         cost = network.cost()
         timed = outputs_table(report, self.agreement, self.against)
-        options.print_tables(totals(cost, network.compared(cost)), fit_table(report), stream_table(report), timed)
+        print_tables(totals(cost, network.compared(cost)), fit_table(report), stream_table(report), timed)
         for label, classes in self.top.items():
-            console.print(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
+            say(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
             names = ", ".join(path.name for path in self.pictures)
             count = f"{len(self.pictures)} map{'s' if len(self.pictures) > 1 else ''}"
-            console.print(f"\n{count} in {self.job.out}: {names}", soft_wrap=True, markup=False)
+            say()
+            say(f"{count} in {self.job.out}: {names}")
 
 
 def difference(found: Array, expected: Array) -> float:

@@ -9,6 +9,7 @@ import typer
 
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import say_lines
 from itc.driver import stage_text
 
 
@@ -53,7 +54,7 @@ def show(
     with reporting():
         options.check_passes(after)
         text = stage_text(spec, stage.value, network, set_ or [], after or [], **choices.get(stage, {}))
-        typer.echo(text, nl=False)
+        say_lines(text)
 
 
 def check_options(context: typer.Context, stage: Stage) -> None:

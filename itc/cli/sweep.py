@@ -13,6 +13,7 @@ from rich.text import Text
 from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables, say, styled
 from itc.cli.progress import tracked
 from itc.driver import read
 from itc.files import writable, write_text
@@ -54,11 +55,11 @@ def sweep(
         if plot_:
             plot(found, plot_)
         if as_json:
-            options.print_json(found.json())
+            print_json(found.json())
             return
-        options.print_tables(table(found))
+        print_tables(table(found))
         for line in summary(found):
-            typer.echo(line)
+            say(line)
 
 
 def check_files(csv: Path | None, plot: Path | None, inputs: Iterable[Path]) -> None:
@@ -92,7 +93,7 @@ def table(found: Sweep) -> Table:
 
 def _figures(point: Point, mark: Text) -> tuple[str | Text, ...]:
     if point.cost is None:
-        return ("", "", "", "", Text(f"{point.faults[0].code}: {point.faults[0].message}", "red"))
+        return ("", "", "", "", styled((f"{point.faults[0].code}: {point.faults[0].message}", "red")))
     cost = point.cost
     return f"{cost.params:,}", f"{cost.macs:,}", size_text(cost.graph_bytes), str(cost.latency), mark
 

@@ -14,6 +14,7 @@ from itc import weights as checkpoints
 from itc.checkpoints import Checked, Imported, import_weights
 from itc.cli import options
 from itc.cli.errors import reporting
+from itc.cli.printing import print_json, print_tables, say
 from itc.driver import parse_settings, read
 from itc.files import writable
 from itc.ir.net import Net
@@ -40,14 +41,14 @@ def list_(
         params = options.network(spec, network, set_).ir.params
     if as_json:
         rows = [{"key": p.key, "shape": list(p.shape), "role": p.role, "init": p.init} for p in params]
-        options.print_json({"weights": rows})
+        print_json({"weights": rows})
         return
     table = Table(box=None)
     for column in ("key", "shape", "role", "init"):
         table.add_column(column, overflow="fold")
     for param in params:
         table.add_row(param.key, "x".join(map(str, param.shape)), param.role, param.init)
-    options.print_tables(table)
+    print_tables(table)
 
 
 @app.command("import")
@@ -103,12 +104,12 @@ def import_(
         report = (
             {"check": {"file": checked.name, "tolerance": tolerance, "outputs": checked.differences}} if checked else {}
         )
-        options.print_json({"network": net.name, "output": str(output), **found.json(), **report})
+        print_json({"network": net.name, "output": str(output), **found.json(), **report})
         return
     count = len(found.sources or {})
     _show(found, f"{output}: {count} of {len(net.params)} tensors of {net.name} are from {file}")
     for label, value in (checked.differences if checked else {}).items():
-        typer.echo(f"{label} is as in {check}: off by {value:.2g} of its largest value, {tolerance:g} is allowed")
+        say(f"{label} is as in {check}: off by {value:.2g} of its largest value, {tolerance:g} is allowed")
 
 
 def _checked(file: Path, net: Net, found: Imported, tolerance: float) -> Checked:
@@ -117,14 +118,14 @@ def _checked(file: Path, net: Net, found: Imported, tolerance: float) -> Checked
 
 
 def _show(found: Imported, head: str) -> None:
-    typer.echo(head)
+    say(head)
     for their, own, reasons in found.pairs:
-        typer.echo(f"  {own.path} is {their.path}: {'; '.join(reasons)}")
+        say(f"  {own.path} is {their.path}: {'; '.join(reasons)}")
     if found.ignored:
-        typer.echo(f"ignored: {len(found.ignored)} x num_batches_tracked")
+        say(f"ignored: {len(found.ignored)} x num_batches_tracked")
     if found.by_name:
-        typer.echo(f"told apart by their names alone: parts of {', '.join(found.by_name)}")
+        say(f"told apart by their names alone: parts of {', '.join(found.by_name)}")
     for layer in found.missing:
-        typer.echo(f"fresh, as the file has nothing for it: {layer}")
+        say(f"fresh, as the file has nothing for it: {layer}")
     for layer in found.unused:
-        typer.echo(f"unused, as the network has no place for it: {layer}")
+        say(f"unused, as the network has no place for it: {layer}")

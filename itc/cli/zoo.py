@@ -14,6 +14,7 @@ from rich.text import Text
 from itc.cli import options
 from itc.cli.cost import size_text
 from itc.cli.errors import report, reporting
+from itc.cli.printing import print_json, print_tables, say, styled
 from itc.cli.progress import tracked
 from itc.figures import Compared
 from itc.zoo import Entry, entries, specs
@@ -40,9 +41,9 @@ def zoo(
     found = list(chain.from_iterable(groups))
     failed = [entry for entry in found if entry.failed]
     if as_json:
-        options.print_json({"networks": [entry.json() for entry in found], "failed": [entry.title for entry in failed]})
+        print_json({"networks": [entry.json() for entry in found], "failed": [entry.title for entry in failed]})
     else:
-        options.print_tables(table(found))
+        print_tables(table(found))
         tell(failed)
     sys.exit(1 if failed else 0)
 
@@ -55,10 +56,10 @@ def tell(failed: Sequence[Entry]) -> None:
         for missed in entry.missed:
             figure = missed.figure
             text = f"{entry.network}: {figure.name} are {missed.found:,}, not {figure.text} ({figure.title})"
-            typer.echo(text, err=True)
+            say(text, error=True)
     if failed:
         names = ", ".join(entry.title for entry in failed)
-        typer.echo(f"failed: {names}", err=True)
+        say(f"failed: {names}", error=True)
 
 
 def table(found: Iterable[Entry]) -> Table:
@@ -69,24 +70,23 @@ def table(found: Iterable[Entry]) -> Table:
         out.add_column(title, justify="right")
     for entry in found:
         if entry.cost is None:
-            out.add_row(Text(entry.title, "bold"), Text(entry.faults[0].code, "bold red"))
+            out.add_row(styled((entry.title, "bold")), styled((entry.faults[0].code, "bold red")))
             continue
         cost = entry.cost
         counted = (f"{cost.params:,}", f"{cost.macs:,}", size_text(cost.graph_bytes), str(cost.latency))
-        out.add_row(Text(entry.network, "bold"), *counted)
+        out.add_row(styled((entry.network, "bold")), *counted)
         for title in dict.fromkeys(c.figure.title for c in entry.compared):
             given = [c for c in entry.compared if c.figure.title == title]
-            out.add_row(Text(f"  {title}", "dim"), *(_cell(name, given) for name in COLUMNS))
+            out.add_row(styled((f"  {title}", "dim")), *(_cell(name, given) for name in COLUMNS))
     return out
 
 
 def _cell(name: str, compared: Iterable[Compared]) -> Text:
     """What one source says of a figure, and how far off what is counted is."""
-    out = Text()
-    for one in compared:
-        if one.figure.name == name:
-            wrong = "bold red" if one.figure.kind == "counted" else "yellow"
-            out.append("\n" if out else "").append(f"{one.figure.text} ").append(
-                one.text, "green" if one.met else wrong
-            )
-    return out
+    wrong = {"counted": "bold red"}
+    lines = [
+        styled(f"{one.figure.text} ", (one.text, "green" if one.met else wrong.get(one.figure.kind, "yellow")))
+        for one in compared
+        if one.figure.name == name
+    ]
+    return Text("\n").join(lines)

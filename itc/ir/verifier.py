@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, walk
@@ -10,6 +12,13 @@ from itc.ir.rules import check_arity
 from itc.ir.types import SeriesType, TensorType, Type
 from itc.ir.uses import results
 from itc.source import Span
+
+#: What names of nets, values and parts of keys are.
+WORD = re.compile(r"[A-Za-z0-9_]+")
+NAMES = "names are of letters, digits and `_`, at most 1,000"
+MAX_NAME = 1000
+MAX_PARTS = 256
+SHOWN = 60
 
 
 def verify(net: Net) -> Net:
@@ -35,6 +44,7 @@ class _Verifier:
         self.faults.append(Diagnostic("E0160", message, Label(span) if span else None))
 
     def run(self) -> None:
+        self.names()
         self.define(self.net.inputs, self.net.span)
         self.inputs()
         if len(self.net.param) < len(self.net.params):
@@ -45,6 +55,29 @@ class _Verifier:
         if len(set(self.net.labels)) < len(self.net.labels):
             self.fault("two outputs have one name", self.net.span)
         self.params()
+
+    def names(self) -> None:
+        """Names are words, a key's parts too; outputs, which are labels, are called by any text that can be printed."""
+        loops = [statement for statement in walk(self.net.body) if isinstance(statement, Loop)]
+        carried = [carry.inner for loop in loops for carry in loop.carries]
+        walked = [each.inner for loop in loops for each in loop.each]
+        values = [*self.net.inputs, *carried, *walked, *(value for s in walk(self.net.body) for value in results(s))]
+        for name in (self.net.name, *(value.name for value in values), *(loop.var for loop in loops)):
+            if not _word(name):
+                self.fault(f"`{_short(name)}` is no name: {NAMES}", self.net.span)
+        for key in self.net.param:
+            parts = key.split(".")
+            if not all(map(_word, parts)):
+                self.fault(
+                    f"`{_short(key)}` is no key: {NAMES}, and a key's parts have dots between them", self.net.span
+                )
+            elif len(parts) > MAX_PARTS:
+                self.fault(
+                    f"the key `{_short(key)}` has {len(parts)} parts, at most {MAX_PARTS} are possible", self.net.span
+                )
+        for label in (name for output in self.net.outputs for name in (output.name, output.target)):
+            if not label.isprintable() or len(label) > MAX_NAME:
+                self.fault(f"an output cannot be called `{_short(label)}`", self.net.span)
 
     def inputs(self) -> None:
         names = [value.name for value in self.net.inputs]
@@ -206,6 +239,14 @@ class _Verifier:
         self.reach[emit.var] = emit.iterations
         self.body(emit.body, None, emit.span)
         self.reach[emit.var] = loop.iterations
+
+
+def _word(name: str) -> bool:
+    return len(name) <= MAX_NAME and WORD.fullmatch(name) is not None
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
 
 
 def _within(reach: IterationSet, index: Index) -> bool:

@@ -25,6 +25,8 @@ Value = Fraction | str | bool
 Values = Mapping[str, Value]
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
+#: Above and below one a number has 300 digits at most: floats hold as large and as small ones.
+LARGEST = 10**300
 EXAMPLE = "for example `macs < 2.2e9 and f >= 20`"
 UNIT = re.compile(r"(.*?) ?(?:([kKMGT])(i?))?B?")
 POWERS = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -58,11 +60,18 @@ class Expression:
             raise CompileError(faults)
 
     def number(self, values: Values) -> Fraction:
-        """Its value, which has to be a number (E0380)."""
+        """Its value, which has to be a number (E0380) within bounds (E0394)."""
         value = self.value(values)
         if isinstance(value, Fraction):
-            return value
+            return self.bounded(value)
         raise fail("E0380", f"a number is needed, this is {_kind(value)}", self.span, _shown(value))
+
+    def bounded(self, number: Fraction) -> Fraction:
+        """`number`, unless its digits are too many to be told apart, drawn or written."""
+        if max(abs(number.numerator), number.denominator) > LARGEST:
+            help = "compare smaller quantities, for example `macs / 1e9`"
+            raise fail("E0394", "a number has at most 300 digits", self.span, "this has more", help)
+        return number
 
     def truth(self, values: Values) -> bool:
         """Its value, which has to be true or false (E0380)."""
@@ -180,10 +189,11 @@ class _Builder(Transformer[Token, Any]):
         def value(values: Values) -> Fraction:
             total: Fraction = terms[0].number(values)
             for sign, term in zip(signs, terms[1:], strict=True):
-                total = _calculated(total, sign, term, term.number(values))
+                total = made.bounded(_calculated(total, sign, term, term.number(values)))
             return total
 
-        return self._make(meta, value, *terms)
+        made = self._make(meta, value, *terms)
+        return made
 
     def signed(self, meta: Any, parts: list[Any]) -> Expression:
         sign, part = parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from itc.diagnostics import fail
 from itc.files import replacing
 from itc.sweeps.expressions import Goal
 from itc.sweeps.points import Point, Sweep, setting_text
+from itc.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +29,8 @@ NAMES = {
     "state": ("state", "B"),
     "peak": ("peak activations", "B"),
 }
+#: Characters of a title or a label.
+MAX_DRAWN = 90
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1570a", "#9a9a9a"
 
 
@@ -35,7 +39,9 @@ def plot(sweep: Sweep, path: Path) -> None:
     check(path)
     from matplotlib import rc_context  # noqa: PLC0415
 
-    with replacing(path) as beside, rc_context({"svg.hashsalt": "itc", "svg.fonttype": "none", "font.size": 11}):
+    style = rc_context({"svg.hashsalt": "itc", "svg.fonttype": "none", "font.size": 11, "text.parse_math": False})
+    with replacing(path) as beside, style, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # letters that the font lacks
         figure = _figure(sweep)
         if path.suffix == ".html":
             beside.write_text(_page(figure, sweep), encoding="utf-8")
@@ -85,9 +91,16 @@ def _draw(axes: Axes, sweep: Sweep) -> None:
     if selected:
         (x,), (y,) = places([selected])
         axes.plot(
-            [x], [y], "*", color="black", markersize=15, zorder=5, label=f"selected: {_settings(sweep, selected)}"
+            [x],
+            [y],
+            "*",
+            color="black",
+            markersize=15,
+            zorder=5,
+            label=_drawn(f"selected: {_settings(sweep, selected)}"),
         )
-    axes.set(xlabel=_label(goals[0], scales[0][1]), ylabel=_label(goals[1], scales[1][1]), title=_title(sweep))
+    across, up = (_drawn(_label(goal, unit)) for goal, (_, unit) in zip(goals, scales, strict=True))
+    axes.set(xlabel=across, ylabel=up, title=_drawn(_title(sweep)))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
 
@@ -110,6 +123,12 @@ def _label(goal: Goal, unit: str) -> str:
     return f"{name}, {unit} ({better})" if unit else f"{name} ({better})"
 
 
+def _drawn(text: str) -> str:
+    """A text as it is drawn: without what cannot be printed, and no longer than the picture is wide."""
+    shown = visible(text)
+    return shown if len(shown) <= MAX_DRAWN else f"{shown[: MAX_DRAWN - 3]}..."
+
+
 def _title(sweep: Sweep) -> str:
     name = next(point.cost.net for point in sweep.points if point.cost)
     fixed = [f"{key}={setting_text(v[0])}" for key, v in sweep.request.axes.items() if len(v) == 1]
@@ -126,7 +145,7 @@ def _page(figure: Figure, sweep: Sweep) -> str:
     """A page with the picture in it, which needs no other file."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=_undated(".svg"))
-    title = escape(_title(sweep))
+    title = escape(visible(_title(sweep)))
     svg = out.getvalue()[out.getvalue().index("<svg") :]
     head = f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'
     return f"{head}<body>\n{svg}</body>\n</html>\n"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -24,6 +25,7 @@ from itc.driver import Spec, read
 from itc.figures import MEASURES
 from itc.sweeps.axes import Axes, bounded, grid
 from itc.sweeps.expressions import Expression, Goal, Values, parse, parse_goals
+from itc.visible import visible
 
 #: Names of figures in expressions, and what a cost calls them.
 FIGURES = {**MEASURES, "peak": "peak_bytes"}
@@ -153,10 +155,10 @@ class Sweep:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow([*self.request.axes, *FIGURES.values(), "holds", "front", "selected", "error"])
         for point in self.points:
-            settings = [_cell(setting_text(value)) for value in point.settings.values()]
+            settings = [_cell(visible(setting_text(value))) for value in point.settings.values()]
             figures = [getattr(point.cost, key) if point.cost else "" for key in FIGURES.values()]
             marks = [int(mark) for mark in (point.holds, id(point) in front, point is selected)]
-            error = f"{point.faults[0].code}: {point.faults[0].message}" if point.faults else ""
+            error = visible(f"{point.faults[0].code}: {point.faults[0].message}") if point.faults else ""
             rows.writerow([*settings, *figures, *marks, error])
         return out.getvalue()
 
@@ -265,14 +267,37 @@ def _measured(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measu
 
 
 def _shared_out(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
-    """The jobs in order, from processes of their own; fewer than all where these cannot be started."""
+    """The jobs in order, from processes of their own; none where these cannot be started.
+
+    Raises CompileError (E0393) where one that has worked is gone.
+    """
     pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), _open, (path,))
+    done = 0
     try:
-        yield from pool.map(_measure_here, jobs, chunksize=AT_ONCE)
-    except BrokenProcessPool:
-        return
+        with _interrupts_held():
+            results = pool.map(_measure_here, jobs, chunksize=AT_ONCE)
+        for done, found in enumerate(results, 1):  # noqa: B007 -- it is used behind the loop
+            yield found
+    except (BrokenProcessPool, OSError):
+        if done:
+            help = "memory may have run out: take fewer points, or from Python `itc.sweep(..., processes=1)`"
+            message = f"a process of the sweep was ended from outside, after {done:,} of {len(jobs):,} points"
+            raise fail("E0393", message, help=help) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes that are started inside never see Ctrl-C, which comes here behind the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 #: The spec of a process that measures points.

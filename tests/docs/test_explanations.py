@@ -20,7 +20,7 @@ from tests.conftest import Golden
 
 ROOT = Path(__file__).parents[2]
 EXPLANATIONS = explanations()
-TORCH = ("E0290", "E0520", "E0521", "E0522", "E0620")
+TORCH = ("E0290", "E0291", "E0520", "E0521", "E0522", "E0620")
 CODE = re.compile(r"^error\[(E\d{4})\]", re.MULTILINE)
 SECTION = re.compile(r"^\w+:.*\n(?:[ #].*\n)*", re.MULTILINE)
 

@@ -96,6 +96,9 @@ def test_all_errors_that_can_be_told_apart_are_reported() -> None:
     ("text", "code"),
     [
         ("x" * 2_000_001, "E0108"),
+        (f"block f({'x' * 256}):\n    return 1", "E0113"),
+        (f"block f(x):\n    {'y' * 256} = x\n    return x", "E0113"),
+        (f"block f(x):\n    return {'y' * 256}(x)", "E0113"),
         ("block f(x):\n    return " + "(" * 100_000, "E0107"),
         ("block f(x):\n    return " + "[" * 51 + "x" + "]" * 51, "E0107"),
         ("block f(x):\n    return " + "-" * 1000 + "x", "E0107"),
@@ -103,6 +106,8 @@ def test_all_errors_that_can_be_told_apart_are_reported() -> None:
         ("block f(x):\n" + "".join("    " * i + "if x:\n" for i in range(1, 60)) + "    " * 60 + "y = x\n", "E0107"),
         ("block f(x):\n    return x\ry = 3", "E0105"),
         ("block f(x):\n    return 'a\x07b'", "E0105"),
+        ("block f(x):\n    return x  # \u202e.x", "E0105"),
+        ("block f(x):\n    return 'a\udcffb'", "E0105"),
         ("block f(x):\n    return 1" + "0" * 5000, "E0101"),
         ("block f(x):\n    return 1e999", "E0101"),
         ("itn 3\nblock f(x):\n    return x", "E0109"),

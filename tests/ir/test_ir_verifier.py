@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from itc.diagnostics import CompileError
-from itc.ir import Apply, Index, IterationSet, Net, Param, ParamRef, TensorType, Value, parse_net, verify
+from itc.ir import Apply, Index, IterationSet, Net, Output, Param, ParamRef, TensorType, Value, parse_net, verify
 from itc.ir.ops.pointwise import Relu
 
 SOUND = """\
@@ -44,6 +44,21 @@ net @sound(%image: f32[2, 8, 8]) {
 
 # What is replaced in the sound text, by what, and what the verifier says to it.
 FAULTS = {
+    "name of the net": ("net @sound", "net @a.b", "`a.b` is no name"),
+    "name with a point": ("net @sound", "net @1.2", "`1.2` is no name"),
+    "length of a name": ("net @sound", f"net @{'n' * 1001}", "is no name"),
+    "empty part of a key": (
+        "param @w:",
+        "param @v..a: f32[2] {role = scale, init = ones}\n  param @w:",
+        "`v..a` is no key",
+    ),
+    "parts of a key": (
+        "param @w:",
+        f"param @v{'.a' * 256}: f32[2] {{role = scale, init = ones}}\n  param @w:",
+        "has 257 parts",
+    ),
+    "name of an output": ("name = last", 'name = "a\x1b[2Jb"', "an output cannot be called"),
+    "length of an output's name": ("name = last", f"name = {'n' * 1001}", "an output cannot be called"),
     "type": (
         "%1 = conv(%s, @w) {pad = [1, 1]}: f32[2, 8, 8]",
         "%1 = conv(%s, @w) {pad = [1, 1]}: f32[3, 8, 8]",
@@ -86,6 +101,14 @@ def test_a_fault_is_found(name: str) -> None:
     before, after, message = FAULTS[name]
     assert SOUND.count(before) == 1
     refuses(parse_net(SOUND.replace(before, after)), message)
+
+
+def test_names_of_values() -> None:
+    for name in ("image", "%t", "%s"):
+        text = SOUND.replace(name, f"{name[:1]}{'i' * 1001}")
+        refuses(parse_net(text), "is no name")
+    x = Value("a b", TensorType("f32", (2,)))
+    refuses(Net("n", (x,), (), (), (Output("y", x),)), "`a b` is no name")
 
 
 def refuses(net: Net, message: str) -> None:

@@ -6,6 +6,7 @@ size are bounded before anything is built, so that no text costs more than its l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ Path = tuple[str | int, ...]
 Plain = dict[str, "Plain"] | list["Plain"] | str
 MOST_CHARACTERS = 100_000
 MOST_DEPTH = 16
+#: What `"\\ud800"` in a text of YAML gives, which nothing can encode.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -71,6 +74,8 @@ def _check_events(source: Source) -> None:
             raise _fault("E0502", "a machine file has no anchors and aliases", span, help=help)
         if tag := getattr(event, "tag", None):
             raise _fault("E0502", f"a machine file has no tags such as {tag[:40]}", span, help="drop the tag")
+        if isinstance(event, yaml.ScalarEvent) and SURROGATE.search(event.value):
+            raise _fault("E0502", "half of a surrogate pair is no text", span, help="write the character itself")
 
 
 def _syntax(source: Source, error: yaml.YAMLError) -> CompileError:

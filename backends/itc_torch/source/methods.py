@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from itc.ir import Apply, Index, Net, Op, Value
 from itc_torch.expressions import Ref
 from itc_torch.lowerings import lower_op
+from itc_torch.names import attribute_name
 from itc_torch.source.expressions import code
 from itc_torch.source.layout import lines
+from itc_torch.source.parameters import attribute_text
 
 LEAST = 3
 
@@ -41,13 +43,11 @@ class Methods:
         axes = tuple(len(value.tensor.shape) for value in apply.values)
         layer = Layer(apply.op, axes, tuple(last for *_, last in keys))
         self.sets = self.sets or bool(apply.refs[0].index)
-        return self.names.setdefault(layer, (self._fresh(apply.op.name), apply))[0]
+        return self.names.setdefault(layer, (self.fresh(apply.op.name), apply))[0]
 
-    def _fresh(self, name: str) -> str:
-        used = {*self.taken, *(name for name, _ in self.names.values())}
-        while name in used:
-            name += "_"
-        return name
+    def fresh(self, hint: str) -> str:
+        """A name for a method."""
+        return attribute_name(hint, {*self.taken, *(name for name, _ in self.names.values())})
 
     def text(self) -> Iterator[str]:
         """The lines of all methods."""
@@ -68,8 +68,8 @@ class Methods:
             if isinstance(operand, Value):
                 yield Ref(next(names), operand.tensor)
             else:
-                name = operand.key.rpartition(".")[2]
-                yield Ref(f"group.{name}{'[sets]' * self.sets}", self.net.ref_type(operand))
+                part = attribute_text("group", operand.key.rpartition(".")[2])
+                yield Ref(f"{part}{'[sets]' * self.sets}", self.net.ref_type(operand))
 
 
 def sets_of(apply: Apply) -> tuple[Index | int, ...]:

@@ -10,8 +10,10 @@ from textwrap import fill
 
 from itc.ir import Net, Output, SeriesType
 from itc.ir.types import FLOATS, NUMPY_NAMES
+from itc.visible import visible
 from itc_torch.halting import halting_classes
-from itc_torch.names import class_name
+from itc_torch.names import argument_names, class_name
+from itc_torch.source.checking import compiled
 from itc_torch.source.conditions import members
 from itc_torch.source.expressions import quoted
 from itc_torch.source.forward import Forward, run_order
@@ -21,10 +23,14 @@ from itc_torch.source.parameters import attribute, declarations, definitions
 
 
 def module_text(net: Net) -> str:
-    """Python source of `net`: a class of its name in camel case, and what it needs of its own."""
+    """Python source of `net`: a class of its name in camel case, and what it needs of its own (E0291)."""
+    return compiled(net, _text)
+
+
+def _text(net: Net) -> str:
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
-    written = "\n".join((*_class(net), "", *_forward(net, forward.arguments), *body, *forward.methods.text()))
+    written = "\n".join((*_class(net), "", *_forward(net, forward), *body, *forward.methods.text()))
     parts = [*definitions(net), *halting_classes(net), *function_texts(forward.functions), written]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
@@ -32,7 +38,7 @@ def module_text(net: Net) -> str:
 
 
 def _about(net: Net) -> list[str]:
-    source = f", from {PurePath(net.span.source.name).name}" if net.span else ""
+    source = f", from {visible(PurePath(net.span.source.name).name)}" if net.span else ""
     return [
         f"The network `{net.name}` in PyTorch{source}.",
         fill(
@@ -69,10 +75,12 @@ def _class(net: Net) -> Iterator[str]:
 
 def _interface(net: Net) -> Iterator[str]:
     """Inputs and outputs with their shapes."""
-    for value in net.inputs:
+    arguments = argument_names(value.name for value in net.inputs)
+    for value, argument in zip(net.inputs, arguments.values(), strict=True):
         zeros = ", zeros unless given" if value.name in net.optional else ""
         numbers = "" if value.tensor.dtype in FLOATS else f" of {NUMPY_NAMES[value.tensor.dtype]}"
-        yield f"Input {value.name}: {_shape(value.tensor.shape)}{numbers}{zeros}."
+        named = "" if argument == value.name else f", as the argument {argument}"
+        yield f"Input {value.name}{named}: {_shape(value.tensor.shape)}{numbers}{zeros}."
     for output in net.outputs:
         yield fill(f"Output {_labels(output)}.", WIDTH - len(INDENT))
 
@@ -89,7 +97,19 @@ def _shape(sizes: tuple[int, ...]) -> str:
     return f"[batch{''.join(f', {size}' for size in sizes)}]"
 
 
-def _forward(net: Net, arguments: list[str]) -> Iterator[str]:
+def _forward(net: Net, forward: Forward) -> Iterator[str]:
+    """The head of `forward`; where its arguments would hide names that its lines read, it hands them on by others."""
+    if forward.interface == forward.arguments:
+        yield from _head(net, "forward", forward.arguments)
+        return
+    method = forward.methods.fresh("compute")
+    yield from _head(net, "forward", forward.interface)
+    yield from lines(Bracket(f"return self.{method}(", tuple(forward.interface)), indent=2)
+    yield ""
+    yield from _head(net, method, forward.arguments)
+
+
+def _head(net: Net, method: str, arguments: list[str]) -> Iterator[str]:
     kinds = ("Tensor | None = None" if value.name in net.optional else "Tensor" for value in net.inputs)
     typed = ("self", *(f"{name}: {kind}" for name, kind in zip(arguments, kinds, strict=True)))
-    yield from lines(Bracket("def forward(", typed, ") -> dict[str, Tensor]:"), indent=1)
+    yield from lines(Bracket(f"def {method}(", typed, ") -> dict[str, Tensor]:"), indent=1)

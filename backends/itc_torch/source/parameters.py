@@ -136,8 +136,8 @@ def _list(parts: tuple[Code, ...]) -> Code:
 
 
 def _plain(name: str) -> bool:
-    """Whether a name can stand behind a dot."""
-    return name.isidentifier() and not iskeyword(name)
+    """Whether a name can stand behind a dot, where Python does not change it: names private to a class it does."""
+    return name.isidentifier() and not iskeyword(name) and not name.startswith("__")
 
 
 def _is_list(part: Tree) -> bool:
@@ -195,16 +195,19 @@ def _groups(part: Tree | Param) -> Iterator[Tree]:
             yield from _groups(inner)
 
 
+def attribute_text(owner: str, name: str) -> str:
+    """The expression that reads an attribute of what `owner` is."""
+    return f"{owner}.{name}" if _plain(name) else f"getattr({owner}, {quoted(name)})"
+
+
 def attribute(net: Net, key: str) -> str:
     """The expression that reads the parameter of a key."""
     text, at = "self", tree(net)
     for segment in key.split("."):
         if text != "self" and _is_list(at):
             text += f"[{segment}]"
-        elif _plain(segment):
-            text += f".{segment}"
         else:
-            text = f"getattr({text}, {quoted(segment)})"
+            text = attribute_text(text, segment)
         inner = at[segment]
         at = {} if isinstance(inner, Param) else inner
     return text

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from itc.ir import Statement
 from itc.ir.uses import all_reads
-from itc_torch.names import CONSTANTS
-from itc_torch.source.functions import OWN
+from itc_torch.names import CONSTANTS, MODULE_NAMES
 
-RESERVED = ("AdaptiveTime", "F", "Any", "Tensor", "Threshold", "math", "nn", "outputs", "self", "torch", *OWN)
+RESERVED = MODULE_NAMES | {"outputs", "self"}
 
 
 @dataclass
@@ -75,6 +74,10 @@ class Variables:
         self._holds[variable] = value
         self._taken.add(variable)
         return variable
+
+    def taken(self, name: str) -> bool:
+        """Whether a variable of this name is or was in use, or may not be."""
+        return name in self._taken
 
     def fresh(self, hint: str) -> str:
         """A variable that was never used: `hint`, `hint_2`, ..."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from itc.ir import Net, Value
-from itc_torch.names import identifier
+from itc_torch.names import argument_names, hides, identifier
 from itc_torch.source.layout import Code, lines
 from itc_torch.source.variables import Variables
 
@@ -15,7 +15,10 @@ Assignments = list[tuple[str, str]]
 
 
 class Writer:
-    """Collects the lines of a method. `arguments` are its parameters behind self, in the order of the net's inputs.
+    """Collects the lines of a method.
+
+    `arguments` are its parameters behind self, in the order of the net's inputs; `interface` are the names that a
+    caller knows, of which some would hide what the lines read.
 
     `constants` are the tuples of iterations that the lines name, `wanted` has the variable in which a value ends up,
     `iteration` that of each loop, and `read` the loops whose variable some line reads.
@@ -26,7 +29,9 @@ class Writer:
         self.out: list[str] = []
         self.indent = 2
         self.variables = Variables()
-        self.arguments = [self.define(value, identifier(value.name)) for value in net.inputs]
+        #: What `forward` calls the inputs, and what its lines do.
+        self.interface = list(argument_names(value.name for value in net.inputs).values())
+        self.arguments = [self.argument(*pair) for pair in zip(net.inputs, self.interface, strict=True)]
         self.chain = self.variables.fresh(CHAIN)
         self.constants: dict[tuple[int, ...], str] = {}
         self.wanted: dict[str, str] = {}
@@ -56,6 +61,11 @@ class Writer:
                 return
             self.write(f"{ready[0]} = {ready[1]}")
             left.remove(ready)
+
+    def argument(self, value: Value, name: str) -> str:
+        """The variable of an input: its argument, unless that hides something."""
+        free = not hides(name) and not self.variables.taken(name)
+        return self.variables.bind(value.name, name) if free else self.define(value, identifier(value.name))
 
     def define(self, value: Value, hint: str) -> str:
         return self.variables.bind(value.name, self.variables.fresh(hint))

@@ -7,9 +7,10 @@ from collections import Counter
 
 from itc.diagnostics import Diagnostic, Label
 from itc_dsl import ast
+from itc_dsl.parser import MAX_NAME
 from itc_dsl.signature import call_name
 
-SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SEGMENT = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
 def segments(definition: ast.Definition, faults: list[Diagnostic]) -> dict[ast.Call, str]:
