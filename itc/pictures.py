@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from itc.diagnostics import fail
 from itc.files import replacing
 from itc.ir.op import Array
-from itc.ir.types import TensorType
+from itc.ir.types import FLOATS, TensorType
 
 Colour = tuple[int, int, int]
 
@@ -31,10 +31,10 @@ def read_picture(path: Path, type: TensorType) -> Array:
     """The picture at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` if it has another size.
 
     Raises CompileError: E0630 there is no such file, E0631 it is no picture, E0632 `type` is not a map of one or three
-    channels.
+    channels of floating-point numbers.
     """
-    if len(type.shape) != 3 or type.shape[0] not in (1, 3):
-        raise fail("E0632", f"a picture has 1 or 3 channels, the network's input is {type}")
+    if len(type.shape) != 3 or type.shape[0] not in (1, 3) or type.dtype not in FLOATS:
+        raise fail("E0632", f"a picture is floating-point numbers in 1 or 3 channels, the network's input is {type}")
     channels, height, width = type.shape
     try:
         with warnings.catch_warnings(), Image.open(path) as picture:

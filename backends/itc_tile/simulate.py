@@ -12,7 +12,7 @@ from itertools import count
 
 import numpy as np
 
-from itc.interpreter import completed
+from itc.arguments import checked, checked_inputs
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
@@ -30,9 +30,10 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     """The outputs of `program`, by label, as the interpreter gives them.
 
     `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter's key.
-    Raises TileReadError where a tile reads what no copy has brought.
+    Raises TileReadError where a tile reads what no copy has brought, and CompileError as `itc.arguments.checked` does.
     """
-    return run(Tiles(program, weights), inputs)
+    values, params = checked(program.net, inputs, weights)
+    return run(Tiles(program, params), values)
 
 
 def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -58,7 +59,7 @@ class _Run:
     def __init__(self, tiles: Tiles, inputs: Mapping[str, Array]) -> None:
         self.tiles = tiles
         self.program: Program = tiles.program
-        self.inputs = {name: array[None] for name, array in completed(self.program.net, inputs).items()}
+        self.inputs = {name: array[None] for name, array in checked_inputs(self.program.net, inputs).items()}
         self.batch = next((array.shape[1] for array in self.inputs.values()), 1)
         self.places: dict[str, _Place] = {}
         self.series: dict[str, list[_Place]] = {}

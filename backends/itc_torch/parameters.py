@@ -38,11 +38,10 @@ def init(module: nn.Module, net: Net, seed: int = 0) -> None:
 
 
 def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
-    """Copies arrays into the module. Raises CompileError naming every key or shape that is wrong (E0612, E0613)."""
-    state = module.state_dict()
-    found = {key: value.shape for key, value in values.items()}
-    wanted = {key: tuple(value.shape) for key, value in state.items()}
-    faults = weights.mismatches(found, wanted, "what is loaded", "the module")
+    """Copies arrays into the module. Raises CompileError for keys, shapes and types that are wrong (E0612 to E0614)."""
+    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    faults = weights.argument_faults(values, wanted, "what is loaded", "the module")
     if faults:
         raise CompileError(faults)
-    module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in values.items()})
+    native = {key: np.array(value, value.dtype.newbyteorder("=")) for key, value in values.items()}
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in native.items()})

@@ -111,6 +111,8 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
         (tmp_path / "t.txt", map_type, "E0631"),
         (tmp_path, map_type, "E0631"),
         (tmp_path / "t.txt", TensorType("f32", (7,)), "E0632"),
+        (tmp_path / "t.txt", TensorType("i8", (3, 4, 5)), "E0632"),
+        (tmp_path / "t.txt", TensorType("bool", (1, 4, 5)), "E0632"),
     ]:
         with pytest.raises(CompileError) as error:
             read_picture(path, type)
