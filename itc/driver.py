@@ -207,7 +207,7 @@ class Compiled:
         return machine_backend().report(self.program)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, computed by the simulated tiles from their own stores; raises as `Network.interpret` does."""
+        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
         return machine_backend().simulate(self.program, *checked(self.network.ir, inputs, weights))
 
 

@@ -26,7 +26,7 @@ class Input:
     optional: bool
 
     def fault(self, given: object) -> TypeError | ValueError | None:
-        """What is wrong with a tensor: its type, its number of axes, or the channels of a map; other sizes may differ."""
+        """What is wrong with a tensor: its type, its number of axes, or the channels of a map."""
         text = f"the input `{self.name}` is {self.dtype}[batch{''.join(f', {size}' for size in self.shape)}]"
         if not isinstance(given, Tensor):
             return TypeError(f"{text}: a tensor, not {type(given).__name__}")

@@ -75,7 +75,7 @@ def refused(run: Callable[[], object]) -> list[tuple[str, str]]:
 class Tensor:
     """What has a method `numpy`, as PyTorch's tensors do."""
 
-    def numpy(self, force: bool = False) -> None:
+    def numpy(self) -> None:
         raise AssertionError("nothing is converted unasked")
 
 
@@ -127,7 +127,11 @@ def test_inputs_that_are_missing_or_misspelt(entry: Entry, weights: dict[str, An
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        (lambda w: {**w, "refine.conv.weight": np.concatenate([w["refine.conv.weight"]] * 2)}, "E0613", "[8, 4, 4, 3, 3]"),
+        (
+            lambda w: {**w, "refine.conv.weight": np.concatenate([w["refine.conv.weight"]] * 2)},
+            "E0613",
+            "[8, 4, 4, 3, 3]",
+        ),
         (lambda w: {**w, "conv.bias": np.zeros((8, 4), np.float32)}, "E0613", "conv.bias as [8, 4] and not [4]"),
         (lambda w: {**w, "conv.bias": np.zeros((4, 4), np.float32)}, "E0613", "conv.bias as [4, 4] and not [4]"),
         (lambda w: {**w, "other": w["conv.bias"]}, "E0612", "other"),
