@@ -13,6 +13,7 @@ import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.analysis.difference import Difference, difference
+from itc.analysis.workload import check_weights, check_workload, workload
 from itc.arguments import checked
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names, folders
 from itc.diagnostics import CompileError
@@ -160,15 +161,21 @@ class Network:
         if not isinstance(seed, SupportsIndex) or seed.__index__() < 0:
             raise ValueError(f"`seed` is a whole number from 0, not {seed!r:.60}")
         spec = self.spec or self.ir
+        if path is None:
+            check_weights(spec)
         found = checkpoints.initial(spec, seed.__index__()) if path is None else checkpoints.load(Path(path), spec)
         return dict(self.adapt(found))
 
     def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...].
 
-        Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663).
+        Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
+        what would take too much memory or time (E0665, E0666).
         """
-        return interpret(self.ir, inputs, weights)
+        values, params = checked(self.ir, inputs, weights)
+        batch = len(next(iter(values.values()), ()))
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        return interpret(self.ir, values, params)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""

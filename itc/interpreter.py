@@ -23,9 +23,13 @@ def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[s
     `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. Everything is
     computed in the arrays' own precision. Raises CompileError as `itc.arguments.checked` does.
     """
-    values, params = checked(net, inputs, weights)
-    run = _Interpreter(net, params)
-    run.values.update(values)
+    return computed(net, *checked(net, inputs, weights))
+
+
+def computed(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
+    """The outputs for an array for each input, unchecked: of other sizes too, where every operation takes them."""
+    run = _Interpreter(net, weights)
+    run.values.update(inputs)
     run.statements(net.body)
     return run.outputs()
 

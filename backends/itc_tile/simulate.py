@@ -12,6 +12,7 @@ from itertools import count
 
 import numpy as np
 
+from itc.analysis.workload import check_workload
 from itc.arguments import checked, checked_inputs
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
@@ -21,7 +22,8 @@ from itc_tile.boxes import whole
 from itc_tile.kernel import Kernel
 from itc_tile.program import Exit, Program
 from itc_tile.stores import Buffer, TileReadError
-from itc_tile.tiles import KernelTiles, Result, Tiles
+from itc_tile.tiles import KernelTiles, Result, Tiles, shard_kernels
+from itc_tile.workload import workload
 
 __all__ = ["TileReadError", "Tiles", "run", "simulate"]
 
@@ -30,9 +32,12 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     """The outputs of `program`, by label, as the interpreter gives them.
 
     `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter's key.
-    Raises TileReadError where a tile reads what no copy has brought, and CompileError as `itc.arguments.checked` does.
+    Raises TileReadError where a tile reads what no copy has brought, and CompileError for arguments that
+    do not fit (`itc.arguments.checked`) and for what would take too much memory or time (E0665, E0666).
     """
     values, params = checked(program.net, inputs, weights)
+    batch = len(next(iter(values.values()), ()))
+    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
     return run(Tiles(program, params), values)
 
 

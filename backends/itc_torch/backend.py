@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import fx
 
+from itc.analysis.workload import check_workload, workload
 from itc.arguments import checked
 from itc.ir import Net
 from itc.ir.op import Array
@@ -72,6 +73,7 @@ class TorchBackend:
     def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""
         values, params = checked(net, inputs, weights)
+        check_workload(workload(net, len(next(iter(values.values()), ()))), f"computing {net.name}", net.span)
         module = lower(net)
         load_weights(module, params)
         typed = {value.name: values[value.name].astype(NUMPY_NAMES[value.tensor.dtype]) for value in net.inputs}
