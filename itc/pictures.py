@@ -19,6 +19,8 @@ Colour = tuple[int, int, int]
 
 MARGIN, SWATCH, FONT_SIZE = 12, 14, 13
 LEGEND_WIDTH = 190
+#: How many classes a legend lists.
+MAX_LEGEND = 256
 INK, PAPER = (24, 24, 27), (255, 255, 255)
 #: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), for the first classes.
 OKABE_ITO: tuple[Colour, ...] = (
@@ -73,24 +75,32 @@ def _hue(i: int) -> Colour:
 
 
 def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = ()) -> None:
-    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend."""
+    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG.
+
+    Beside it stands a legend of the first MAX_LEGEND classes.
+    """
     classes = scores.argmax(0)
     count = len(scores)
     colours = palette(count)
     names = names or [f"class {i}" for i in range(count)]
     height, width = classes.shape
+    listed = min(count, MAX_LEGEND)
+    rows = listed + (listed < count)
     top = 2 * MARGIN + FONT_SIZE
     font = ImageFont.load_default(FONT_SIZE)
     across = max(width + LEGEND_WIDTH, round(font.getlength(title)))
-    size = (2 * MARGIN + across, max(top + height + MARGIN, top + count * (SWATCH + 6) + MARGIN))
+    size = (2 * MARGIN + across, max(top + height + MARGIN, top + rows * (SWATCH + 6) + MARGIN))
     picture = Image.new("RGB", size, PAPER)
     picture.paste(Image.fromarray(np.asarray(colours, np.uint8)[classes]), (MARGIN, top))
     draw = ImageDraw.Draw(picture)
     draw.text((MARGIN, MARGIN - 2), title, INK, font)
     shares = np.bincount(classes.ravel(), minlength=count) / classes.size
-    for i, (name, colour, share) in enumerate(zip(names, colours, shares, strict=True)):
+    for i, (name, colour, share) in enumerate(zip(names[:listed], colours, shares, strict=False)):
         left, upper = 2 * MARGIN + width, top + i * (SWATCH + 6)
         draw.rectangle((left, upper, left + SWATCH, upper + SWATCH), colour, INK)
         draw.text((left + SWATCH + 6, upper - 1), f"{name}  {share:.1%}", INK, font)
+    if listed < count:
+        lowest = top + listed * (SWATCH + 6)
+        draw.text((2 * MARGIN + width, lowest - 1), f"and {count - listed:,} more", INK, font)
     with replacing(path) as beside:
         picture.save(beside, "PNG")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from itc.analysis.workload import RUN, Workload, operation_count
+from itc.analysis.workload import RUN, Workload, operation_count, temporary_bytes
 from itc.ir.net import Apply
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.pool import AvgPool, MaxPool
@@ -36,7 +36,7 @@ def workload(program: Program, kernels: Mapping[str, ShardKernel], batch: int) -
         stored += _stored(program, node, label, batch)
         operations += node.times * KERNEL_RUN
         for step in kernels[label].steps:
-            taken = batch * 4 * (2 * sum(map(_elements, step.evaluation.frames)) + _unfolded(step.apply))
+            taken = batch * _temporary(step.apply, step.evaluation)
             count = node.times * batch * _operations(step.apply, step.evaluation)
             operations += count
             if taken > bytes:
@@ -57,6 +57,15 @@ def _stored(program: Program, node: Node, label: str, batch: int) -> int:
     values = sum(_elements(regions[formal.name]) for formal in (*kernel.inputs, kernel.result)) * batch
     params = sum(_elements(regions[formal.name]) for formal in kernel.params)
     return node.copies * STORED * (values + params)
+
+
+def _temporary(apply: Apply, evaluation: Evaluation) -> int:
+    """Bytes for one sample: operands in their frames, and windows of a convolution or, on one shard, the whole."""
+    framed = 4 * (2 * sum(map(_elements, evaluation.frames)) + _unfolded(apply))
+    if not evaluation.whole:
+        return framed
+    types, result = [value.tensor for value in apply.values], apply.result.tensor
+    return framed + sum(type.bytes for type in (*types, result)) + temporary_bytes(apply.op, types, [result])
 
 
 def _unfolded(apply: Apply) -> int:

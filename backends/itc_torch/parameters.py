@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from itc import weights
+from itc.analysis.workload import check_weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
@@ -17,7 +18,8 @@ Parameters = Callable[[Net], dict[str, Tensor]]
 
 
 def tensors(net: Net) -> dict[str, Tensor]:
-    """Every parameter with the values of `weights.initial`: an nn.Parameter if trained, else a tensor."""
+    """Every parameter with the values of `weights.initial`: an nn.Parameter if trained, else a tensor (E0665)."""
+    check_weights(net)
     values = weights.initial(net)
     return {
         param.key: nn.Parameter(torch.from_numpy(values[param.key]))

@@ -68,10 +68,11 @@ def check_workload(found: Workload, what: str, span: Span | None = None) -> None
     gib, giga = _limit("ITC_MAX_GIB", MAX_GIB), _limit("ITC_MAX_GIGAOPERATIONS", MAX_GIGAOPERATIONS)
     faults = []
     if found.bytes > gib * 2**30:
-        message = f"{what} would take some {found.bytes / 2**30:,.1f} GiB of memory, at most {gib:,g} GiB are taken"
+        message = f"{what} would take some {found.bytes / 2**30:,.1f} GiB of memory, at most {gib:,g} GiB are used"
         faults.append(_fault("E0665", message, found.largest, span, f"set `ITC_MAX_GIB={_above(found.bytes / 2**30)}`"))
     if found.operations > giga * 1e9:
-        message = f"{what} would take some {found.operations / 1e9:,.0f} G elementary operations, at most {giga:,g} G are done"
+        taken = f"{found.operations / 1e9:,.0f} G elementary operations"
+        message = f"{what} would take some {taken}, at most {giga:,g} G are done"
         help = f"set `ITC_MAX_GIGAOPERATIONS={_above(found.operations / 1e9)}`"
         faults.append(_fault("E0666", message, found.longest, span, help))
     if faults:

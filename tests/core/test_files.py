@@ -128,6 +128,13 @@ def test_a_truncated_picture_is_refused(tmp_path: Path) -> None:
     assert codes(error) == ["E0631"]
 
 
+def test_the_legend_of_many_classes_is_short(tmp_path: Path) -> None:
+    scores = np.zeros((50_000, 2, 3), np.float32)
+    write_classes(tmp_path / "m.png", scores, "many")
+    with Image.open(tmp_path / "m.png") as picture:
+        assert picture.height < 6000
+
+
 def test_a_map_of_classes_is_drawn_in_the_palette(tmp_path: Path) -> None:
     scores = np.zeros((5, 6, 7), np.float32)
     scores[3, :, :4] = 1
