@@ -21,7 +21,7 @@ from itc.ir.op import Op
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend
-from itc.ir.ops.pool import AdaptivePool, AvgPool, MaxPool
+from itc.ir.ops.pool import AdaptivePool, AvgPool, MaxPool, Pool
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.unpool import PoolIndices
 from itc.ir.types import SeriesType, TensorType
@@ -141,14 +141,14 @@ def _canvas(op: ConvTranspose, _: Types, results: Types) -> int:
     return _padded(results[0], [2 * p for p in op.pad]) + results[0].size
 
 
-def _windows(op: Any, types: Types, results: Types) -> int:
+def _windows(op: Pool, types: Types, results: Types) -> int:
     """The padded operand: it ends behind the last window."""
     ends = [(n - 1) * s + k for n, s, k in zip(results[0].shape[-2:], op.stride, op.kernel, strict=True)]
     height, width = (max(e, n + 2 * p) for e, n, p in zip(ends, types[0].shape[-2:], op.pad, strict=True))
     return prod(types[0].shape[:-2]) * height * width + results[0].size
 
 
-def _window_reads(op: Any, _: Types, results: Types) -> int:
+def _window_reads(op: Pool, _: Types, results: Types) -> int:
     return results[0].size * prod(op.kernel)
 
 
