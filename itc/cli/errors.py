@@ -36,11 +36,10 @@ def reporting(as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except CompileError as error:
-        if as_json:
-            print(json.dumps({"errors": [diagnostic.json() for diagnostic in error.diagnostics]}, indent=2))
-        else:
-            report(error.diagnostics)
-        sys.exit(1)
+        _leave(error, as_json)
+    except MemoryError as error:
+        text = f"this machine has not enough memory for it: {error}".removesuffix(": ")
+        _leave(fail("E0665", text, help="make the network, its inputs or its batch smaller"), as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -50,6 +49,15 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         report(fail("E0620", f"cannot write: {error.strerror}").diagnostics)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _leave(error: CompileError, as_json: bool) -> None:
+    """Prints diagnostics and ends with status 1."""
+    if as_json:
+        print(json.dumps({"errors": [diagnostic.json() for diagnostic in error.diagnostics]}, indent=2))
+    else:
+        report(error.diagnostics)
+    sys.exit(1)
 
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:
