@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, SupportsIndex, cast
 
 import itc_dsl
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.analysis.difference import Difference, difference
+from itc.analysis.workload import check_weights, check_workload, workload
+from itc.arguments import checked
 from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names, folders
 from itc.diagnostics import CompileError
 from itc.explanations import Explanation, read_folder
@@ -105,6 +107,8 @@ class Spec:
 
     def network(self, name: str | None = None, /, **settings: Any) -> Network:
         """One of its networks, as `load` gives it."""
+        if not isinstance(name, str | None):
+            raise TypeError(f"`network` is the name of a network, not {name!r:.60}")
         loaded = itc_dsl.load_checked(self.program, name, settings, self.budget)
         return Network(loaded.net, loaded.published)
 
@@ -129,6 +133,9 @@ class Network:
 
     def steps(self, *passes: str | Transform) -> Iterator[tuple[str, Network]]:
         """The network behind each single pass of these, those of pipelines one by one, with the pass's name."""
+        for each in passes:
+            if not isinstance(each, str) and not callable(each):
+                raise TypeError(f"a pass is a name or a transform, not {each!r:.60}")
         result = self
         for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
             new = Rewritten(result.ir, result.adapt).then(each(result.ir))
@@ -145,6 +152,8 @@ class Network:
 
     def difference(self, other: Network) -> Difference:
         """What is added, removed and changed from this network to `other`."""
+        if not isinstance(other, Network):
+            raise TypeError(f"`other` is a network, not {other!r:.60}")
         return difference(self.ir, other.ir)
 
     def compared(self, cost: Cost) -> tuple[Compared, ...]:
@@ -156,12 +165,24 @@ class Network:
 
         Behind passes they are what these made of the spec's: the same network, though some keys may be gone.
         """
+        if not isinstance(seed, SupportsIndex) or seed.__index__() < 0:
+            raise ValueError(f"`seed` is a whole number from 0, not {seed!r:.60}")
         spec = self.spec or self.ir
-        return dict(self.adapt(checkpoints.load(path, spec) if path else checkpoints.initial(spec, seed)))
+        if path is None:
+            check_weights(spec)
+        found = checkpoints.initial(spec, seed.__index__()) if path is None else checkpoints.load(Path(path), spec)
+        return dict(self.adapt(found))
 
     def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...]."""
-        return interpret(self.ir, inputs, weights)
+        """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...].
+
+        Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
+        what would take too much memory or time (E0665, E0666).
+        """
+        values, params = checked(self.ir, inputs, weights)
+        batch = len(next(iter(values.values()), ()))
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        return interpret(self.ir, values, params)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
@@ -169,7 +190,10 @@ class Network:
 
     def emit(self, to: str = "torch") -> str:
         """The source of a module that does not import itc."""
-        return cast(TrainingBackend, backend(to)).emit(self.ir)
+        found = backend(to) if isinstance(to, str) else None
+        if not isinstance(found, TrainingBackend):
+            raise ValueError(f"`to` is a backend that emits modules, `torch`, not {to!r:.60}")
+        return found.emit(self.ir)
 
     def compile(self, machine: Any = "gc200", objective: str = "throughput") -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
@@ -197,8 +221,8 @@ class Compiled:
         return machine_backend().report(self.program)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, computed by the simulated tiles from their own stores."""
-        return machine_backend().simulate(self.program, inputs, weights)
+        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
+        return machine_backend().simulate(self.program, *checked(self.network.ir, inputs, weights))
 
 
 def machine_backend(name: str = "tile") -> MachineBackend:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from itc.arguments import checked
 from itc.halting import Halting
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Operand, ParamRef, Statement, When
 from itc.ir.op import Array
-from itc.ir.types import NUMPY_NAMES
 
 Weights = Mapping[str, Array]
 Series = list[Array]
@@ -21,22 +21,17 @@ def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[s
 
     `inputs` has an array [batch, *shape] for each input (optional ones that are missing are zeros), `weights` one of
     `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. Everything is
-    computed in the arrays' own precision.
+    computed in the arrays' own precision. Raises CompileError as `itc.arguments.checked` does.
     """
+    return computed(net, *checked(net, inputs, weights))
+
+
+def computed(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
+    """The outputs for an array for each input, unchecked: of other sizes too, where every operation takes them."""
     run = _Interpreter(net, weights)
-    run.values.update(completed(net, inputs))
+    run.values.update(inputs)
     run.statements(net.body)
     return run.outputs()
-
-
-def completed(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """An array for each input of `net`: zeros for optional ones that `inputs` has not."""
-    out = {value.name: inputs[value.name] for value in net.inputs if value.name in inputs or value in net.required}
-    for value in net.inputs:
-        if value.name not in out:
-            batch = len(out[net.inputs[0].name])
-            out[value.name] = np.zeros((batch, *value.tensor.shape), NUMPY_NAMES[value.tensor.dtype])
-    return out
 
 
 class _Interpreter:

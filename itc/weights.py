@@ -30,6 +30,8 @@ from itc.ir.ops.position import sinusoids
 from itc.tensor_files import Tensors, read_safetensors, type_name
 from itc.tensor_files import shapes as tensor_shapes
 
+#: Floating-point types that every backend computes with.
+FLOAT_TYPES = ("float16", "float32", "float64")
 _OTHER_SPEC = "it was trained with another formula in `iteration`: use the spec that it is of"
 
 
@@ -135,6 +137,20 @@ def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") ->
     faults = mismatches(tensor_shapes(found), shapes, name, net.name)
     if faults:
         raise CompileError(faults)
+
+
+def argument_faults(values: Mapping[str, object], shapes: Shapes, name: str, owner: str) -> list[Diagnostic]:
+    """What is wrong with arrays that a caller gives for parameters of these shapes (E0612, E0613, E0614)."""
+    arrays = {str(key): value for key, value in values.items() if isinstance(value, np.ndarray)}
+    others = {str(key): type(value).__name__ for key, value in values.items() if not isinstance(value, np.ndarray)}
+    shaped = {key: value.shape for key, value in arrays.items()} | {key: shapes.get(key, ()) for key in others}
+    faults = mismatches(shaped, shapes, name, owner)
+    others |= {key: value.dtype.name for key, value in arrays.items() if value.dtype.name not in FLOAT_TYPES}
+    if others:
+        texts = shortened(f"{key} as {kind}" for key, kind in others.items())
+        help = "weights are NumPy arrays of float16, float32 or float64"
+        faults.append(Diagnostic("E0614", f"{name} has {texts}", help=help))
+    return faults
 
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -9,8 +9,11 @@ from typing import Literal
 
 from torch import fx
 
+from itc.analysis.workload import check_workload, workload
+from itc.arguments import checked
 from itc.ir import Net
 from itc.ir.op import Array
+from itc.ir.types import NUMPY_NAMES
 from itc_torch.emit import emit_module
 from itc_torch.names import check_keys
 from itc_torch.network import Network
@@ -20,16 +23,20 @@ from itc_torch.run import run
 from itc_torch.unrolled import unrolled
 
 Form = Literal["rolled", "unrolled"]
+FORMS = {"rolled": rolled, "unrolled": unrolled}
 
 
 def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> Network:
     """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
 
     `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
-    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have.
+    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have,
+    and ValueError for another form.
     """
+    if not isinstance(form, str) or form not in FORMS:
+        raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
     check_keys(net)
-    return {"rolled": rolled, "unrolled": unrolled}[form](net, parameters)
+    return FORMS[form](net, parameters)
 
 
 def text(net: Net, form: Form = "rolled") -> str:
@@ -65,9 +72,12 @@ class TorchBackend:
 
     def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""
+        values, params = checked(net, inputs, weights)
+        check_workload(workload(net, len(next(iter(values.values()), ()))), f"computing {net.name}", net.span)
         module = lower(net)
-        load_weights(module, weights)
-        return run(module, inputs)
+        load_weights(module, params)
+        typed = {value.name: values[value.name].astype(NUMPY_NAMES[value.tensor.dtype]) for value in net.inputs}
+        return run(module, typed)
 
 
 backend = TorchBackend()

@@ -9,18 +9,28 @@ from torch import Tensor, fx
 
 from itc_torch.anytime import anytime
 from itc_torch.graphs import Scope
+from itc_torch.inputs import Input, check_tensors
 from itc_torch.names import class_name
 from itc_torch.outputs import named
+
+#: Where a module keeps what its inputs are, in `meta`, which copies of it keep.
+INPUTS = "itc_inputs"
 
 
 class Network(fx.GraphModule):
     """`forward(*inputs)` returns a dict from output label to tensor [batch, ...], in the order of `Net.labels`.
 
-    Inputs are tensors [batch, ...] by position or by name, of any size that the network allows.
+    Inputs are tensors [batch, ...] by position or by name, of any size that the network allows. Raises TypeError or
+    ValueError for others.
     """
+
+    def __call__(self, *inputs: Tensor | None, **named_inputs: Tensor | None) -> Any:
+        check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
+        return super().__call__(*inputs, **named_inputs)
 
     def iterate(self, /, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
+        check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
         return anytime(self, *inputs, **named_inputs)
 
 
@@ -29,4 +39,15 @@ def finish(scope: Scope, values: Sequence[Any]) -> Network:
     labels = tuple(output.labels for output in scope.net.outputs)
     outputs = scope.graph.create_node("call_function", named, (labels, tuple(values)), name="outputs")
     scope.graph.output(outputs)
-    return Network(scope.modules, scope.graph, class_name(scope.net.name))
+    module = Network(scope.modules, scope.graph, class_name(scope.net.name))
+    module.meta[INPUTS] = inputs_of(scope)
+    return module
+
+
+def inputs_of(scope: Scope) -> tuple[Input, ...]:
+    """What the module of a graph takes, under the names of its arguments."""
+    targets = [str(node.target) for node in scope.graph.nodes if node.op == "placeholder"]
+    return tuple(
+        Input(target, value.tensor.dtype, value.tensor.shape, value.name in scope.net.optional)
+        for target, value in zip(targets, scope.net.inputs, strict=True)
+    )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from itc import weights
+from itc.analysis.workload import check_weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
@@ -17,7 +18,8 @@ Parameters = Callable[[Net], dict[str, Tensor]]
 
 
 def tensors(net: Net) -> dict[str, Tensor]:
-    """Every parameter with the values of `weights.initial`: an nn.Parameter if trained, else a tensor."""
+    """Every parameter with the values of `weights.initial`: an nn.Parameter if trained, else a tensor (E0665)."""
+    check_weights(net)
     values = weights.initial(net)
     return {
         param.key: nn.Parameter(torch.from_numpy(values[param.key]))
@@ -38,11 +40,10 @@ def init(module: nn.Module, net: Net, seed: int = 0) -> None:
 
 
 def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
-    """Copies arrays into the module. Raises CompileError naming every key or shape that is wrong (E0612, E0613)."""
-    state = module.state_dict()
-    found = {key: value.shape for key, value in values.items()}
-    wanted = {key: tuple(value.shape) for key, value in state.items()}
-    faults = weights.mismatches(found, wanted, "what is loaded", "the module")
+    """Copies arrays into the module. Raises CompileError for keys, shapes and types that are wrong (E0612 to E0614)."""
+    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    faults = weights.argument_faults(values, wanted, "what is loaded", "the module")
     if faults:
         raise CompileError(faults)
-    module.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in values.items()})
+    native = {key: np.array(value, value.dtype.newbyteorder("=")) for key, value in values.items()}
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in native.items()})

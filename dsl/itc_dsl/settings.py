@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.figures import Published
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from itc_dsl.checker.calls import Segments
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\(\d+\))?")
+SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
 Path = tuple[str, ...]
 #: The kinds of literals, in words for a help.
 KINDS_OF_SETTINGS = {
@@ -33,16 +37,25 @@ KINDS_OF_SETTINGS = {
     "list": "a list",
 }
 MAX_VARIANTS = 64
+#: How deep lists in a setting nest, and how many items they have in all.
+MAX_NESTED = 50
+MAX_ITEMS = 100_000
 #: How many settings a help lists.
 MAX_LISTED = 50
 #: How many mistakes of one variant are looked for.
 MAX_FAULTS = 50
 
 
+class Quoted(str):
+    """A string that stood in quotes: not the name of a block or an operation."""
+
+    __slots__ = ()
+
+
 def parse_setting(text: str) -> tuple[str, object]:
     """The name and the value of `name=value`: numbers, true, false, none, strings, words, `every(4)`, lists of these.
 
-    Words and `every(4)` come as strings. Raises CompileError (E0112) for anything else.
+    Words and `every(4)` come as strings, strings as Quoted. Raises CompileError (E0112) for anything else.
     """
     override = parse_override(Source("settings", text))
     return ".".join(part.text for part in override.path), _plain(override.value)
@@ -50,8 +63,10 @@ def parse_setting(text: str) -> tuple[str, object]:
 
 def _plain(value: ast.Expr) -> object:
     match value:
-        case ast.Number(value=plain) | ast.Text(value=plain) | ast.Constant(value=plain):
+        case ast.Number(value=plain) | ast.Constant(value=plain):
             return plain
+        case ast.Text(value=text):
+            return Quoted(text)
         case ast.Name(text=text):
             return text
         case ast.Unary(operand=ast.Number(value=number)):
@@ -63,26 +78,65 @@ def _plain(value: ast.Expr) -> object:
 
 def setting_text(name: str, value: object) -> str:
     """`name=value` in the language's words, for a value from Python (E0112 where it has none)."""
+    if not isinstance(name, str) or not SETTING.fullmatch(name):
+        raise fail("E0112", f"{name!r:.60} is not the name of a setting", help="`f`, or `refine.share`")
+    _bounded(name, value)
     return f"{name}={_literal(name, value)}"
 
 
+def _bounded(name: str, value: object) -> None:
+    """Raises CompileError (E0112) for lists of too many items in all, or that nest too deep: in themselves at last."""
+    stack, count = [(value, 0)], 0
+    while stack:
+        item, depth = stack.pop()
+        if isinstance(item, list | tuple | range):
+            count += len(item)
+            if depth == MAX_NESTED or count > MAX_ITEMS:
+                what = f"lists nested deeper than {MAX_NESTED}" if depth == MAX_NESTED else f"{count:,} items"
+                raise fail("E0112", f"the setting `{name}` cannot be {what}", help=f"at most {MAX_ITEMS:,} items")
+            stack.extend((inner, depth + 1) for inner in item)
+
+
 def _literal(name: str, value: object) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
+    """A value in the language's words."""
+    match value.item() if isinstance(value, np.generic) else value:
+        case bool(plain):
+            return "true" if plain else "false"
         case None:
             return "none"
-        case int() | float():
-            return repr(value)
-        case str():
-            bare = "." in name or (WORD.fullmatch(value) and value not in RESERVED)
-            return value if bare else f'"{value}"' if '"' not in value else f"'{value}'"
-        case list() | tuple() | range():
-            return f"[{', '.join(_literal(name, item) for item in value)}]"
+        case int(number) if abs(number) < 10**18:
+            return repr(int(number))
+        case float(number) if isfinite(number):
+            return repr(float(number))
+        case str(text):
+            return _string(name, text)
+        case list() | tuple() | range() as items:
+            return f"[{', '.join(_literal(name, item) for item in items)}]"
+    raise fail("E0112", f"the setting `{name}` cannot be {_described(value)}", help=_SETTABLE)
+
+
+_SETTABLE = "numbers below 1e18, true, false, none, strings, and lists of these"
+
+
+def _described(value: object) -> str:
+    """What a value is that is no setting."""
+    if isinstance(value, int):
+        return "an integer of 19 digits or more"
+    if isinstance(value, float):
+        return repr(value)
     kind = type(value).__name__
-    article = "an" if kind[0] in "aeiou" else "a"
-    help = "numbers, true, false, none, strings, and lists of these"
-    raise fail("E0112", f"the setting `{name}` cannot be {article} {kind}", help=help)
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _string(name: str, text: str) -> str:
+    """A word as it is, any other string in quotes."""
+    if "." in name or (WORD.fullmatch(text) and text not in RESERVED and not isinstance(text, Quoted)):
+        return str(text)
+    quote = "'" if '"' in text else '"'
+    if "\n" in text or quote in text:
+        help = "a string has one line, and one kind of quotes at most"
+        raise fail("E0112", f"the setting `{name}` cannot be the string {text!r:.60}", help=help)
+    return f"{quote}{text}{quote}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +157,8 @@ def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str
     """
     definition = _network(main, name)
     network, overrides = _root(main, definition)
-    own = [parse_override(Source("settings", setting_text(key, value))) for key, value in (settings or {}).items()]
     chosen = _Chooser(main, groups, network)
+    own = [chosen.from_outside(setting_text(key, value)) for key, value in (settings or {}).items()]
     for override in (*overrides, *own):
         if len(chosen.faults) < MAX_FAULTS:
             chosen.apply(override)
@@ -162,6 +216,18 @@ class _Chooser:
         self.setters: dict[ast.Block, ast.Override] = {}
         self.faults: list[Diagnostic] = []
 
+    def from_outside(self, text: str) -> ast.Override:
+        """A setting in which bare words are strings where its parameter takes strings, and no operation is meant."""
+        override = parse_override(Source("settings", text))
+        param = self.params.get(override.path[0].text)
+        if len(override.path) > 1 or param is None:
+            return override
+        return replace(override, value=_with_strings(override.value, param.default, self.callable()))
+
+    def callable(self) -> set[str]:
+        """The blocks and operations that a word may stand for."""
+        return {*self.main.names, *LAYERS, *BUILTINS}
+
     def apply(self, override: ast.Override) -> None:
         if len(override.path) == 2:
             self.annotation(override)
@@ -198,7 +264,7 @@ class _Chooser:
         """A bare word stands for a string where the default is one, and for a block or operation where it is one."""
         if isinstance(param.default, ast.Text):
             return True
-        return isinstance(param.default, ast.Name) and value.text in {*self.main.names, *LAYERS, *BUILTINS}
+        return isinstance(param.default, ast.Name) and value.text in self.callable()
 
     def unfit(self, override: ast.Override, param: ast.Param, note: str) -> None:
         message = f"`{param.name.text}` cannot be {override.value.span.text}"
@@ -212,7 +278,7 @@ class _Chooser:
         if not isinstance(value, ast.Name):
             return "", None
         if isinstance(param.default, ast.Name):
-            return suggest(value, {*self.main.names, *LAYERS, *BUILTINS})
+            return suggest(value, self.callable())
         is_boolean = param.default is not None and _kind(param.default) == "boolean"
         return suggest(value, ("true", "false")) if is_boolean else ("", None)
 
@@ -272,6 +338,27 @@ class _Chooser:
                 label = Label(param.span, "no default")
                 help = f"give it a default, or set it: `{param.name.text}=...`"
                 self.faults.append(Diagnostic("E0209", message, label, help=help))
+
+
+def _with_strings(value: ast.Expr, default: ast.Expr | None, callable: Collection[str]) -> ast.Expr:
+    """A value with words as strings: alone where the default is none; in a list where nothing `callable` is meant."""
+    match value, default:
+        case ast.Name(), None | ast.Constant(value=None):
+            return ast.Text(value.span, value.text)
+        case ast.List(), ast.List(items=items) if items and all(isinstance(item, ast.Text) for item in items):
+            return _strings(value, ())
+        case ast.List(), None | ast.Constant(value=None) | ast.List():
+            return _strings(value, callable)
+    return value
+
+
+def _strings(value: ast.Expr, words: Collection[str]) -> ast.Expr:
+    """A value in which names are strings, those in lists too, but for `words`."""
+    if isinstance(value, ast.Name) and value.text not in words:
+        return ast.Text(value.span, value.text)
+    if isinstance(value, ast.List):
+        return replace(value, items=tuple(_strings(item, words) for item in value.items))
+    return value
 
 
 def _kind(value: ast.Expr) -> str:

@@ -23,11 +23,19 @@ def reporting(as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except CompileError as error:
-        if as_json:
-            print_json({"errors": [diagnostic.json() for diagnostic in error.diagnostics]})
-        else:
-            report(error.diagnostics)
-        sys.exit(1)
+        _leave(error, as_json)
+    except MemoryError as error:
+        text = f"this machine has not enough memory for it: {error}".removesuffix(": ")
+        _leave(fail("E0665", text, help="make the network, its inputs or its batch smaller"), as_json)
+
+
+def _leave(error: CompileError, as_json: bool) -> None:
+    """Prints diagnostics and ends with status 1."""
+    if as_json:
+        print_json({"errors": [diagnostic.json() for diagnostic in error.diagnostics]})
+    else:
+        report(error.diagnostics)
+    sys.exit(1)
 
 
 @contextmanager

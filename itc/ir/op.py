@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from math import isfinite, prod
+from math import prod
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -25,6 +25,9 @@ Role = Literal["weight", "bias", "slope", "scale", "shift", "mean", "var", "cons
 INITS = ("zeros", "ones", "kaiming", "uniform", "xavier", "lecun", "normal", "sinusoid")
 NORM_ROLES = frozenset({"scale", "shift", "mean", "var"})
 STATISTICS = frozenset({"mean", "var"})
+#: The largest number in float32, and a standard deviation of which no number drawn is larger.
+MAX_FLOAT = 3.4028234663852886e38
+MAX_STD = 1e37
 #: As many operands as one likes.
 MANY = 1 << 30
 UNTRAINED = STATISTICS | {"constant"}
@@ -58,11 +61,12 @@ class ParamSpec:
 
 
 def known_init(init: str, shape: tuple[int, ...]) -> bool:
-    """Whether `init` is a word, a finite number, `normal(std)` or `values(...)`, and fits a parameter of `shape`."""
+    """Whether `init` is a word, a number, `normal(std)` or `values(...)`, finite in float32, and fits `shape`."""
     word, numbers = split_init(init)
     count = {"values": prod(shape), "normal": 1}.get(word, 0)
     if numbers:
-        return len(numbers) == count and all(map(_is_number, numbers))
+        most = MAX_STD if word == "normal" else MAX_FLOAT
+        return len(numbers) == count and all(_is_number(number, most) for number in numbers)
     return (init in INITS and (init != "sinusoid" or bool(shape))) or _is_number(init)
 
 
@@ -72,9 +76,9 @@ def split_init(init: str) -> tuple[str, tuple[str, ...]]:
     return (word, tuple(rest[:-1].split(","))) if opened and rest.endswith(")") else (init, ())
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: str, most: float = MAX_FLOAT) -> bool:
     try:
-        return isfinite(float(text))
+        return abs(float(text)) <= most
     except ValueError:
         return False
 

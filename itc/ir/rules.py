@@ -75,6 +75,13 @@ def at_least(bound: float, attribute: str, value: float | Sequence[float]) -> No
             raise RuleError(f"`{attribute}`{meaning} cannot be {number}: it is at least {bound}", attribute=attribute)
 
 
+def at_most(bound: float, attribute: str, value: float) -> None:
+    """Raises RuleError for a number beyond `bound` from 0, so that weights start finite in float32."""
+    if not abs(value) <= bound:
+        message = f"`{attribute}` cannot be {value:g}: beyond {bound:.4g}, weights are not finite in float32"
+        raise RuleError(message, attribute=attribute)
+
+
 def axis_of(type: TensorType, axis: int, attribute: str = "axis") -> int:
     """The position of an axis counted from the end (negative), of which 0 stands for that of the channels.
 

@@ -19,6 +19,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from itc.analysis.cost import Cost
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.driver import Spec, read
@@ -218,12 +220,31 @@ def sweep(
     script needs the usual `if __name__ == "__main__"`. Raises CompileError for expressions that are not understood,
     and where every point is refused.
     """
-    axes: dict[str, Sequence[object]] = {}
-    for name, value in settings.items():
-        axes[name] = value if isinstance(value, list | tuple | range) else [value]
+    axes = _axes(settings)
     conditions = [where] if isinstance(where, str) and where else where or ()
+    _texts(where=conditions, maximize=[maximize], minimize=[minimize], front=[front])
     asked = request(path, bounded(axes), network, conditions, maximize, minimize, front)
     return asked.result(asked.measured(processes))
+
+
+def _axes(settings: Mapping[str, object]) -> dict[str, Sequence[object]]:
+    """The values of each setting, NumPy's numbers as Python's; raises TypeError for what is no mapping."""
+    if not isinstance(settings, Mapping):
+        raise TypeError(f"`settings` is a mapping from names to values, not {type(settings).__name__}")
+    axes: dict[str, Sequence[object]] = {}
+    for name, value in settings.items():
+        values = value if isinstance(value, list | tuple | range) else [value]
+        if not isinstance(values, range):
+            values = [item.item() if isinstance(item, np.generic) else item for item in values]
+        axes[name] = values
+    return axes
+
+
+def _texts(**arguments: Iterable[object]) -> None:
+    """Raises TypeError for arguments that are not strings, or lists of these."""
+    for name, texts in arguments.items():
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"`{name}` is an expression as a string, not {texts!r:.60}")
 
 
 def setting_value(value: object) -> Fraction | str | bool:

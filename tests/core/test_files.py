@@ -111,6 +111,8 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
         (tmp_path / "t.txt", map_type, "E0631"),
         (tmp_path, map_type, "E0631"),
         (tmp_path / "t.txt", TensorType("f32", (7,)), "E0632"),
+        (tmp_path / "t.txt", TensorType("i8", (3, 4, 5)), "E0632"),
+        (tmp_path / "t.txt", TensorType("bool", (1, 4, 5)), "E0632"),
     ]:
         with pytest.raises(CompileError) as error:
             read_picture(path, type)
@@ -124,6 +126,13 @@ def test_a_truncated_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as error:
         read_picture(tmp_path / "p.png", TensorType("f32", (3, 4, 5)))
     assert codes(error) == ["E0631"]
+
+
+def test_the_legend_of_many_classes_is_short(tmp_path: Path) -> None:
+    scores = np.zeros((50_000, 2, 3), np.float32)
+    write_classes(tmp_path / "m.png", scores, "many")
+    with Image.open(tmp_path / "m.png") as picture:
+        assert picture.height < 6000
 
 
 def test_a_map_of_classes_is_drawn_in_the_palette(tmp_path: Path) -> None:

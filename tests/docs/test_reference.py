@@ -95,6 +95,7 @@ BOUNDS = [
     (scope.MAX_STEPS_TOGETHER, "steps of elaboration of all networks that `itc check` checks together", "E0391"),
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (scope.MAX_TENSOR, "elements of a tensor, or of all sets of a parameter", "E0391"),
+    (scope.MAX_AXES, "axes of a tensor", "E0391"),
     (calls.MAX_CALLS, "blocks that call each other", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),
     (loops.MAX_NESTED, "iterations of loops inside each other, all together", "E0408"),

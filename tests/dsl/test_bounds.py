@@ -77,6 +77,7 @@ HOSTILE = {
     "10,000 parentheses deep": (network("x = " + "(" * 10_000 + "1" + ")" * 10_000), "E0107"),
     "10,000 calls deep": (network("x = " + "relu(" * 10_000 + "image" + ")" * 10_000), "E0107"),
     "10,000 bodies deep": (nested_bodies(1_000), "E0107"),
+    "a tensor of 33 axes": (network("x = image", *["x = stack([x], axis=0)"] * 30), "E0391"),
     "10,000 operators": (network("x = " + "1 + " * 10_000 + "1"), "E0107"),
     "10,000 powers": (network("x = " + "1 ** " * 10_000 + "1"), "E0107"),
     "10,000 minuses": (network("x = " + "-" * 10_000 + "1"), "E0107"),

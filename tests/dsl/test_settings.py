@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from itc.diagnostics import CompileError
@@ -106,3 +107,82 @@ def test_a_long_chain_of_variants_is_refused() -> None:
     variants = "\n".join(f"network v{n} = {f'v{n - 1}' if n else 'net'}(size=8)" for n in range(70))
     with pytest.raises(CompileError, match=r"E0392.*vary each other deeper than 64"):
         load_net(Source("spec.itn", f"{SPEC}\n{variants}\n"))
+
+
+STRINGS = """
+block wide(x):
+    return x |> conv(channels(x), 3)
+
+network net(kinds=["narrow"], k, z=none, some=[], blocks=[relu], b=relu):
+    input x: f32[3, 8, 8]
+    y = x |> conv(5 if k == "x" else 4, 3)
+    y = y |> conv(7 if "wide" in kinds else 6, 3) |> conv(9 if z == "a" else 8, 3) |> conv(11 if "q" in some else 10, 3)
+    for act in blocks:
+        y = y |> act
+    emit out = b(y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "channels"),
+    [
+        ({"k": "x"}, [5, 6, 8, 10]),
+        ({"k": "max", "z": "a"}, [4, 6, 9, 10]),
+        ({"k": "x", "kinds": ["wide"], "some": ["q"]}, [5, 7, 8, 11]),
+        ({"k": "x", "kinds": ["wide", "relu"]}, [5, 7, 8, 10]),
+        ({"k": "x", "b": "wide", "blocks": ["wide", "gelu"]}, [5, 6, 8, 10, 10, 10]),
+    ],
+    ids=str,
+)
+def test_strings_from_outside_keep_their_quotes(given: dict[str, object], channels: list[int]) -> None:
+    def widths(settings: dict[str, object]) -> list[int]:
+        return [param.type.shape[0] for param in load_net(Source("spec.itn", STRINGS), "net", settings).params]
+
+    assert widths(given) == channels
+    assert widths(dict(parse_setting(setting_text(name, value)) for name, value in given.items())) == channels
+
+
+def test_a_string_in_quotes_is_never_an_operation() -> None:
+    with pytest.raises(CompileError, match=r"E0213.*`b` cannot be called"):
+        load_net(Source("spec.itn", STRINGS), "net", dict(map(parse_setting, ["k=x", "b='relu'"])))
+    with pytest.raises(CompileError, match="did you mean `wide`"):
+        load_net(Source("spec.itn", STRINGS), "net", {"k": "x", "b": "wid"})
+
+
+@pytest.mark.parametrize(("value", "text"), [(np.int64(3), "3"), (np.float32(0.5), "0.5"), (np.bool_(True), "true")])
+def test_numbers_of_numpy_are_numbers(value: object, text: str) -> None:
+    assert setting_text("f", [value]) == f"f=[{text}]"
+
+
+def nested(depth: int) -> object:
+    return [nested(depth - 1)] if depth else 1
+
+
+def endless() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("f", endless(), "nested deeper than 50"),
+        ("f", nested(51), "nested deeper than 50"),
+        ("f", [[0] * 10_000] * 10_000, "items"),
+        ("f", range(10**12), "1,000,000,000,000 items"),
+        ("f", 10**5000, "an integer of 19 digits or more"),
+        ("f", float("inf"), "cannot be inf"),
+        ("f", {"a": 1}, "cannot be a dict"),
+        ("f", "\"'", "one kind of quotes"),
+        ("f", "a\nb", "one line"),
+        ("f=3 #", 1, "is not the name of a setting"),
+        ("a.b.c", 1, "is not the name of a setting"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isprintable() else "value",
+)
+def test_values_that_are_no_settings(name: str, value: object, words: str) -> None:
+    with pytest.raises(CompileError, match="E0112") as raised:
+        setting_text(name, value)
+    assert words in str(raised.value)
+    assert setting_text("f", nested(50)).count("[") == 50

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from itc.interpreter import interpret
+from itc.interpreter import computed
 from itc.ir import Net, walk
 from itc.ir.op import Array
 from itc_torch import Network
@@ -53,8 +53,8 @@ def test_other_sizes_than_the_nets_own(case: Case, taller: int, wider: int) -> N
     rng = np.random.default_rng(0)
     inputs = {name: grown(array, taller, wider, rng) for name, array in case.inputs.items()}
     try:
-        outputs = interpret(case.net, inputs, case.weights)
-        precise = interpret(case.net, double(inputs), double(case.weights))
+        outputs = computed(case.net, inputs, case.weights)
+        precise = computed(case.net, double(inputs), double(case.weights))
     except ValueError:  # what had one size by chance has two
         assume(False)
     assume(well_conditioned(outputs, precise))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import itc
-from itc.interpreter import interpret
+from itc.interpreter import computed
 from itc.ir import Net
 from itc_torch import lower
 from tests.random_nets import difference, random_inputs, random_weights
@@ -32,7 +32,7 @@ def small(name: str) -> Net:
 
 def agree(net: Net, inputs: dict[str, np.ndarray]) -> None:  # type: ignore[type-arg]
     weights = random_weights(net)
-    expected = interpret(net, inputs, weights)
+    expected = computed(net, inputs, weights)
     assert all(array.std() > 1e-3 * np.abs(array).max() for array in expected.values())
     for name, module in modules(net, weights).items():
         with torch.no_grad():

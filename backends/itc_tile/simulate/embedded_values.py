@@ -34,7 +34,7 @@ def embedded(shards: Shards) -> Evaluation:
                 out[_held(shard, box)] = op.evaluate(*operands)[0][_part(box)]
         return out
 
-    return Evaluation(run, shards.read)
+    return Evaluation(run, shards.read, whole=True)
 
 
 def _operand(shards: Shards, stack: Array | None, position: int, shard: int, batch: int) -> Array:

@@ -21,11 +21,15 @@ Stacks: TypeAlias = list[Array]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How an operation is computed: `run` takes stacks of the boxes `frames`, which hold `padding` outside the map."""
+    """How an operation is computed: `run` takes stacks of the boxes `frames`, which hold `padding` outside the map.
+
+    `whole` says that every shard computes the whole operation and keeps its part.
+    """
 
     run: Callable[[Stacks], Array]
     frames: tuple[Boxes, ...]
     padding: float = 0.0
+    whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class KernelTiles:
         return self.params[position].read(LOADED)[:, slot : slot + 1]
 
 
+def shard_kernels(program: Program) -> dict[str, ShardKernel]:
+    """How the values of each kernel of a program are computed, by label."""
+    return {label: ShardKernel(node.kernel, program.held[label]) for label, node in program.nodes.items()}
+
+
 class Tiles:
     """All stores of a program's tiles, by kernel label and copy. They may be looked at, and changed, between runs."""
 
@@ -64,8 +69,7 @@ class Tiles:
     @cached_property
     def kernels(self) -> dict[str, ShardKernel]:
         """How the values of each kernel are computed, by label."""
-        held = self.program.held
-        return {label: ShardKernel(node.kernel, held[label]) for label, node in self.program.nodes.items()}
+        return shard_kernels(self.program)
 
     def route(self, copies: Copies, held: Region, into: Region) -> Route:
         """The rows of a table as copies between two stacks."""

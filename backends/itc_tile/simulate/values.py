@@ -12,7 +12,8 @@ from itertools import count
 
 import numpy as np
 
-from itc.interpreter import completed
+from itc.analysis.workload import check_workload
+from itc.arguments import checked, checked_inputs
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
@@ -20,7 +21,8 @@ from itc_tile.kernels.graph import Reader
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.program import Exit, Program
 from itc_tile.simulate.stores import Buffer, TileReadError
-from itc_tile.simulate.tiles import KernelTiles, Result, Tiles
+from itc_tile.simulate.tiles import KernelTiles, Result, Tiles, shard_kernels
+from itc_tile.simulate.workload import workload
 from itc_tile.tiling.boxes import whole
 from itc_tile.tiling.region import Region
 
@@ -31,9 +33,13 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     """The outputs of `program`, by label, as the interpreter gives them.
 
     `inputs` has an array [batch, *shape] for each input, `weights` one of `Param.shape` for each parameter's key.
-    Raises TileReadError where a tile reads what no copy has brought.
+    Raises TileReadError where a tile reads what no copy has brought, and CompileError for arguments that
+    do not fit (`itc.arguments.checked`) and for what would take too much memory or time (E0665, E0666).
     """
-    return run(Tiles(program, weights), inputs)
+    values, params = checked(program.net, inputs, weights)
+    batch = len(next(iter(values.values()), ()))
+    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
+    return run(Tiles(program, params), values)
 
 
 def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -59,7 +65,7 @@ class _Run:
     def __init__(self, tiles: Tiles, inputs: Mapping[str, Array]) -> None:
         self.tiles = tiles
         self.program: Program = tiles.program
-        self.inputs = {name: array[None] for name, array in completed(self.program.net, inputs).items()}
+        self.inputs = {name: array[None] for name, array in checked_inputs(self.program.net, inputs).items()}
         self.batch = next((array.shape[1] for array in self.inputs.values()), 1)
         self.places: dict[str, _Place] = {}
         self.series: dict[str, list[_Place]] = {}

@@ -51,11 +51,14 @@ class Exchange:
         return {label: self.window(label, found) for label, found in producers.items()}
 
     def window(self, label: str, producers: Iterable[str]) -> int:
-        """Cycles from the moment an operand is available from `producers` to that in which a kernel has all of it."""
+        """Cycles from the moment an operand is available from `producers` to that in which a kernel has all of it.
+
+        A kernel whose windows see padding alone receives nothing, and takes part in the synchronisation.
+        """
         exchange = self.program.machine.exchange
         most = max(float(self.received[label].max()), self._linking.get(label, 0.0))
         most = max([most, *(self._sending[p][label] for p in producers if label in self._sending.get(p, {}))])
-        fixed = exchange.sync + exchange.latency + exchange.hop * self._distance[label]
+        fixed = exchange.sync + exchange.latency + exchange.hop * self._distance.get(label, 0)
         return fixed + int(np.ceil(most / exchange.bandwidth))
 
     @cached_property

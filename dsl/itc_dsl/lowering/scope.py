@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, Type, Value
+from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, TensorType, Type, Value
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
@@ -32,6 +32,8 @@ TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
 #: Elements of a tensor of one sample, or of all sets of a parameter: what bytes and cycles are counted from.
 MAX_TENSOR = 2**40
+#: NumPy's arrays have at most 64 axes: those of a tensor, and those of shards, batch and windows.
+MAX_AXES = 32
 #: Single tensors that a network hands out; each has figures of its own.
 MAX_OUTPUTS = 5_000
 MAX_DEPTH = 400
@@ -176,9 +178,15 @@ class Lowering:
     def born(self, value: Value, span: Span) -> None:
         """Notes where a value comes from (E0391)."""
         if not isinstance(value.type, SeriesType):
+            self.ranked(value.tensor, span)
             self.sized(value.tensor.size, str(value.type), span)
         self.origins[value.name] = span
         self.order[value.name] = len(self.order)
+
+    def ranked(self, type: TensorType, span: Span) -> None:
+        """Raises Exhausted (E0391) for more axes than arrays can have in every backend, the batch among them."""
+        if len(type.shape) > MAX_AXES:
+            raise exhausted("E0391", f"a tensor of {len(type.shape)} axes, at most {MAX_AXES} are possible", span)
 
     def sized(self, size: int, what: str, span: Span) -> None:
         """Raises Exhausted (E0391) for more elements than anything can hold."""

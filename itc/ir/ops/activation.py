@@ -7,10 +7,10 @@ from math import erf, sqrt
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
+from itc.ir.op import MAX_FLOAT, Array, Layer, Op, ParamSpec, RuleError, layer, operation
 from itc.ir.ops.norm import along_channels
 from itc.ir.ops.pointwise import Sigmoid, Unary
-from itc.ir.rules import needs, needs_float
+from itc.ir.rules import at_most, needs, needs_float
 from itc.ir.types import TensorType
 
 _ERF = np.frompyfunc(erf, 1, 1)
@@ -149,4 +149,5 @@ def abs_(x: TensorType) -> Layer:
 def prelu(x: TensorType, *, channels: bool = False, slope: float = 0.25) -> Layer:
     """x above 0 and a trained slope times x below; with `channels` each channel has a slope of its own."""
     needs(1, x, "prelu")
+    at_most(MAX_FLOAT, "slope", slope)
     return Layer(Prelu(), (ParamSpec("weight", (x.channels if channels else 1,), "slope", repr(float(slope))),))

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
-from itc.ir.rules import at_least, needs, needs_float, needs_param, no_maps
+from itc.ir.op import MAX_FLOAT, MAX_STD, Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
+from itc.ir.rules import at_least, at_most, needs, needs_float, needs_param, no_maps
 from itc.ir.types import TensorType
 
 WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
@@ -149,6 +149,7 @@ def weight_init(init: str, std: float | None, default: str = "kaiming") -> str:
         help = "write `init=normal`, or leave one of them out"
         raise RuleError(f"`std` is that of `normal`, which `{init}` is not", attribute="std", help=help)
     at_least(0, "std", std)
+    at_most(MAX_STD, "std", std)
     return f"normal({float(std)!r})"
 
 
@@ -156,6 +157,7 @@ def biases(given: bool, channels: int, value: float) -> tuple[ParamSpec, ...]:
     """The bias of a layer, if it has one."""
     if value and not given:
         raise RuleError("`bias_init` has no bias to start", attribute="bias_init", help="give it one: `bias=true`")
+    at_most(MAX_FLOAT, "bias_init", value)
     return (ParamSpec("bias", (channels,), "bias", number_init(value)),) if given else ()
 
 

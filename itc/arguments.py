@@ -1,0 +1,156 @@
+"""Arrays from a caller as a net's inputs and weights: names, types and shapes are checked here, for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from math import prod
+
+import numpy as np
+
+from itc.diagnostics import CompileError, Diagnostic, shortened
+from itc.ir.net import Net, ParamRef, Value, applies
+from itc.ir.op import Array
+from itc.ir.ops.table import Embed
+from itc.ir.types import FLOATS, NUMPY_NAMES, TensorType
+from itc.weights import FLOAT_TYPES, argument_faults
+
+Arrays = Mapping[str, Array]
+
+
+def checked(net: Net, inputs: Arrays, weights: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Inputs and weights as `net` takes them: an array for each input, optional ones among them, and parameter.
+
+    Raises CompileError with everything that is wrong with either (E0660 to E0663, E0612 to E0614), and TypeError for
+    what is no mapping.
+    """
+    _mapping("inputs", inputs)
+    _mapping("weights", weights)
+    shapes = {param.key: param.shape for param in net.params}
+    faults = [*_input_faults(net, inputs), *argument_faults(weights, shapes, "`weights`", net.name)]
+    if faults:
+        raise CompileError(faults)
+    return _completed(net, inputs), dict(weights)
+
+
+def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
+    """The inputs alone, as `checked` gives them."""
+    _mapping("inputs", inputs)
+    if faults := [*_input_faults(net, inputs)]:
+        raise CompileError(faults)
+    return _completed(net, inputs)
+
+
+def _mapping(argument: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"`{argument}` is a mapping from names to arrays, not {_article(type(value).__name__)}")
+
+
+def _completed(net: Net, inputs: Arrays) -> dict[str, Array]:
+    """An array of the type that is computed with for each input: zeros for optional ones that are not given."""
+    out = {value.name: _typed(inputs[value.name], value.tensor) for value in net.inputs if value.name in inputs}
+    batch = len(next(iter(out.values()), ()))
+    for value in net.inputs:
+        if value.name not in out:
+            out[value.name] = np.zeros((batch, *value.tensor.shape), NUMPY_NAMES[value.tensor.dtype])
+    return out
+
+
+def _typed(array: Array, type: TensorType) -> Array:
+    """Floats in their own precision, at least that of `type`; anything else as its type."""
+    wanted = np.dtype(NUMPY_NAMES[type.dtype])
+    return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype in FLOATS else wanted)
+
+
+def _input_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
+    yield from _name_faults(net, inputs)
+    given = [value for value in net.inputs if value.name in inputs]
+    faults = {value.name: _fault(value, inputs[value.name]) for value in given}
+    yield from (fault for fault in faults.values() if fault)
+    fit = [value for value in given if not faults[value.name]]
+    yield from _batch_faults({value.name: len(inputs[value.name]) for value in fit})
+    yield from _table_faults(net, {value.name: inputs[value.name] for value in fit})
+
+
+def _name_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
+    """Inputs that are missing, and names that no input has (E0660)."""
+    known = {value.name: None for value in net.inputs}
+    missing = [value.name for value in net.required if value.name not in inputs]
+    listing = f"{net.name} has: " + ", ".join(f"{value.name} {value.type}" for value in net.inputs[:20])
+    foreign = [name for name in inputs if name not in known]
+    if missing:
+        yield Diagnostic("E0660", f"`inputs` lacks {shortened(f'`{name}`' for name in missing)}", help=listing)
+    if foreign:
+        close = get_close_matches(str(foreign[0])[:100], known, 1)
+        help = f"did you mean `{close[0]}`?\n{listing}" if close else listing
+        texts = shortened(f"`{name!s:.60}`" for name in foreign)
+        yield Diagnostic("E0660", f"`inputs` has {texts}, which {net.name} has not", help=help)
+
+
+def _fault(value: Value, array: object) -> Diagnostic | None:
+    """What is wrong with the array of one input: its type (E0662) or its shape (E0661)."""
+    type = value.tensor
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        kind = _article(array.__class__.__name__)
+        how = "numpy(force=True)" if hasattr(array, "numpy") else ""
+        help = f"write `{value.name}.{how}`" if how else f"give an array: `np.asarray({value.name})`"
+        return Diagnostic("E0662", f"the input `{value.name}` is a NumPy array, not {kind}", help=help)
+    if reason := _type_fault(type, array):
+        message = f"the input `{value.name}` is {type}, not {reason}"
+        return Diagnostic("E0662", message, help=_type_help(value.name, type, array))
+    if array.shape[1:] == type.shape and array.ndim and len(array):
+        return None
+    message = f"the input `{value.name}` is [batch{''.join(f', {n}' for n in type.shape)}], not {list(array.shape)}"
+    return Diagnostic("E0661", message, help=_shape_help(value.name, type, array))
+
+
+def _type_fault(type: TensorType, array: Array) -> str:
+    """What an array holds, if it is not what a tensor of `type` takes: floats, integers in range, or booleans."""
+    if type.dtype in FLOATS:
+        return "" if array.dtype.name in FLOAT_TYPES else array.dtype.name
+    if type.dtype == "bool":
+        return "" if array.dtype == bool else array.dtype.name
+    if array.dtype.kind not in "iu":
+        return array.dtype.name
+    limits = np.iinfo(NUMPY_NAMES[type.dtype])
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return "" if limits.min <= low and high <= limits.max else f"numbers from {low} to {high}"
+
+
+def _type_help(name: str, type: TensorType, array: Array) -> str:
+    """How to convert integers to floats; other conversions lose values, and are for the caller to decide."""
+    return f"convert it: `{name}.astype(np.float32)`" if type.dtype in FLOATS and array.dtype.kind in "biu" else ""
+
+
+def _shape_help(name: str, type: TensorType, array: Array) -> str:
+    if array.shape == type.shape:
+        return f"the first axis is the batch: `{name}[None]`"
+    if array.ndim == len(type.shape) + 1 and not len(array):
+        return "a batch has one sample at least"
+    return "other sizes are another network: set them when the spec is loaded" if prod(type.shape) else ""
+
+
+def _batch_faults(batches: Mapping[str, int]) -> Iterator[Diagnostic]:
+    if len(set(batches.values())) > 1:
+        texts = shortened(f"`{name}` has {count}" for name, count in batches.items())
+        yield Diagnostic("E0661", f"the inputs have different numbers of samples: {texts}")
+
+
+def _table_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
+    """Inputs with numbers of rows that a table which they choose from has not (E0663)."""
+    rows: dict[str, int] = {}
+    for apply in applies(net.body):
+        ids = apply.operands[0] if isinstance(apply.op, Embed) else None
+        table = apply.operands[1] if ids else None
+        if isinstance(ids, Value) and isinstance(table, ParamRef):
+            count = net.ref_type(table).shape[0]
+            rows[ids.name] = min(count, rows.get(ids.name, count))
+    for name, count in rows.items():
+        if name in inputs and not 0 <= int(inputs[name].min(initial=0)) <= int(inputs[name].max(initial=0)) < count:
+            low, high = int(inputs[name].min()), int(inputs[name].max())
+            message = f"the input `{name}` has numbers from {low} to {high}, and chooses from a table of {count} rows"
+            yield Diagnostic("E0663", message, help=f"give it numbers from 0 to {count - 1}")
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiouAEIOU' else 'a'} {word}"
