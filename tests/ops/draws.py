@@ -205,9 +205,9 @@ def _pool(name: str) -> Callable[[Values], Drawn]:
 
 
 def _max_unpool(v: Values) -> Drawn:
-    """Of windows that do not overlap, whose indices are all different."""
+    """Of windows that overlap at times, so that several elements have one place."""
     x, options = _window(v)
-    layer = LAYERS["pool_indices"](x, options["kernel"], pad=options["pad"], ceil=options["ceil"])
+    layer = LAYERS["pool_indices"](x, **options)
     (indices,) = layer.op.evaluate(v.normal((BATCH, *x.shape)))
     pooled = x.with_shape(indices.shape[1:])
     like = x.with_shape((v.number(1, 3), *x.shape[-2:]))
