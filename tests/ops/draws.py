@@ -227,10 +227,13 @@ def _global_pool(v: Values) -> Drawn:
 
 def _resize(v: Values) -> Drawn:
     x, mode = v.map(), v.pick("nearest", "bilinear")
+    options = {"mode": mode, "align_corners": mode == "bilinear" and v.chance()}
     if v.chance():
-        return drawn(v, LAYERS["resize"](x, v.number(1, 3), mode=mode), [x])
+        least = min(x.shape[-2:])
+        factor = v.pick(*(f for f in (1, 2, 3, 0.5, 1 / 3, 1.5, 0.7, 1.1) if int(f * least) >= 1))
+        return drawn(v, LAYERS["resize"](x, factor, **options), [x])
     like = v.map()
-    return drawn(v, LAYERS["resize"](x, like=like, mode=mode), [x, like])
+    return drawn(v, LAYERS["resize"](x, like=like, **options), [x, like])
 
 
 def _axis(v: Values, x: TensorType) -> int | None:
