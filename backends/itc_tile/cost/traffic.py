@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from itc.ir.net import Apply
-from itc.ir.ops.resize import Resize, nearest_source
+from itc.ir.ops.resize import Resize
 from itc_tile.cost.cycles import Ints, sizes
 from itc_tile.kernels.kernel import Kernel, data_values
 
@@ -35,14 +35,15 @@ def _between(counts: Ints, places: Ints) -> Ints:
 def _wanted_counts(kernel: Kernel, name: str) -> tuple[Ints, Ints] | None:
     """For rows and columns how many of the places before each are read; None where all are."""
     readers = [apply for apply in kernel.body if any(value.name == name for value in data_values(apply))]
-    if not readers or not all(isinstance(apply.op, Resize) and apply.op.mode == "nearest" for apply in readers):
+    ops = [apply.op for apply in readers if isinstance(apply.op, Resize) and apply.op.mode == "nearest"]
+    if not readers or len(ops) < len(readers):
         return None
     shape = readers[0].values[0].tensor.shape
     rows, columns = (np.zeros(shape[axis], bool) for axis in (-2, -1))
-    for apply in readers:
+    for op, apply in zip(ops, readers, strict=True):
         height, width = _sizes(apply)
-        rows[nearest_source(shape[-2], height)] = True
-        columns[nearest_source(shape[-1], width)] = True
+        rows[op.nearest_source(shape[-2], height)] = True
+        columns[op.nearest_source(shape[-1], width)] = True
     return _before(rows), _before(columns)
 
 
