@@ -245,9 +245,11 @@ class Operations:
 
     def resize(self, x: Value) -> Value:
         mode = self.pick(("nearest", "bilinear"))
-        factors = [f for f in (2, 3) if f * max(x.tensor.shape[-2:]) <= self.limits.size]
+        least, most = min(x.tensor.shape[-2:]), max(x.tensor.shape[-2:])
+        factors = [f for f in (2, 3, 0.5, 0.7, 1.5) if int(f * least) >= 1 and f * most <= self.limits.size]
         if factors and self.chance():
-            return self.call(self.layer("resize", x.tensor, self.pick(factors), mode=mode), x)
+            corners = mode == "bilinear" and self.chance()
+            return self.call(self.layer("resize", x.tensor, self.pick(factors), mode=mode, align_corners=corners), x)
         return self.resized(x, self.recent(self.maps()), mode)
 
     def resized(self, x: Value, like: Value, mode: str = "nearest") -> Value:

@@ -28,10 +28,16 @@ def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
 
 
 def put_back(x: Tensor, indices: Tensor, like: Tensor) -> Tensor:
-    """Zeros of the height and width of `like`, but for `x` at the flat `indices`."""
+    """Zeros of the height and width of `like`, but for `x` at the flat `indices`.
+
+    Of several elements for one place the last is kept, and only that has a gradient.
+    """
     height, width = like.shape[-2:]
-    places = x.new_zeros((*x.shape[:-2], height * width))
-    filled = places.scatter(-1, indices.flatten(-2).long(), x.flatten(-2))
+    flat, indices = x.flatten(-2), indices.flatten(-2).long()
+    order = torch.arange(flat.shape[-1], device=x.device).expand_as(indices)
+    none = indices.new_full((*x.shape[:-2], height * width), -1)
+    last = none.scatter_reduce(-1, indices, order, "amax")
+    filled = flat.gather(-1, last.clamp(min=0)).masked_fill(last < 0, 0)
     return torch.reshape(filled, (*x.shape[:-2], height, width))
 
 

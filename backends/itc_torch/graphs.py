@@ -72,7 +72,7 @@ class Scope:
         return tuple(self.node(name) for name in inner.captured)
 
     def parameters(self, tensors: dict[str, Any]) -> None:
-        """Makes every parameter a node, in the net's order: the order of the state_dict."""
+        """Makes every parameter a node, in the net's order; `itc_torch.network` orders the state_dict."""
         for key, tensor in tensors.items():
             self.modules[key] = tensor
             self.nodes[f"@{key}"] = self.graph.create_node("get_attr", key)

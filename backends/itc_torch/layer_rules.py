@@ -155,7 +155,7 @@ def change(op: Change, a: Ref, b: Ref) -> Expr:
 
 
 def resize(op: Resize, x: Ref, like: Ref | None = None) -> Expr:
-    options: dict[str, Any] = {"mode": "bilinear", "align_corners": False} if op.mode == "bilinear" else {}
+    options: dict[str, Any] = {"mode": "bilinear", "align_corners": op.align_corners} if op.mode == "bilinear" else {}
     if all(op.size):
         options = {"size": op.size, **options}
     elif like is None:

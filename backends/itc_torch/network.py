@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from itc_torch.anytime import anytime
 from itc_torch.graphs import Scope
@@ -20,6 +20,8 @@ INPUTS = "itc_inputs"
 class Network(fx.GraphModule):
     """`forward(*inputs)` returns a dict from output label to tensor [batch, ...], in the order of `Net.labels`.
 
+    `parameters()` and `state_dict()` list modules in the order in which their first parameter stands in the net, as the
+    emitted source does; so the states of optimizers, which count parameters, fit all forms.
     Inputs are tensors [batch, ...] by position or by name, of any size that the network allows. Raises TypeError or
     ValueError for others.
     """
@@ -39,7 +41,7 @@ def finish(scope: Scope, values: Sequence[Any]) -> Network:
     labels = tuple(output.labels for output in scope.net.outputs)
     outputs = scope.graph.create_node("call_function", named, (labels, tuple(values)), name="outputs")
     scope.graph.output(outputs)
-    module = Network(scope.modules, scope.graph, class_name(scope.net.name))
+    module = Network(_root(scope.modules), scope.graph, class_name(scope.net.name))
     module.meta[INPUTS] = inputs_of(scope)
     return module
 
@@ -51,3 +53,23 @@ def inputs_of(scope: Scope) -> tuple[Input, ...]:
         Input(target, value.tensor.dtype, value.tensor.shape, value.name in scope.net.optional)
         for target, value in zip(targets, scope.net.inputs, strict=True)
     )
+
+
+def _root(parts: Mapping[str, Any]) -> nn.Module:
+    """Parameters, buffers and modules under their keys, each module where the first of its parts is.
+
+    Given a dict, torch.fx would sort them by the depth of their keys, and optimizers number parameters in this order.
+    """
+    root = nn.Module()
+    for key, part in parts.items():
+        *path, last = key.split(".")
+        at = root
+        for segment in path:
+            if not hasattr(at, segment):
+                setattr(at, segment, nn.Module())
+            at = getattr(at, segment)
+        if isinstance(part, Tensor) and not isinstance(part, nn.Parameter):
+            at.register_buffer(last, part)
+        else:
+            setattr(at, last, part)
+    return root

@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 from itertools import chain
 from math import isfinite, isnan
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from lark import Lark, Token, Tree
@@ -367,6 +368,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (int, bool, str):
         return type(value) is hint
     kinds: Sequence[Any] = get_args(hint)
+    if isinstance(hint, UnionType):
+        return any(_fits(value, kind) for kind in kinds)
     if kinds[1:] == (Ellipsis,):
         return isinstance(value, tuple) and all(_fits(number, kinds[0]) for number in value)
     return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))

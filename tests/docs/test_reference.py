@@ -158,7 +158,7 @@ def operations() -> Iterator[str]:
     for module, names in families.items():
         yield from (f"\n**{sys.modules[module].__doc__.splitlines()[0].rstrip('.')}**\n",)  # type: ignore[union-attr]
         for name in names:
-            meaning = inspect.cleandoc(LAYERS[name].__doc__ or "")
+            meaning = re.sub(r"\n(?=.)", "\n  ", inspect.cleandoc(LAYERS[name].__doc__ or ""))
             assert meaning, name
             yield f"- `{signature(name, LAYERS[name])}`\n  {meaning} {example(name)}."
 

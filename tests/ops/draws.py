@@ -205,9 +205,9 @@ def _pool(name: str) -> Callable[[Values], Drawn]:
 
 
 def _max_unpool(v: Values) -> Drawn:
-    """Of windows that do not overlap, whose indices are all different."""
+    """Of windows that overlap at times, so that several elements have one place."""
     x, options = _window(v)
-    layer = LAYERS["pool_indices"](x, options["kernel"], pad=options["pad"], ceil=options["ceil"])
+    layer = LAYERS["pool_indices"](x, **options)
     (indices,) = layer.op.evaluate(v.normal((BATCH, *x.shape)))
     pooled = x.with_shape(indices.shape[1:])
     like = x.with_shape((v.number(1, 3), *x.shape[-2:]))
@@ -227,10 +227,13 @@ def _global_pool(v: Values) -> Drawn:
 
 def _resize(v: Values) -> Drawn:
     x, mode = v.map(), v.pick("nearest", "bilinear")
+    options = {"mode": mode, "align_corners": mode == "bilinear" and v.chance()}
     if v.chance():
-        return drawn(v, LAYERS["resize"](x, v.number(1, 3), mode=mode), [x])
+        least = min(x.shape[-2:])
+        factor = v.pick(*(f for f in (1, 2, 3, 0.5, 1 / 3, 1.5, 0.7, 1.1) if int(f * least) >= 1))
+        return drawn(v, LAYERS["resize"](x, factor, **options), [x])
     like = v.map()
-    return drawn(v, LAYERS["resize"](x, like=like, mode=mode), [x, like])
+    return drawn(v, LAYERS["resize"](x, like=like, **options), [x, like])
 
 
 def _axis(v: Values, x: TensorType) -> int | None:

@@ -70,6 +70,8 @@ EXAMPLES = {
     "resize": [
         ("resize(%x) {factor = 3}", MAP, "f32[4, 21, 27]"),
         ("resize(%x) {factor = 2, mode = bilinear}", MAP, "f32[4, 14, 18]"),
+        ("resize(%x) {factor = 0.5}", MAP, "f32[4, 3, 4]"),
+        ("resize(%x) {mode = bilinear, factor = 0.7, align_corners = true}", MAP, "f32[4, 4, 6]"),
         ("resize(%x, %0)", MAP, "f32[4, 3, 4]", "%0 = max_pool(%y): f32[4, 3, 4]"),
         ("resize(%x, %0) {mode = bilinear}", MAP, "f32[4, 4, 5]", "%0 = max_pool(%y) {ceil = true}: f32[4, 4, 5]"),
     ],

@@ -40,7 +40,7 @@ from itc.ir.ops.position import Rope, Sinusoid
 from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
-from itc.ir.ops.resize import Resize, linear_source, nearest_source
+from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
@@ -112,9 +112,9 @@ def _resize(op: Resize, types: Sequence[TensorType], boxes: Boxes) -> list[Boxes
 def resize_sources(op: Resize, size: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The first and the last place that each place of the result is made of; both rise from place to place."""
     if op.mode == "nearest":
-        places = nearest_source(size, target)
+        places = op.nearest_source(size, target)
         return places, places
-    low, high, _ = linear_source(size, target)
+    low, high, _ = op.linear_source(size, target)
     return low, high
 
 

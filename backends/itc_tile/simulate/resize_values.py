@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.op import Array
-from itc.ir.ops.resize import Resize, linear_source, nearest_source
+from itc.ir.ops.resize import Resize
 from itc_tile.simulate.evaluation import Evaluation, Shards, Stacks, places_of
 
 Along = Callable[[Array], Array]
@@ -27,11 +27,11 @@ def resize(shards: Shards) -> Evaluation:
 
 
 def _nearest(shards: Shards, axis: int, target: int) -> Along:
-    return _Take(shards, axis, nearest_source(shards.types[0].shape[axis], target)).run
+    return _Take(shards, axis, shards.op.nearest_source(shards.types[0].shape[axis], target)).run
 
 
 def _bilinear(shards: Shards, axis: int, target: int) -> Along:
-    low, high, weight = linear_source(shards.types[0].shape[axis], target)
+    low, high, weight = shards.op.linear_source(shards.types[0].shape[axis], target)
     first, second = _Take(shards, axis, low), _Take(shards, axis, high)
     shares = weight[np.minimum(places_of(shards.made[:, axis]), target - 1)]
     shares = shares[:, None, None, :, None] if axis == -2 else shares[:, None, None, None, :]

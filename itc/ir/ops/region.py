@@ -166,7 +166,10 @@ def overlaps(box: Array, boxes: Array) -> Array:
 
 @layer
 def roi_align(x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2) -> Layer:
-    """The features of each box on a grid of `size`; the map has `scale` places to a pixel of the boxes."""
+    """The features of each box on a grid of `size`; the map has `scale` places to a pixel of the boxes.
+
+    As torchvision's `roi_align` with `aligned=False`: boxes are not shifted by half a pixel, and are at least 1 x 1.
+    """
     return Layer(RoiAlign(size, float(scale), sampling))
 
 

@@ -1,4 +1,4 @@
-"""Resizing of maps, nearest and bilinear, by PyTorch's `interpolate` with half-pixel centres (align_corners=False)."""
+"""Resizing of maps, nearest and bilinear, as PyTorch's `interpolate` does it on a CPU."""
 
 from __future__ import annotations
 
@@ -14,33 +14,24 @@ from itc.ir.types import TensorType
 MODES = ("nearest", "bilinear")
 
 
-def nearest_source(size: int, target: int) -> Array:
-    """For each of `target` places the source place: floor(i * size / target), rounded in float32 as PyTorch does."""
-    scale = np.float32(size) / np.float32(target)
-    places = np.floor(np.arange(target, dtype=np.float32) * scale).astype(np.int64)
-    return np.asarray(np.minimum(places, size - 1))
-
-
-def linear_source(size: int, target: int) -> tuple[Array, Array, Array]:
-    """For each of `target` places: the two source places around its centre and the weight of the second."""
-    centre = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0)
-    low = np.minimum(centre.astype(np.int64), size - 1)
-    return low, np.minimum(low + 1, size - 1), centre - low
-
-
 @operation
 @dataclass(frozen=True)
 class Resize(Op):
     """A map at other sizes: those of the second operand, of which only the shape is read, `factor` times its own, or
     height and width `size`.
+
+    With a factor, samples are 1 / factor apart, also where the size was rounded down: PyTorch's `scale_factor`. Else
+    their distance is the ratio of the sizes. The centres of pixels lie half a pixel inside the borders; with
+    `align_corners` those of the corners coincide. An axis whose size stays keeps its values.
     """
 
     name = "resize"
     shape_only = frozenset({1})
     arity = (1, 2)
     mode: str = "nearest"
-    factor: int = 0
+    factor: int | float = 0
     size: Pair = (0, 0)
+    align_corners: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         for position, operand in enumerate(operands):
@@ -49,17 +40,45 @@ class Resize(Op):
         needs_float("resize", x)
         if self.mode not in MODES:
             raise RuleError(f"there is no mode {self.mode}; there are {', '.join(MODES)}", attribute="mode")
+        if self.align_corners and self.mode == "nearest":
+            help = "write `mode=bilinear`, or leave out `align_corners`"
+            raise RuleError("`align_corners` is for bilinear resizing", attribute="align_corners", help=help)
         at_least(0, "factor", self.factor)
         at_least(0, "size", self.size)
         if (len(operands) == 2) + bool(self.factor) + all(self.size) != 1 or any(self.size) != all(self.size):
             raise RuleError("`resize` takes a factor, a size or a map to be like, one of them", 0)
-        return (x.with_shape((*x.shape[:-2], *self.sizes(*(o.shape for o in operands)))),)
+        if not self.factor < 2**31 or min(sizes := self.sizes(*(o.shape for o in operands))) < 1:
+            raise RuleError(
+                f"{self.factor} times {x.shape[-2]} x {x.shape[-1]} is no size of a map", attribute="factor"
+            )
+        return (x.with_shape((*x.shape[:-2], *sizes)),)
 
     def sizes(self, x: tuple[int, ...], like: tuple[int, ...] = ()) -> tuple[int, int]:
         """Height and width of the result, from the shapes of the operands."""
         if like:
             return like[-2], like[-1]
-        return self.size if all(self.size) else (x[-2] * self.factor, x[-1] * self.factor)
+        return self.size if all(self.size) else (int(x[-2] * self.factor), int(x[-1] * self.factor))
+
+    def distance(self, size: int, target: int) -> float:
+        """How many source pixels two samples are apart, along an axis of `size` that becomes `target`."""
+        if size == target:
+            return 1.0
+        if self.align_corners:
+            return (size - 1) / (target - 1) if target > 1 else 0.0
+        return 1 / self.factor if self.factor else size / target
+
+    def nearest_source(self, size: int, target: int) -> Array:
+        """For each of `target` pixels the source pixel, rounded in float32 as in PyTorch, exact at twice the size."""
+        distance = np.float32(0.5 if target == 2 * size else self.distance(size, target))
+        pixels = np.floor(np.arange(target, dtype=np.float32) * distance).astype(np.int64)
+        return np.asarray(np.minimum(pixels, size - 1))
+
+    def linear_source(self, size: int, target: int) -> tuple[Array, Array, Array]:
+        """For each of `target` pixels: the two source pixels around its sample and the weight of the second."""
+        distance, pixels = self.distance(size, target), np.arange(target)
+        sample = pixels * distance if self.align_corners else np.maximum((pixels + 0.5) * distance - 0.5, 0)
+        low = np.minimum(sample.astype(np.int64), size - 1)
+        return low, np.minimum(low + 1, size - 1), np.minimum(sample - low, 1)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
@@ -70,8 +89,8 @@ class Resize(Op):
     def _along(self, x: Array, axis: int, target: int) -> Array:
         size = x.shape[axis]
         if self.mode == "nearest":
-            return np.asarray(x.take(nearest_source(size, target), axis))
-        low, high, weight = linear_source(size, target)
+            return np.asarray(x.take(self.nearest_source(size, target), axis))
+        low, high, weight = self.linear_source(size, target)
         weight = weight.astype(x.dtype).reshape((-1, 1) if axis == -2 else (-1,))
         return np.asarray(x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight)
 
@@ -84,25 +103,21 @@ def resize_(
     size: Pair | None = None,
     like: TensorType | None = None,
     mode: Literal["nearest", "bilinear"] = "nearest",
+    align_corners: bool = False,
 ) -> Layer:
-    """The map at `factor` times its size (fractions round down), at height and width `size`, or at those of `like`."""
+    """The map at `factor` times its size, PyTorch's `scale_factor`, at height and width `size`, or at those of `like`.
+
+    A factor's sizes round down, its samples are 1 / factor apart. `align_corners` is PyTorch's, for bilinear resizing.
+    """
     needs(3, x, "resize")
     if (factor is None) + (size is None) + (like is None) != 2:
         help = "resize(x, 2), resize(x, size=[h, w]) or resize(x, like=y)"
         raise RuleError("`resize` takes a factor, `size` or `like`, one of them", help=help)
     if size is not None:
         at_least(1, "size", size)
-        return Layer(Resize(mode, size=size))
-    if factor is None or isinstance(factor, int):
-        if factor is not None and factor < 1:
-            raise RuleError(f"a resize factor of {factor} is not positive", attribute="factor")
-        return Layer(Resize(mode, factor or 0))
-    return Layer(Resize(mode, size=_scaled(x, factor)))
-
-
-def _scaled(x: TensorType, factor: float) -> Pair:
-    """Height and width of a map times a fraction, rounded down, as PyTorch does."""
-    height, width = (int(size * factor) for size in x.shape[-2:]) if 0 < factor < 2**31 else (0, 0)
-    if height < 1 or width < 1:
-        raise RuleError(f"{factor} times {x.shape[-2]} x {x.shape[-1]} is no size of a map", attribute="factor")
-    return height, width
+        return Layer(Resize(mode, size=size, align_corners=align_corners))
+    if factor is not None and not factor > 0:
+        raise RuleError(f"a resize factor of {factor} is not positive", attribute="factor")
+    if isinstance(factor, float) and factor.is_integer() and factor < 2**31:
+        factor = int(factor)
+    return Layer(Resize(mode, factor or 0, align_corners=align_corners))

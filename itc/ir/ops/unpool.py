@@ -43,8 +43,8 @@ class PoolIndices(Pool):
 class MaxUnpool(Op):
     """Zeros, but for the elements of `x` at the places that `indices` gives, in a map of the size of the last operand.
 
-    Of two elements for one place, as overlapping windows make, the later one in rows and columns is kept by the
-    reference; torch keeps either.
+    Of several elements for one place, as overlapping windows make, the last one in rows and columns is kept. The others
+    have no part in the result, and no gradient.
     """
 
     name = "max_unpool"
@@ -79,5 +79,5 @@ def pool_indices(
 
 @layer
 def max_unpool(x: TensorType, indices: TensorType, *, like: TensorType) -> Layer:
-    """Puts the elements of `x` back to where `pool_indices` found them, in a map of the size of `like`."""
+    """Puts `x` back to where `pool_indices` found it, in a map of the size of `like`; of several elements the last."""
     return Layer(MaxUnpool())
