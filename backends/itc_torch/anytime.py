@@ -1,4 +1,4 @@
-"""Runs a module's graph node by node and hands out each output when it is there: in loops, each emit when it has run."""
+"""Runs a module's graph node by node and hands out each output when it is there: in a loop, when its emit has run."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class _Outputs(_Run):
 
 
 def _emitted(loop: Loop, carried: Values, walked: tuple[Values, ...], captured: Values) -> Steps:
-    """Runs a loop to the next emit at each `next`, hands out what that adds to the series; returns the loop's results."""
+    """Runs a loop to the next emit at each `next`, hands out what it adds to the series, returns the loop's results."""
     assert isinstance(loop.body, fx.GraphModule)
     body = _Graph(loop.body)
     (result,) = body.nodes[-1].args

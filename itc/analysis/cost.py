@@ -23,7 +23,7 @@ import numpy as np
 
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
-from itc.analysis.moments import Counts, Moments, Run, params_read, phases, runs, starts
+from itc.analysis.moments import Counts, Moments, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
 
 
@@ -107,7 +107,7 @@ class _Spent:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.starts = starts(net.body)
-        self.runs = [runs(statement, start) for start, statement in zip(self.starts, net.body, strict=False)]
+        self.runs = [runs_of(statement, start) for start, statement in zip(self.starts, net.body, strict=False)]
         makers = ((s, i) for i, s in enumerate(net.body) if not isinstance(s, Emit))
         self.maker = {value.name: i for s, i in makers for value in s.results}
         loops = (s for s in net.body if isinstance(s, Loop))

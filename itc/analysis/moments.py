@@ -2,8 +2,9 @@
 
 A net's body is one line of moments: an operation takes one, a loop one for each phase of each of its iterations,
 whatever loops lie inside. Emits cut the body of a loop into phases: each ends one, with its own body, and what stands
-behind the last is a phase too. So what runs behind an emit in its iteration is not before it. Counts are exact and take time by the runs of the iteration sets and by the moments that are asked for. Only a
-parameter that several operations read by different iterations, none of which reads all, takes time by its sets.
+behind the last is a phase too. So what runs behind an emit in its iteration is not before it. Counts are exact and take
+time by the runs of the iteration sets and by the moments that are asked for. Only a parameter that several operations
+read by different iterations, none of which reads all, takes time by its sets.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def phases(loop: Loop) -> list[tuple[Statement, ...]]:
     return [tuple(part) for part in parts]
 
 
-def runs(statement: Statement, start: int) -> list[Run]:
+def runs_of(statement: Statement, start: int) -> list[Run]:
     """Every operation inside a statement that begins at moment `start`."""
     if not isinstance(statement, Loop):
         return [Run(found, start, None) for found in reached((statement,))]

@@ -15,9 +15,10 @@ class Hoist(Pass):
     """Moves what depends neither on carries nor on the iteration out of loops, of nested ones as far as it goes.
 
     Inner loops and branches move as a whole. Out of a branch or an exit over the loop's own iterations moves only what
-    the first iteration runs, and nothing from behind an exit of the first iteration that hands out an output: so nothing
-    runs that did not, and no output costs more; a loop without iterations keeps all. Parameters keep their keys. What moves is alive for the whole loop, so peak activations may rise. Dropout and
-    batch norm move with `training=false` only: each iteration draws a mask and updates statistics.
+    the first iteration runs, and nothing from behind an exit of the first iteration that hands out an output: so
+    nothing runs that did not, and no output costs more; a loop without iterations keeps all. Parameters keep their
+    keys. What moves is alive for the whole loop, so peak activations may rise. Dropout and batch norm move with
+    `training=false` only: each iteration draws a mask and updates statistics.
     """
 
     name: ClassVar[str] = "licm"

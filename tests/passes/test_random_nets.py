@@ -68,7 +68,7 @@ def pairs(before: Cost, after: Cost) -> list[tuple[OutputCost, OutputCost]]:
 
 
 def made_last(net: Net) -> set[str]:
-    """Labels of outputs that are there when the last operation before them has run: of the net's body, or of an emit's."""
+    """Labels of outputs that the last operation before them makes: in the net's body, or in an emit's."""
     made = {s.results[-1].name for s in net.body if isinstance(s, Apply)}
     for loop in (s for s in net.body if isinstance(s, Loop)):
         for emit, series in loop.collected:

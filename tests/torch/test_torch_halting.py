@@ -18,6 +18,7 @@ from itc.source import Source
 from itc_dsl import load_net, read_source
 from itc_torch import lower, ponder_cost
 from itc_torch.regions import HaltingLoop
+from tests.rounding import close, tolerances
 from tests.torch.forms import MAKERS, modules, tensors
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,11 @@ def expected() -> dict[str, Array]:
     return interpret(iamnn(), images(), values())
 
 
+@cache
+def allowed() -> dict[str, float]:
+    return tolerances(iamnn(), images(), values(), expected())
+
+
 def iterations() -> list[str]:
     return [label for label in iamnn().labels if label.endswith(".iterations")]
 
@@ -84,11 +90,7 @@ def test_as_the_interpreter(form: str) -> None:
     with torch.no_grad():
         found = modules(iamnn(), values())[form](*tensors(images()))
     assert list(found) == list(iamnn().labels)
-    for label, value in found.items():
-        tolerance = {"iterations": 0.0, "remainder": 1e-5}.get(label.rpartition(".")[2])
-        if tolerance is None:  # of the largest: random weights make logits of some hundreds
-            tolerance = 1e-4 * max(1.0, float(np.abs(expected()[label]).max()))
-        assert np.abs(value.numpy() - expected()[label]).max() <= tolerance, label
+    close({label: value.numpy() for label, value in found.items()}, expected(), allowed())
 
 
 def loss(outputs: dict[str, Tensor]) -> Tensor:
@@ -181,7 +183,7 @@ def test_every_way_to_halt(form: str) -> None:
     wanted = interpret(net, inputs, drawn)
     with torch.no_grad():
         found = modules(net, drawn)[form](*tensors(inputs))
-    assert all(np.allclose(found[label].numpy(), wanted[label], atol=1e-4) for label in net.labels)
+    close({k: v.numpy() for k, v in found.items()}, wanted, tolerances(net, inputs, drawn, wanted))
 
 
 TIES = """net @ties(%x: f32[1]) {{
