@@ -14,40 +14,48 @@ from itc.ir.op import Array
 class Halting:
     """One loop's halting for a batch; `score` and all that follows it are arrays [batch, *score shape].
 
+    All is computed in the precision of the scores, limits rounded to it, in the order of `itc_torch.halting`: so both
+    halt in the same iteration where a score or a sum meets a limit exactly.
+
     Under `act` (Graves 2016, equations 5 to 9): a place halts when its scores sum to 1 - epsilon or more, or in the
     last iteration; that iteration's weight is the remainder to 1, the others' their scores.
     """
 
     halt: Halt
     last: int
-    running: Array = field(default_factory=lambda: np.ones((), bool))
-    total: Array = field(default_factory=lambda: np.zeros(()))
-    iterations: Array = field(default_factory=lambda: np.zeros(()))
-    remainder: Array = field(default_factory=lambda: np.zeros(()))
+    running: Array = field(init=False)
+    total: Array = field(init=False)
+    iterations: Array = field(init=False)
+    remainder: Array = field(init=False)
     sums: list[Array] = field(default_factory=list)
 
     def step(self, score: Array, before: list[Array], after: list[Array], iteration: int) -> list[Array]:
         """The carries for the next iteration: `after` where a place was still running, `before` where it had halted."""
-        was_running = np.broadcast_to(self.running, score.shape)
+        if iteration == 1:
+            self.running = np.ones(score.shape, bool)
+            self.total = self.iterations = self.remainder = np.zeros_like(score)
+        was_running = self.running
         self.iterations = self.iterations + was_running.astype(score.dtype)
         if self.halt.kind == "act":
             weight = self._weigh(score, was_running, iteration)
             added = [spread(weight, carry) * carry for carry in after]
             self.sums = [a + b for a, b in zip(self.sums, added, strict=True)] if self.sums else added
         else:
-            passed = score > self.halt.limit if self.halt.kind == "above" else score < self.halt.limit
+            limit = score.dtype.type(self.halt.limit)
+            passed = score > limit if self.halt.kind == "above" else score < limit
             self.running = was_running & ~passed
         return [np.where(spread(was_running, new), new, old) for old, new in zip(before, after, strict=True)]
 
     def _weigh(self, score: Array, was_running: Array, iteration: int) -> Array:
         """The weight of this iteration, and who goes on after it."""
-        total = self.total + np.where(was_running, score, 0)
-        halts = was_running & ((total >= 1 - self.halt.limit) | (iteration == self.last))
-        left = np.asarray(1 - self.total, score.dtype)
-        self.remainder = np.where(halts, left, self.remainder).astype(score.dtype)
-        self.total = total.astype(score.dtype)
+        one, bound = score.dtype.type(1), score.dtype.type(1 - self.halt.limit)
+        left = one - self.total
+        counted = np.where(was_running, score, np.zeros_like(score))
+        self.total = self.total + counted
+        halts = was_running & ((self.total >= bound) | (iteration == self.last))
+        self.remainder = np.where(halts, left, self.remainder)
         self.running = was_running & ~halts
-        return np.where(halts, left, np.where(was_running, score, 0)).astype(score.dtype)
+        return np.where(halts, left, counted)
 
     def carries(self, last: list[Array]) -> list[Array]:
         """What the loop returns: the weighted sums of floats under `act`, else the carries as they are at the end."""

@@ -1,9 +1,9 @@
-"""Runs a module's graph node by node and hands out each output when it is there; loops go one iteration at a time."""
+"""Runs a module's graph node by node and hands out each output when it is there: in a loop, when its emit has run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from inspect import Parameter, Signature
 from operator import getitem
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from itc_torch.outputs import named
-from itc_torch.regions import Loop
+from itc_torch.regions import Loop, Steps, Values
 
 Labels = dict[fx.Node, list[tuple[str, ...]]]
 Named = tuple[str, Tensor]
@@ -22,50 +22,77 @@ def anytime(module: fx.GraphModule, /, *inputs: Tensor, **named_inputs: Tensor) 
 
     What lies behind the output that was taken last does not run. Raises TypeError for inputs that it has not.
     """
-    return _Run(module, _bind(module.graph, inputs, named_inputs)).outputs()
+    return _Outputs(module, _bind(module.graph, inputs, named_inputs)).outputs()
+
+
+class _Graph:
+    """A module's graph, run node by node; what nobody reads any more is dropped."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        self.module = module
+        self.nodes = tuple(module.graph.nodes)
+        self.done_with = _last_uses(module.graph)
+
+    def submodule(self, node: fx.Node) -> Any:
+        """The module that a node calls, if it calls one."""
+        return self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 class _Run:
-    """One forward pass: the values that later nodes still need, by node."""
+    """One pass through a graph: the values that later nodes still need, by node."""
 
-    def __init__(self, module: fx.GraphModule, inputs: dict[str, Tensor]) -> None:
-        self.graph = module.graph
-        self.inputs = inputs
-        self.labels = _labels(module.graph)
-        self.interpreter = fx.Interpreter(module, garbage_collect_values=False)
+    def __init__(self, graph: _Graph, inputs: Iterable[Any]) -> None:
+        self.graph = graph
+        self.inputs = iter(inputs)
+        self.interpreter = fx.Interpreter(graph.module, garbage_collect_values=False)
         self.values = self.interpreter.env
 
+    def step(self, node: fx.Node) -> Any:
+        """The value of a node."""
+        value = next(self.inputs) if node.op == "placeholder" else self.interpreter.run_node(node)
+        self.values[node] = value
+        return value
+
+    def forget(self, node: fx.Node) -> None:
+        """Drops what no node behind this one reads."""
+        for used in self.graph.done_with[node]:
+            del self.values[used]
+
+    def arguments(self, node: fx.Node) -> tuple[Any, ...]:
+        args, _ = self.interpreter.fetch_args_kwargs_from_env(node)
+        return args
+
+
+class _Outputs(_Run):
+    """The pass through a whole net."""
+
+    def __init__(self, module: fx.GraphModule, inputs: dict[str, Tensor]) -> None:
+        super().__init__(_Graph(module), inputs.values())
+        self.labels = _labels(module.graph)
+
     def outputs(self) -> Iterator[Named]:
-        done_with = _last_uses(self.graph)
         for node in self.graph.nodes:
             if node.target is named:
                 return
             yield from self.run(node)
-            for used in done_with[node]:
-                del self.values[used]
+            self.forget(node)
 
     def run(self, node: fx.Node) -> Iterator[Named]:
         """Computes a node; yields it if it is an output, and what it emits on the way if it is a loop."""
-        loop = self.loop(node)
-        if node.op == "placeholder":
-            self.values[node] = self.inputs[str(node.target)]
-        elif loop:
+        loop = self.graph.submodule(node)
+        if isinstance(loop, Loop) and loop.widths:
             yield from self.walk(node, loop)
         else:
-            self.values[node] = self.interpreter.run_node(node)
+            self.step(node)
         if isinstance(self.values[node], Tensor):
             yield from ((names[0], self.values[node]) for names in self.labels[node])
 
-    def loop(self, node: fx.Node) -> Loop | None:
-        module = self.interpreter.fetch_attr(str(node.target)) if node.op == "call_module" else None
-        return module if isinstance(module, Loop) else None
-
     def walk(self, node: fx.Node, loop: Loop) -> Iterator[Named]:
-        """Runs the iterations one by one and yields what each emits, if that is an output of the net."""
-        args, _ = self.interpreter.fetch_args_kwargs_from_env(node)
+        """Runs a loop emit by emit and yields what each hands out, if that is an output of the net."""
+        args = self.arguments(node)
         series = self.series(node, first=len(args[0]))
         left = {position: [iter(names) for names in labels] for position, labels in series.items()}
-        steps = loop.steps(*args)
+        steps = _emitted(loop, *args)
         while True:
             try:
                 step = next(steps)
@@ -79,6 +106,28 @@ class _Run:
         """The labels of a loop's series by their position; its results before `first` are carries."""
         picked = {user.args[1]: self.labels[user] for user in node.users if user.target is getitem}
         return {at - first: labels for at, labels in picked.items() if isinstance(at, int) and at >= first}
+
+
+def _emitted(loop: Loop, carried: Values, walked: tuple[Values, ...], captured: Values) -> Steps:
+    """Runs a loop to the next emit at each `next`, hands out what it adds to the series, returns the loop's results."""
+    assert isinstance(loop.body, fx.GraphModule)
+    body = _Graph(loop.body)
+    (result,) = body.nodes[-1].args
+    yields, emits, *_ = result
+    position = {emit: at for at, emit in enumerate(emits)}
+    series: list[list[Tensor]] = [[] for _ in range(sum(loop.widths))]
+    for iteration in range(1, loop.count + 1):
+        run = _Run(body, loop.arguments(iteration, carried, walked, captured))
+        for node in body.nodes[:-1]:
+            value = run.step(node)
+            if node in position and value is not None:
+                step = loop.added(position[node], value)
+                for at, tensor in step.items():
+                    series[at].append(tensor)
+                yield step
+            run.forget(node)
+        carried = tuple(run.values[node] for node in yields)
+    return (*carried, *map(tuple, series))
 
 
 def _bind(graph: fx.Graph, inputs: tuple[Tensor, ...], named_inputs: dict[str, Tensor]) -> dict[str, Tensor]:

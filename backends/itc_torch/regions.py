@@ -15,7 +15,7 @@ from itc_torch.halting import Halting
 
 Values = tuple[Any, ...]
 Step = dict[int, Tensor]
-"""What one iteration adds to the series of a loop, by the series' position among them."""
+"""What an emit adds to the series of a loop, by the series' position among them."""
 Steps = Generator[Step, None, Values]
 
 
@@ -39,35 +39,22 @@ class Loop(nn.Module):
         self.count = count
         self.widths = widths
 
-    def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Values:
-        steps = self.steps(carried, walked, captured, *halts)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                result: Values = stop.value
-                return result
-
-    def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Steps:
-        """Runs one iteration at each `next`, hands out what it adds to the series, and returns the loop's results."""
-        assert not halts, "this loop runs all its iterations"
+    def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values) -> Values:
         series: list[list[Tensor]] = [[] for _ in range(sum(self.widths))]
         for iteration in range(1, self.count + 1):
-            elements = (values[iteration - 1] for values in walked)
-            carried, emitted = self.body(iteration, *carried, *elements, *captured)
-            step = self.step(emitted)
-            for position, value in step.items():
-                series[position].append(value)
-            yield step
+            carried, emitted = self.body(*self.arguments(iteration, carried, walked, captured))
+            for emit, values in enumerate(emitted):
+                for position, value in self.added(emit, values).items():
+                    series[position].append(value)
         return (*carried, *map(tuple, series))
 
-    def step(self, emitted: tuple[Values | None, ...]) -> Step:
-        first = 0
-        added: Step = {}
-        for width, values in zip(self.widths, emitted, strict=True):
-            added |= enumerate(values or (), start=first)
-            first += width
-        return added
+    def arguments(self, iteration: int, carried: Values, walked: tuple[Values, ...], captured: Values) -> Values:
+        """What the body takes in an iteration."""
+        return (iteration, *carried, *(elements[iteration - 1] for elements in walked), *captured)
+
+    def added(self, emit: int, values: Values | None) -> Step:
+        """What an emit, by its number in the body, adds to the series where it yields `values`."""
+        return dict(enumerate(values or (), start=sum(self.widths[:emit])))
 
     def extra_repr(self) -> str:
         return f"count={self.count}"
@@ -80,13 +67,11 @@ class HaltingLoop(Loop):
     out. In training the iterations that no image needs run as well, so that every set of a norm sees its images.
     """
 
-    def steps(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Steps:
+    def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Values:
         (halting,) = halts
         for iteration in range(1, self.count + 1):
-            elements = (values[iteration - 1] for values in walked)
-            after, _, score = self.body(iteration, *carried, *elements, *captured)
+            after, _, score = self.body(*self.arguments(iteration, carried, walked, captured))
             carried = halting.step(iteration, score, carried, after)
-            yield {}
             if not (self.training or bool(halting.running.any())):
                 break
         return halting.results(carried)

@@ -23,9 +23,8 @@ import numpy as np
 
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
-from itc.analysis.moments import Counts, Moments, Run, params_read, starts
-from itc.analysis.reach import reached
-from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, children
+from itc.analysis.moments import Counts, Moments, Run, params_read, phases, runs_of, starts
+from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +86,44 @@ def _labelled(output: Output) -> Iterable[tuple[str, int | None]]:
     return zip(output.labels, output.at or (None,), strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """An emit, the series that hold what it yields, and the phase of its loop's `phases` that it ends."""
+
+    emit: Emit
+    series: tuple[Value, ...]
+    phase: int
+    phases: int
+
+
+def _exits(loop: Loop) -> list[_Exit]:
+    count = len(phases(loop))
+    return [_Exit(emit, series, phase, count) for phase, (emit, series) in enumerate(loop.collected)]
+
+
 class _Spent:
     """What a net has spent by moments of its body (see `itc.analysis.moments`)."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
         self.starts = starts(net.body)
-        self.runs = [self._runs(*begun) for begun in zip(self.starts, net.body, strict=False)]
+        self.runs = [runs_of(statement, start) for start, statement in zip(self.starts, net.body, strict=False)]
         makers = ((s, i) for i, s in enumerate(net.body) if not isinstance(s, Emit))
         self.maker = {value.name: i for s, i in makers for value in s.results}
         loops = (s for s in net.body if isinstance(s, Loop))
-        self.emit = {value.name: emit for s in loops for emit, series in s.collected for value in series}
-
-    def _runs(self, start: int, statement: Statement) -> list[Run]:
-        var = statement.var if isinstance(statement, Loop) else None
-        return [Run(found, start, var) for found in reached((statement,))]
+        self.exits = {value.name: exit for loop in loops for exit in _exits(loop) for value in exit.series}
 
     def moment(self, output: Output, at: int | None) -> int:
-        """The moment at which an output is there: when the statement that makes it, or its loop's iteration, ends."""
+        """The moment at which an output is there: when the statement that makes it ends, or its exit's emit."""
         if output.value.name not in self.maker:
             return 0
         at_statement = self.maker[output.value.name]
         maker = self.net.body[at_statement]
         if at is None or output.at is None or not isinstance(maker, Loop):
             return self.starts[at_statement + 1]
-        emit = self.emit[output.value.name]
-        return self.starts[at_statement] + emit.iterations.numbers[output.at.rank(at)]
+        exit = self.exits[output.value.name]
+        iteration = exit.emit.iterations.numbers[output.at.rank(at)]
+        return self.starts[at_statement] + (iteration - 1) * exit.phases + exit.phase + 1
 
     def macs(self, moments: Moments) -> list[int]:
         def macs(run: Run) -> int:

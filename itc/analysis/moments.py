@@ -1,8 +1,10 @@
 """What has been run, and which sets of parameters have been read, by each of many moments of a net, for all at once.
 
-A net's body is one line of moments: an operation takes one, a loop one for each of its iterations, whatever loops lie
-inside. Counts are exact and take time by the runs of the iteration sets and by the moments that are asked for. Only a
-parameter that several operations read by different iterations, none of which reads all, takes time by its sets.
+A net's body is one line of moments: an operation takes one, a loop one for each phase of each of its iterations,
+whatever loops lie inside. Emits cut the body of a loop into phases: each ends one, with its own body, and what stands
+behind the last is a phase too. So what runs behind an emit in its iteration is not before it. Counts are exact and take
+time by the runs of the iteration sets and by the moments that are asked for. Only a parameter that several operations
+read by different iterations, none of which reads all, takes time by its sets.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.analysis.reach import Reached, distinct, numbers
+from itc.analysis.reach import Reached, distinct, numbers, reached
 from itc.ir.iterations import IterationSet
-from itc.ir.net import Index, Loop, Net, Param, ParamRef, Statement
+from itc.ir.net import Emit, Index, Loop, Net, Param, ParamRef, Statement
 
 Moments = NDArray[np.int64]
 #: Whole numbers of any size, one for each moment.
@@ -29,11 +31,16 @@ SMALL = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An operation that runs inside the statement that begins at moment `start`, in iterations of the loop `var`."""
+    """An operation that runs inside the statement that begins at moment `start`, in iterations of the loop `var`.
+
+    It runs in one of the `phases` of each iteration, counted from 0.
+    """
 
     reached: Reached
     start: int
     var: str | None
+    phase: int = 0
+    phases: int = 1
 
     def times(self, moments: Moments) -> Counts:
         """How often it has run by each of `moments`."""
@@ -55,12 +62,12 @@ class Run:
     @property
     def first(self) -> int:
         """The moment when it first runs."""
-        return self.start + (self.reached.reach[self.var].runs[0][0] if self.var else 1)
+        return int(self._moment(self.reached.reach[self.var].runs[0][0] if self.var else 1))
 
     def _axis(self, index: Index | int, moments: Moments) -> Counts:
         if isinstance(index, Index) and index.var == self.var:
             iterations = self.reached.reach[index.var].moved(index.step, index.offset)
-            until = index.step * np.maximum(moments - self.start, 0) + index.offset
+            until = index.step * self._iterations(moments) + index.offset
             return iterations.groups_until(index.every, until).astype(object)
         return np.full(len(moments), distinct(index, self.reached.reach), object)
 
@@ -69,20 +76,54 @@ class Run:
         if self.var is None:
             return (moments > self.start).astype(object)
         iterations = self.reached.reach[self.var]
-        return iterations.groups_until(1, np.maximum(moments - self.start, 0)).astype(object)
+        return iterations.groups_until(1, self._iterations(moments)).astype(object)
+
+    def _iterations(self, moments: Moments) -> Moments:
+        """How many iterations of its own loop have passed its phase."""
+        return np.maximum(moments - self.start - self.phase - 1 + self.phases, 0) // self.phases
+
+    def _moment(self, iteration: Any) -> Any:
+        """The moment at which its phase of an iteration ends."""
+        return self.start + (iteration - 1) * self.phases + self.phase + 1
 
     def _firsts(self, index: Index | int) -> Moments:
         if not isinstance(index, Index) or index.var != self.var:
             return np.full(len(numbers(index, self.reached.reach)), self.first)
         own = np.array(self.reached.reach[index.var].numbers)
         groups = (index.step * own + index.offset - 1) // index.every
-        return self.start + own[np.unique(groups, return_index=True)[1]]
+        return np.asarray(self._moment(own[np.unique(groups, return_index=True)[1]]))
 
 
 def starts(body: Sequence[Statement]) -> list[int]:
     """The moment at which each statement begins, and at the end the one at which all is over."""
-    lengths = (statement.count if isinstance(statement, Loop) else 1 for statement in body)
-    return [*accumulate(lengths, initial=0)]
+    return [*accumulate((_length(statement) for statement in body), initial=0)]
+
+
+def _length(statement: Statement) -> int:
+    return statement.count * len(phases(statement)) if isinstance(statement, Loop) else 1
+
+
+def phases(loop: Loop) -> list[tuple[Statement, ...]]:
+    """The statements of a loop's body by phase: emit n of the body, from 0, ends phase n."""
+    parts: list[list[Statement]] = [[]]
+    for statement in loop.body.statements:
+        parts[-1].append(statement)
+        if isinstance(statement, Emit):
+            parts.append([])
+    return [tuple(part) for part in parts]
+
+
+def runs_of(statement: Statement, start: int) -> list[Run]:
+    """Every operation inside a statement that begins at moment `start`."""
+    if not isinstance(statement, Loop):
+        return [Run(found, start, None) for found in reached((statement,))]
+    reach = {statement.var: statement.iterations}
+    parts = phases(statement)
+    return [
+        Run(found, start, statement.var, phase, len(parts))
+        for phase, part in enumerate(parts)
+        for found in reached(part, dict(reach))
+    ]
 
 
 def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
@@ -127,14 +168,14 @@ def _single_sets(readers: Iterable[tuple[Run, ParamRef]]) -> tuple[Moments, Coun
 
 def _needed(readers: Sequence[tuple[Run, ParamRef]]) -> list[tuple[Run, ParamRef]]:
     """The readers without those that read nothing, at any moment, but what the one that runs most often reads too."""
-    most, ref = max(readers, key=lambda reader: reader[0].reached.times)
+    most, ref = max(readers, key=lambda reader: (reader[0].reached.times, -reader[0].phase))
     others = [reader for reader in readers if not _covers((most, ref), reader)]
     return [(most, ref), *others]
 
 
 def _covers(reader: tuple[Run, ParamRef], other: tuple[Run, ParamRef]) -> bool:
     (run, ref), (less, its) = reader, other
-    if (run.start, ref.index) != (less.start, its.index):
+    if (run.start, ref.index) != (less.start, its.index) or run.phase > less.phase:
         return False
     read = {axis.var for axis in ref.index if isinstance(axis, Index)} | ({run.var} if run.var else set())
     return all(_within(less.reached.reach[var], run.reached.reach[var]) for var in read)

@@ -92,7 +92,7 @@ class Op(ABC):
     arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Operands of which only the shape is read: they cost no memory and no exchange.
     shape_only: ClassVar[frozenset[int]] = frozenset()
-    #: Whether it is a node of the paper's graph size and latency: the convolutions.
+    #: Whether it is a node of the paper's graph size and latency: convolutions, transposed ones among them.
     counted: ClassVar[bool] = False
     #: Whether the value of an element depends on the same element of the operands alone.
     pointwise: ClassVar[bool] = False

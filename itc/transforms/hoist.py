@@ -16,9 +16,10 @@ class Hoist(Pass):
     """Moves what depends neither on carries nor on the iteration out of loops, of nested ones as far as it goes.
 
     Inner loops and branches move as a whole. Out of a branch or an exit over the loop's own iterations moves only what
-    the first iteration runs: so nothing runs that did not, and no output costs more; a loop without iterations keeps
-    all. Parameters keep their keys. What moves is alive for the whole loop, so peak activations may rise. Dropout and
-    batch norm move with `training=false` only: each iteration draws a mask and updates statistics.
+    the first iteration runs, and nothing from behind an exit of the first iteration that hands out an output: so
+    nothing runs that did not, and no output costs more; a loop without iterations keeps all. Parameters keep their
+    keys. What moves is alive for the whole loop, so peak activations may rise. Dropout and batch norm move with
+    `training=false` only: each iteration draws a mask and updates statistics.
     """
 
     name: ClassVar[str] = "licm"
@@ -35,6 +36,7 @@ class _Mover:
     def __init__(self, net: Net, training: bool) -> None:
         self.scores = scores(net)
         self.training = training
+        self.outputs = {output.value.name for output in net.outputs}
 
     def statements(self, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         return tuple(new for statement in statements for new in self.statement(statement))
@@ -47,7 +49,7 @@ class _Mover:
         if not isinstance(new, Loop) or new.count < 1:
             return (new,)
         parts = _Parts(new, self)
-        body = parts.body(new.body, first=True)
+        body = parts.outermost(new.body)
         return (*parts.outside, replace(new, body=body))
 
     def movable(self, statement: Statement) -> bool:
@@ -66,6 +68,18 @@ class _Parts:
         self.outside: list[Statement] = []
         self.inside = {value.name for value in inner_values(loop)}
         self.starts = {carry.inner.name: carry.init for carry in loop.carries}
+
+    def outermost(self, body: Body) -> Body:
+        """The loop's body without what moves: down to the first exit that hands out an output in iteration 1."""
+        statements = body.statements
+        end = next((at for at, statement in enumerate(statements) if self.hands_out(statement)), len(statements)) + 1
+        return replace(body, statements=(*self.body(Body(statements[:end]), first=True).statements, *statements[end:]))
+
+    def hands_out(self, statement: Statement) -> bool:
+        if not isinstance(statement, Emit) or 1 not in statement.iterations:
+            return False
+        series = next(series for emit, series in self.loop.collected if emit is statement)
+        return any(value.name in self.mover.outputs for value in series)
 
     def body(self, body: Body, first: bool) -> Body:
         """A body without what moves; out of one that the first iteration does not run, nothing does."""

@@ -43,14 +43,23 @@ def test_an_output_costs_what_runs_until_it_is_there(net: Net) -> None:
 
 
 def _until(net: Net, output: Output, exit: int | None) -> list[brute.Event]:
-    """What runs up to an output: the statements down to the one that gives it, of a loop the iterations to the exit."""
+    """What runs up to an output: the statements down to the one that gives it, in a loop down to the exit's emit."""
     makers = (s for s in net.body if not isinstance(s, Emit) and output.value in s.results)
     maker = next(makers, None)
     if maker is None:
         return []
     before = Net(net.name, net.inputs, net.params, net.body[: net.body.index(maker) + 1], ())
-    stop = (maker, exit) if isinstance(maker, Loop) and exit is not None else None
+    stop = _emit(maker, output, exit) if isinstance(maker, Loop) and exit is not None else None
     return brute.Walk(before, stop).run().events
+
+
+def _emit(loop: Loop, output: Output, exit: int) -> tuple[Loop, int, int]:
+    """A loop, the iteration and the emit of its body that give an output."""
+    ((position, emit),) = (
+        (position, emit) for position, (emit, series) in enumerate(loop.collected) if output.value in series
+    )
+    assert output.at is not None
+    return loop, emit.iterations.numbers[output.at.rank(exit)], position
 
 
 def test_each_element_of_a_series_has_its_own_depth() -> None:
@@ -153,7 +162,7 @@ def test_many_outputs_are_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -
             counted += 1
             yield run
 
-    monkeypatch.setattr("itc.analysis.cost.reached", counting)
+    monkeypatch.setattr("itc.analysis.moments.reached", counting)
     applies = "\n".join(f"%{n} = relu(%x): f32[4]" for n in range(count))
     outputs = "\n".join(f"return %{n} {{name = y{n}}}" for n in range(count))
     assert len(cost(parse_net(f"net @wide(%x: f32[4]) {{\n{applies}\n{outputs}\n}}")).outputs) == count
@@ -178,3 +187,54 @@ net @score(%x: f32[3, 4, 4]) {
         )
     )
     assert (found.macs, found.latency) == (4 * 48, 1)
+
+
+def test_a_transposed_convolution_is_a_node() -> None:
+    """Its 12 weights, 12 input and 16 output elements of four bytes, and one layer of the path."""
+    found = cost(
+        verify(
+            parse_net("""
+net @up(%x: f32[3, 2, 2]) {
+  param @w: f32[3, 1, 2, 2] {role = weight, init = zeros}
+  %0 = conv_transpose(%x, @w) {stride = [2, 2]}: f32[1, 4, 4]
+  return %0 {name = y}
+}""")
+        )
+    )
+    assert (found.graph_bytes, found.latency, found.macs) == (4 * (12 + 12 + 16), 1, 48)
+    assert [(output.graph_bytes, output.latency) for output in found.outputs] == [(160, 1)]
+
+
+def test_what_stands_behind_an_emit_is_not_before_it() -> None:
+    """Three convolutions of 16 MACs an iteration, an exit behind each of the first two, whose heads have 16 as well."""
+    found = {output.label: output for output in cost(verify(parse_net(BETWEEN))).outputs}
+    macs = {"early@1": 2, "late@1": 4, "early@3": 5 + 5 + 2, "late@3": 5 + 5 + 4}
+    assert {label: found[label].macs // 16 for label in macs} == macs
+    params = {"early@1": 2, "late@1": 3, "early@3": 6, "late@3": 6}
+    assert {label: found[label].params for label in params} == params
+
+
+BETWEEN = """
+net @between(%x: f32[1, 4, 4]) {
+  param @a: 3 x f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @b: f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @head: f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @last: f32[1, 1, 1, 1] {role = weight, init = zeros}
+  %r, %early, %late = loop %t in 1..3 carry (%s = %x) {
+    %0 = conv(%s, @a[%t]): f32[1, 4, 4]
+    emit when %t in {1..3} {
+      %1 = conv(%0, @head): f32[1, 4, 4]
+      yield %1
+    }
+    %2 = conv(%0, @b): f32[1, 4, 4]
+    emit when %t in {1..3} {
+      %3 = conv(%2, @head): f32[1, 4, 4]
+      yield %3
+    }
+    %4 = conv(%2, @last): f32[1, 4, 4]
+    yield %4
+  }: f32[1, 4, 4], 3 x f32[1, 4, 4], 3 x f32[1, 4, 4]
+  return %early {name = early, at = {1..3}}
+  return %late {name = late, at = {1..3}}
+}
+"""

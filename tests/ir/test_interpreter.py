@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itc.interpreter import interpret
-from itc.ir import parse_net, verify
+from itc.ir import Net, parse_net, verify
 from itc.ir.op import Array
+from tests.random_nets import Limits, nets, on_random_nets, random_inputs, random_weights
 
 HEAD = "net @n(%x: f32[1], %y: f32[1]) {\n"
 
@@ -121,3 +122,14 @@ def test_an_unrolled_loop_is_its_body_repeated(count: int, every: int) -> None:
     weights = np.arange(2, 2 + sets, dtype=np.float32)
     expected = np.prod([weights[t // every] for t in range(count)])
     assert run(loop, {"w": weights.reshape(-1, 1, 1)}) == {"c": [expected]}
+
+
+@settings(on_random_nets, max_examples=10)
+@given(nets(Limits(halting=True)))
+def test_values_stay_in_the_precision_of_their_inputs(net: Net) -> None:
+    for precision in (np.float32, np.float64):
+        inputs = {name: array.astype(precision) for name, array in random_inputs(net).items()}
+        weights = {key: array.astype(precision) for key, array in random_weights(net).items()}
+        outputs = interpret(net, inputs, weights)
+        floats = {array.dtype for array in outputs.values() if np.issubdtype(array.dtype, np.floating)}
+        assert floats <= {np.dtype(precision)}

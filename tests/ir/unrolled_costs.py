@@ -22,13 +22,13 @@ class Event:
 
 @dataclass
 class Walk:
-    """Runs every iteration in the interpreter's order; a value is its depth, a series the list of its elements' depths.
+    """Runs every iteration in the text's order; a value is its depth, a series the list of its elements' depths.
 
-    `stop` is an iteration of a loop of the net, in which the walk ends when all of it has run.
+    `stop` is an iteration of a loop of the net and an emit of its body, behind which the walk ends.
     """
 
     net: Net
-    stop: tuple[Loop, int] | None = None
+    stop: tuple[Loop, int, int] | None = None
     events: list[Event] = field(default_factory=list)
     depths: dict[str, Any] = field(default_factory=dict)
     iteration: dict[str, int] = field(default_factory=dict)
@@ -78,20 +78,26 @@ class Walk:
             self.iteration[loop.var] = t
             self.depths |= zip((c.inner.name for c in loop.carries), carried, strict=True)
             self.depths |= {e.inner.name: self.depths[e.series.name][t - 1] for e in loop.each}
-            carried = self.body(loop.body)
-            self.emits(loop, t, series)
-            if self.stop == (loop, t):
-                self.done = True
-                break
+            self.iterate(loop, t, series)
+            if self.done:
+                return
+            carried = [self.depths[value.name] for value in loop.body.yields]
         self.depths |= zip((v.name for v in loop.results), [*carried, *series], strict=True)
 
-    def emits(self, loop: Loop, t: int, series: list[list[float]]) -> None:
-        collected = iter(series)
-        for emit in loop.emits:
-            own = [next(collected) for _ in emit.body.yields]
-            if t in list(emit.iterations):
-                for elements, depth in zip(own, self.body(emit.body), strict=True):
+    def iterate(self, loop: Loop, t: int, series: list[list[float]]) -> None:
+        """One iteration, down to the emit behind which the walk ends."""
+        collected, emits = iter(series), iter(range(len(loop.emits)))
+        for statement in loop.body.statements:
+            if not isinstance(statement, Emit):
+                self.statements((statement,))
+                continue
+            own = [next(collected) for _ in statement.body.yields]
+            if t in list(statement.iterations):
+                for elements, depth in zip(own, self.body(statement.body), strict=True):
                     elements.append(depth)
+            if self.stop == (loop, t, next(emits)):
+                self.done = True
+                return
 
 
 def macs(net: Net, events: list[Event]) -> int:

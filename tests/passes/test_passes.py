@@ -212,3 +212,42 @@ def test_unrolling_an_example_keeps_its_costs(spec: Path) -> None:
     assert (after.params, after.macs, after.latency) == (before.params, before.macs, before.latency)
     latencies = {output.label: output.latency for output in before.outputs}
     assert {output.label: output.latency for output in after.outputs} == latencies
+
+
+EXITS = """net @exits(%x: f32[1, 4, 4]) {
+  param @a: 6 x f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @b: f32[1, 1, 1, 1] {role = weight, init = zeros}
+  param @head: 3 x f32[1, 1, 1, 1] {role = weight, init = zeros}
+  %r, %early = loop %t in 1..6 carry (%s = %x) {
+    %0 = conv(%s, @a[%t]): f32[1, 4, 4]
+    emit when %t in {1..5 by 2} {
+      %1 = conv(%0, @head[%t in {1..5 by 2}]): f32[1, 4, 4]
+      yield %1
+    }
+    %2 = conv(%x, @b): f32[1, 4, 4]
+    %3 = add(%0, %2): f32[1, 4, 4]
+    yield %3
+  }: f32[1, 4, 4], 3 x f32[1, 4, 4]
+  return %early {name = early, at = {1..5 by 2}}
+  return %r {name = r}
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["unroll", "unroll(factor=2)", "unroll(factor=4)", "peel", "peel(first=2, last=1)"])
+def test_exits_cost_the_same_behind_copies_of_a_body(name: str) -> None:
+    """A convolution is 16 MACs and one parameter; two stand in an iteration, one of them before the exit."""
+    net = verify(parse_net(EXITS))
+    expected = {"early@1": (2, 2, 2), "early@3": (7, 6, 4), "early@5": (12, 9, 6), "r": (15, 10, 6)}
+    for found in (net, named(name, TRANSFORMS)(net).net):
+        costs = {o.label: (o.macs // 16, o.params, o.latency) for o in cost(found).outputs}
+        assert costs == expected
+
+
+def test_what_stands_behind_an_exit_of_the_first_iteration_stays() -> None:
+    """Else the first exit would pay for it; behind a later exit it has run before."""
+    net = verify(parse_net(EXITS))
+    assert named("licm", TRANSFORMS)(net).net == net
+    later = verify(parse_net(EXITS.replace("{1..5 by 2}", "{2..6 by 2}")))
+    outside, _ = print_net(named("licm", TRANSFORMS)(later).net).split(" = loop ")
+    assert "conv(%x, @b)" in outside

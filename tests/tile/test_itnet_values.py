@@ -9,7 +9,8 @@ import pytest
 from itc.interpreter import interpret
 from itc_dsl import load_net, read_source
 from itc_tile import compile_net, load_machine, simulate
-from tests.random_nets import difference, random_inputs, random_weights
+from tests.random_nets import random_inputs, random_weights
+from tests.rounding import close, tolerances
 
 SPEC = Path(__file__).parents[2] / "examples" / "itnet.itn"
 SMALL = {"f": 13, "iterations": 5, "exits": (1, 2, 5), "height": 45, "width": 60}
@@ -22,7 +23,7 @@ def check(machine: str, batch: int, **settings: object) -> None:
     expected = interpret(net, inputs, weights)
     assert list(found) == list(net.labels)
     assert all(expected[label].std() > 0.1 for label in net.labels)
-    assert max(difference(found[label], expected[label]) for label in net.labels) < 1e-4
+    close(found, expected, tolerances(net, inputs, weights, expected))
 
 
 @pytest.mark.parametrize("machine", ["gc200", "edge-64"])

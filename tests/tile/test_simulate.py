@@ -18,7 +18,8 @@ from itc_tile.program.program import Copies, Program
 from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
 from itc_tile.tiling.partition import Split
 from tests.conftest import Golden
-from tests.random_nets import difference, random_inputs, random_weights
+from tests.random_nets import random_inputs, random_weights
+from tests.rounding import close, tolerances
 from tests.tile.hand_itnet import small_itnet
 from tests.tile.placements import place
 
@@ -100,7 +101,7 @@ def _cut(shape: tuple[int, ...], split: Split) -> Split:
 def test_values(net: Net, program: Program) -> None:
     weights, inputs = random_weights(net), random_inputs(net, 3)
     found, expected = simulate(program, inputs, weights), interpret(net, inputs, weights)
-    assert max(difference(found[label], expected[label]) for label in expected) < 1e-5
+    close(found, expected, tolerances(net, inputs, weights, expected))
 
 
 def test_every_row_of_every_table_is_needed(net: Net, program: Program) -> None:
@@ -166,7 +167,7 @@ def test_one_run_leaves_nothing_behind_for_the_next(net: Net, program: Program) 
         inputs = random_inputs(net, batch, seed)
         found = run(tiles, inputs)
         expected = interpret(net, inputs, weights)
-        assert max(difference(found[label], expected[label]) for label in expected) < 1e-5
+        close(found, expected, tolerances(net, inputs, weights, expected))
 
 
 def test_the_weights_of_a_head_change_its_output_alone() -> None:

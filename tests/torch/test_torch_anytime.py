@@ -9,7 +9,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from itc.ir import parse_net, verify
+from itc.passes import named
+from itc.transforms import TRANSFORMS
 from itc_torch import Network, anytime, lower
+from itc_torch.backend import Form
 from tests.random_nets import random_inputs
 from tests.torch.forms import tensors
 
@@ -78,6 +81,51 @@ def test_stopping_early_runs_no_more(module: Network) -> None:
                 assert tensor.shape == (2, 2, 6, 6)
                 break
     assert count.convs == 3
+
+
+#: An exit behind each first convolution of an iteration, which has two.
+BETWEEN = verify(
+    parse_net("""
+net @between(%image: f32[2, 6, 6]) {
+  param @w: f32[2, 2, 1, 1] {role = weight, init = kaiming}
+  %r, %early, %late = loop %t in 1..3 carry (%x = %image) {
+    %1 = conv(%x, @w): f32[2, 6, 6]
+    emit when %t in {1, 3} {
+      %2 = tanh(%1): f32[2, 6, 6]
+      yield %2
+    }
+    %3 = conv(%1, @w): f32[2, 6, 6]
+    emit when %t in {1..2} {
+      %4 = tanh(%3): f32[2, 6, 6]
+      yield %4
+    }
+    yield %3
+  }: f32[2, 6, 6], 2 x f32[2, 6, 6], 2 x f32[2, 6, 6]
+  return %late {name = late, at = {1..2}}
+  return %early {name = early, at = {1, 3}}
+}
+""")
+)
+
+
+@pytest.mark.parametrize("form", ["rolled", "unrolled"])
+def test_an_exit_comes_before_the_rest_of_its_iteration(form: Form) -> None:
+    module = lower(BETWEEN, form).eval()
+    (image,) = tensors(random_inputs(BETWEEN))
+    with Counted() as count:
+        found = [(label, count.convs) for label, _ in module.iterate(image)]
+    assert found == [("early@1", 1), ("late@1", 2), ("late@2", 4), ("early@3", 5)]
+    at_once = module(image)
+    assert all(torch.equal(value, at_once[label]) for label, value in module.iterate(image))
+
+
+@pytest.mark.parametrize("form", ["rolled", "unrolled"])
+@pytest.mark.parametrize("partly", ["unroll(factor=2)", "peel"])
+def test_no_more_runs_before_an_exit_of_a_loop_that_is_unrolled_in_part(form: Form, partly: str) -> None:
+    module = lower(named(partly, TRANSFORMS)(NET).net, form).eval()
+    with Counted() as count:
+        found = [(label, count.convs) for label, _ in module.iterate(*tensors(random_inputs(NET)))]
+    assert found == list(zip(ORDER, CONVS, strict=True))
 
 
 def test_inputs_by_name_and_wrong_ones(module: Network) -> None:

@@ -16,7 +16,8 @@ from itc.ir import Net, Output, Param, parse_net, verify
 from itc_torch import emit_module
 from itc_torch.names import class_name
 from tests.conftest import Golden
-from tests.random_nets import difference, nets, on_random_nets, random_inputs, random_weights
+from tests.random_nets import nets, on_random_nets, random_inputs, random_weights
+from tests.rounding import close, tolerances
 from tests.torch.forms import modules, tensors
 
 HERE = Path(__file__).parent
@@ -64,7 +65,7 @@ def test_a_written_module_needs_no_itc(tmp_path: Path) -> None:
     outputs = load_file(tmp_path / "outputs.safetensors")
     expected = interpret(net, inputs, weights)
     assert set(outputs) == set(net.labels)
-    assert all(difference(outputs[label], expected[label]) <= 1e-4 for label in expected)
+    close(outputs, expected, tolerances(net, inputs, weights, expected))
 
 
 @settings(on_random_nets, max_examples=40)
@@ -123,10 +124,11 @@ net @{name}(%{name}: f32[2, 4, 4]) {{
     )
     weights, inputs = random_weights(net), random_inputs(net)
     expected = interpret(net, inputs, weights)
+    allowed = tolerances(net, inputs, weights, expected)
     for form, module in modules(net, weights).items():
         outputs = module(*tensors(inputs))
         assert tuple(outputs) == net.labels, form
-        assert all(difference(outputs[k].detach().numpy(), expected[k]) <= 1e-5 for k in expected), form
+        close({label: value.detach().numpy() for label, value in outputs.items()}, expected, allowed)
 
 
 def test_inputs_whose_names_become_one() -> None:
@@ -140,9 +142,9 @@ net @class(%class: f32[2], %class_: f32[2], %lambda: f32[2]) {
 """)
     )
     inputs = random_inputs(net)
-    expected = interpret(net, inputs, {})["r"]
-    for form, module in modules(net, {}).items():
-        assert difference(module(*tensors(inputs))["r"].numpy(), expected) <= 1e-5, form
+    expected = interpret(net, inputs, {})
+    for module in modules(net, {}).values():
+        close({"r": module(*tensors(inputs))["r"].numpy()}, expected, tolerances(net, inputs, {}, expected))
 
 
 def test_inputs_that_are_whole_numbers_are_said_to_be() -> None:

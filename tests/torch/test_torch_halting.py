@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from itc import weights
 from itc.interpreter import interpret
-from itc.ir import Net
+from itc.ir import Net, parse_net, verify
 from itc.ir.op import Array
 from itc.source import Source
 from itc_dsl import load_net, read_source
 from itc_torch import lower, ponder_cost
 from itc_torch.regions import HaltingLoop
+from tests.rounding import close, tolerances
 from tests.torch.forms import MAKERS, modules, tensors
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,11 @@ def expected() -> dict[str, Array]:
     return interpret(iamnn(), images(), values())
 
 
+@cache
+def allowed() -> dict[str, float]:
+    return tolerances(iamnn(), images(), values(), expected())
+
+
 def iterations() -> list[str]:
     return [label for label in iamnn().labels if label.endswith(".iterations")]
 
@@ -84,11 +90,7 @@ def test_as_the_interpreter(form: str) -> None:
     with torch.no_grad():
         found = modules(iamnn(), values())[form](*tensors(images()))
     assert list(found) == list(iamnn().labels)
-    for label, value in found.items():
-        tolerance = {"iterations": 0.0, "remainder": 1e-5}.get(label.rpartition(".")[2])
-        if tolerance is None:  # of the largest: random weights make logits of some hundreds
-            tolerance = 1e-4 * max(1.0, float(np.abs(expected()[label]).max()))
-        assert np.abs(value.numpy() - expected()[label]).max() <= tolerance, label
+    close({label: value.numpy() for label, value in found.items()}, expected(), allowed())
 
 
 def loss(outputs: dict[str, Tensor]) -> Tensor:
@@ -181,4 +183,60 @@ def test_every_way_to_halt(form: str) -> None:
     wanted = interpret(net, inputs, drawn)
     with torch.no_grad():
         found = modules(net, drawn)[form](*tensors(inputs))
-    assert all(np.allclose(found[label].numpy(), wanted[label], atol=1e-4) for label in net.labels)
+    close({k: v.numpy() for k, v in found.items()}, wanted, tolerances(net, inputs, drawn, wanted))
+
+
+TIES = """net @ties(%x: f32[1]) {{
+  %s, %n{remainder} = loop %t in 1..12 carry (%c = %x) {{
+    %score = affine(%x): f32[1]
+    %next = add(%c, %score): f32[1]
+    halt {halt} %score {{limit = 0.1, ponder = 0.0}}
+    yield %next
+  }}: f32[1], f32[1]{type}
+  return %s {{name = s}}
+  return %n {{name = n}}{returned}
+}}"""
+ACT_TIES = {"remainder": ", %r", "type": ", f32[1]", "returned": "\n  return %r {name = r}"}
+
+
+def ties(kind: str) -> Net:
+    more = ACT_TIES if kind == "act" else dict.fromkeys(ACT_TIES, "")
+    return verify(parse_net(TIES.format(halt=kind, **more)))
+
+
+def beside(*numbers: float) -> Array:
+    """Float32 numbers, and the ones next to each on both sides."""
+    exact = np.array(numbers, np.float32)
+    return np.concatenate([exact, np.nextafter(exact, np.float32(0)), np.nextafter(exact, np.float32(1))])[:, None]
+
+
+def halts_at(kind: str, score: np.float32) -> int:
+    """In which iteration a constant score halts: float32 sums, one after the other, and limits rounded to float32."""
+    limit, total = np.float32(0.1), np.float32(0)
+    for t in range(1, 13):
+        total = np.float32(total + score)
+        if {"act": total >= np.float32(1 - 0.1), "above": score > limit, "below": score < limit}[kind]:
+            return t
+    return 12
+
+
+@pytest.mark.parametrize("kind", ["act", "above", "below"])
+def test_scores_that_meet_the_limit_exactly_halt_alike_in_all_forms(kind: str) -> None:
+    net = ties(kind)
+    x = beside(0.9, 0.45, 0.3, 0.225, 0.18, 0.15, 0.1, 0.09) if kind == "act" else beside(0.1)
+    expected = [halts_at(kind, score) for (score,) in x]
+    reference = interpret(net, {"x": x}, {})
+    assert {array.dtype for array in reference.values()} == {np.dtype(np.float32)}
+    assert reference["n"].ravel().tolist() == expected
+    assert len(set(expected)) > 1
+    with torch.no_grad():
+        for form, module in modules(net, {}).items():
+            found = module(torch.from_numpy(x))
+            for label, value in reference.items():
+                assert np.array_equal(found[label].numpy(), value), (form, label)
+
+
+def test_a_score_of_a_limit_does_not_pass_it_and_a_sum_of_a_bound_does() -> None:
+    x = np.array([[0.1]], np.float32)
+    assert [interpret(ties(kind), {"x": x}, {})["n"].item() for kind in ("above", "below")] == [12, 12]
+    assert interpret(ties("act"), {"x": np.array([[0.9]], np.float32)}, {})["n"].item() == 1

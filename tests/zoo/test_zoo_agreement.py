@@ -8,23 +8,15 @@ import numpy as np
 import pytest
 
 from itc.driver import Network
-from itc.ir.op import Array
 from itc_torch import load_weights, run
-from tests.random_nets import difference
+from tests.rounding import close, tolerances
 from tests.zoo.reduced import QUICK, REDUCED, SEEDS, first_networks, networks, reduced, weights_and_inputs
 
-CLOSE = 1e-4
 COUNTS = (".iterations", ".remainder")
 
 
 def ids(found: tuple[tuple[Path, str], ...]) -> list[str]:
     return [name for _, name in found]
-
-
-def off(found: dict[str, Array], expected: dict[str, Array]) -> dict[str, float]:
-    """max |a - b| / max |b| of every output."""
-    assert found.keys() == expected.keys()
-    return {label: difference(found[label], value) if value.any() else 0.0 for label, value in expected.items()}
 
 
 def check(net: Network, seed: int) -> None:
@@ -33,10 +25,11 @@ def check(net: Network, seed: int) -> None:
     values = {label: value for label, value in expected.items() if not label.endswith(COUNTS)}
     assert values
     assert all(float(value.std()) > 1e-3 * float(np.abs(value).max()) for value in values.values())
+    allowed = tolerances(net.ir, inputs, weights, expected)
     for form in ("rolled", "unrolled"):
         module = net.torch(form)
         load_weights(module, weights)
-        assert max(off(run(module, inputs), expected).values()) <= CLOSE, form
+        close(run(module, inputs), expected, allowed)
 
 
 @pytest.mark.parametrize(("path", "name"), first_networks(), ids=ids(first_networks()))

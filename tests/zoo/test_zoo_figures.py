@@ -115,6 +115,16 @@ def test_recurrent_unet_costs_the_same_in_every_step(network: str, params: int, 
     assert round(macs[0] / GIGA, 3) == step
 
 
+def test_latencies_with_transposed_convolutions_by_hand() -> None:
+    """ENet: a stem, bottlenecks of three (asymmetric: four) convolutions, those of the way up with a transposed one."""
+    bottleneck, context = 3, 2 * (3 + 3 + 4 + 3)
+    down = up = bottleneck
+    enet = 1 + down + 4 * bottleneck + down + 2 * context + up + 2 * bottleneck + up + bottleneck + 1
+    assert cost("enet", "enet").latency == enet == 87
+    step = 4 * 2 + (2 + 2) + 4 * (1 + 2) + 1  # down, the gated unit, up with a transposed convolution each, scores
+    assert [output.latency for output in cost("recurrent_unet", "recurrent_unet").outputs] == [step, 2 * step, 3 * step]
+
+
 def test_faster_rcnn_on_the_iterative_backbone_has_77_percent_fewer_parameters() -> None:
     whole = cost("faster_rcnn", "faster_rcnn152").params
     assert round(100 * (1 - cost("faster_rcnn_iterative", "faster_rcnn_iterative").params / whole)) == 77

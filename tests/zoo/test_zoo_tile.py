@@ -12,10 +12,8 @@ import pytest
 from itc.diagnostics import CompileError
 from itc.driver import Network
 from itc.ir import Loop, walk
-from tests.random_nets import difference
+from tests.rounding import close, tolerances
 from tests.zoo.reduced import QUICK, SEEDS, first_networks, networks, reduced, weights_and_inputs
-
-CLOSE = 1e-4
 
 
 def check(net: Network, seed: int) -> None:
@@ -26,8 +24,7 @@ def check(net: Network, seed: int) -> None:
         return
     weights, inputs = weights_and_inputs(net, 1, seed)
     found, expected = net.compile("gc200").run(inputs, weights), net.interpret(inputs, weights)
-    assert found.keys() == expected.keys()
-    assert max(difference(found[label], value) for label, value in expected.items()) <= CLOSE
+    close(found, expected, tolerances(net.ir, inputs, weights, expected))
 
 
 FIRST = first_networks()
