@@ -164,6 +164,20 @@ def test_resizing_reads_the_places_it_takes() -> None:
     assert read(bilinear, [[0, 1], [2, 6], [6, 10]], map_of(1)) == {"x0": [[0, 1], [0, 2], [1, 3]]}
 
 
+def test_reshaping_reads_the_axes_that_it_is_made_of() -> None:
+    merged = LAYERS["reshape"](map_of(4), (4, 100))
+    assert read(merged, [[1, 3], [24, 50]], map_of(4)) == {"x0": [[1, 3], [2, 5], [0, 10]]}
+    assert read(merged, [[1, 3], [24, 26]], map_of(4)) == {"x0": [[1, 3], [2, 3], [4, 6]]}
+    flat = LAYERS["reshape"](map_of(4), (400,))
+    assert read(flat, [[100, 300]], map_of(4)) == {"x0": [[1, 3], [0, 10], [0, 10]]}
+    heads = LAYERS["reshape"](TensorType("f32", (6, 12)), (6, 3, 4))
+    assert read(heads, [[0, 2], [1, 3], [0, 4]], TensorType("f32", (6, 12))) == {"x0": [[0, 2], [4, 12]]}
+    ones = LAYERS["reshape"](TensorType("f32", (1, 12, 1)), (12, 1, 1, 1))
+    assert read(ones, [[3, 5], [0, 1], [0, 1], [0, 1]], TensorType("f32", (1, 12, 1))) == {
+        "x0": [[0, 1], [3, 5], [0, 1]]
+    }
+
+
 @on_random_nets
 @given(nets(), st.data())
 def test_needs_are_the_same_for_all_shards_at_once_and_for_any_leading_axes(net: object, data: st.DataObject) -> None:

@@ -6,7 +6,8 @@ Each rule is one of `itc_tile.ops.access`: boxes of the result in, boxes of ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 
@@ -145,14 +146,33 @@ def pad(op: Pad, types: Types, boxes: Boxes) -> list[Boxes]:
 
 
 def reshape(op: Reshape, types: Types, boxes: Boxes) -> list[Boxes]:
-    """The same places along the first axes that stay as they are, all along the others."""
+    """Axes that are made of other axes, these alone, are read between the first and the last element that they need."""
     (result,) = op.result_types(*types)
     x = whole(types[0].shape, boxes.shape[:-2])
-    for axis, (before, after) in enumerate(zip(types[0].shape, result.shape, strict=False)):
-        if before != after:
-            break
-        x[..., axis, :] = boxes[..., axis, :]
+    for before, after in _same_elements(types[0].shape, result.shape):
+        steps = np.array([prod(result.shape[axis + 1 : after.stop]) for axis in after], np.int64)
+        first = boxes[..., list(after), 0] @ steps
+        last = (boxes[..., list(after), 1] - 1) @ steps
+        for axis in before:
+            step, size = prod(types[0].shape[axis + 1 : before.stop]), types[0].shape[axis]
+            whole_rows = (first // (step * size) != last // (step * size))[..., None]
+            between = np.stack([first // step % size, last // step % size + 1], axis=-1)
+            x[..., axis, :] = np.where(whole_rows, [0, size], between)
     return [x]
+
+
+def _same_elements(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[range, range]]:
+    """The shortest ranges of axes of two shapes of as many elements that have as many elements each."""
+    i = j = 0
+    while i < len(before) and j < len(after):
+        first, start = i, j
+        i, j = i + 1, j + 1
+        while prod(before[first:i]) != prod(after[start:j]):
+            if prod(before[first:i]) < prod(after[start:j]):
+                i += 1
+            else:
+                j += 1
+        yield range(first, i), range(start, j)
 
 
 def transpose(op: Transpose, _types: Types, boxes: Boxes) -> list[Boxes]:
