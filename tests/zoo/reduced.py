@@ -28,7 +28,7 @@ REDUCED: dict[str, Settings] = {
     "resnet": {"size": 32},
     # With weights of gain one, 16 steps of three cycles of seven calls are chaotic, and float32 says nothing of them.
     "tiny_recursive_model": {"width": 16, "heads": 2, "tokens": 5, "prefix": 2, "words": 5}
-    | {"steps": 3, "cycles": 2, "thoughts": 2},
+    | {"steps": 2, "cycles": 2, "thoughts": 2},
     "universal_transformer": {"width": 32, "heads": 4, "inner": 64, "words": 11, "tokens": 9},
     "upernet": {"size": 64},
     "upernet_iterative": {"size": 64},
@@ -44,9 +44,7 @@ QUICK: dict[str, Settings] = {
     "upernet_iterative": {"depths": [2, 2, 2, 2], "e": 1, "width": 32, "classes": 5},
 }
 #: Seeds of the weights where those of seed 0 amplify rounding (float64 and float32 differ by more than 1e-5).
-SEEDS = {"faster_rcnn101": 2, "faster_rcnn152": 3, "cifar10_e1": 1} | {
-    f"tiny_recursive_model{end}": 3 for end in ("", "_attention", "_halting")
-}
+SEEDS = {"faster_rcnn101": 2, "faster_rcnn152": 3, "cifar10_e1": 1}
 
 
 @cache
