@@ -30,7 +30,7 @@ def checked(net: Net, inputs: Arrays, weights: Arrays) -> tuple[dict[str, Array]
     faults = [*_input_faults(net, inputs), *argument_faults(weights, shapes, "`weights`", net.name)]
     if faults:
         raise CompileError(faults)
-    return _completed(net, inputs), dict(weights)
+    return completed(net, inputs), dict(weights)
 
 
 def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
@@ -38,7 +38,7 @@ def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
     _mapping("inputs", inputs)
     if faults := [*_input_faults(net, inputs)]:
         raise CompileError(faults)
-    return _completed(net, inputs)
+    return completed(net, inputs)
 
 
 def _mapping(argument: str, value: object) -> None:
@@ -46,7 +46,7 @@ def _mapping(argument: str, value: object) -> None:
         raise TypeError(f"`{argument}` is a mapping from names to arrays, not {_article(type(value).__name__)}")
 
 
-def _completed(net: Net, inputs: Arrays) -> dict[str, Array]:
+def completed(net: Net, inputs: Arrays) -> dict[str, Array]:
     """An array of the type that is computed with for each input: zeros for optional ones that are not given."""
     out = {value.name: _typed(inputs[value.name], value.tensor) for value in net.inputs if value.name in inputs}
     batch = len(next(iter(out.values()), ()))

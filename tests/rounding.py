@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from itc.interpreter import Weights, _Interpreter, completed
+from itc.arguments import completed
+from itc.interpreter import Weights, _Interpreter
 from itc.ir import Apply, Net
 from itc.ir.op import Array
 
