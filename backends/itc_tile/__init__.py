@@ -17,8 +17,9 @@ from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine, load_machine, parse_machine, preset_text, presets
 from itc_tile.mapping.spatial.planner import Objective
 from itc_tile.ops.access import ACCESS
+from itc_tile.program.build import build_program
 from itc_tile.program.printer import print_program
-from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.program.program import Placement, Program
 from itc_tile.report.report import Report, report
 from itc_tile.simulate.values import TileReadError, simulate
 from itc_tile.tiling.partition import Split

@@ -12,8 +12,9 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine
 from itc_tile.mapping.spatial.placement import place, settled
 from itc_tile.mapping.spatial.planner import Objective, Site, choose, sites
+from itc_tile.program.build import build_program
 from itc_tile.program.footprint import footprint
-from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.program.program import Placement, Program
 from itc_tile.report.infeasible import does_not_fit, tile_room, too_many_kernels
 from itc_tile.tiling.partition import Split
 from itc_tile.timing.exchange import Exchange, traffic

@@ -13,7 +13,8 @@ from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import load_machine
-from itc_tile.program.program import Placement, Program, build_program
+from itc_tile.program.build import build_program
+from itc_tile.program.program import Placement, Program
 from itc_tile.tiling.partition import Split
 
 

@@ -181,9 +181,9 @@ def test_what_no_tile_can_hold() -> None:
 def test_footprint_counts_every_table() -> None:
     program = compile_net(small_itnet(), load_machine("edge-64"))
     memory, rows = footprint(program), table_rows(program)
-    tables = [edge.copies for edge in program.edges] + [exit.copies for exit in program.exits]
+    tables = [edge.table for edge in program.edges] + [exit.table for exit in program.exits]
     ends = sum(len(copies) for copies in tables)
-    ends += sum(len(edge.copies) for edge in program.edges if edge.producer in program.placements)
+    ends += sum(len(edge.table) for edge in program.edges if edge.producer in program.placements)
     assert sum(int(each.sum()) for each in rows.values()) == ends
     assert all((memory[label][EXCHANGE] == rows[label] * 16).all() for label in rows)
     fullest = fullest_tile(program, memory)

@@ -100,7 +100,7 @@ def test_a_row_that_is_left_out_is_missed(sixteen: Machine) -> None:
     net = net_of("conv(x, 8, [3, 1], dilation=[8, 1], pad=[8, 0])", (8, 64, 1))
     program = compile_net(net, sixteen)
     (edge,) = program.edges
-    broken = replace(program, edges=(replace(edge, copies=edge.copies.without(5)),))
+    broken = replace(program, edges=(replace(edge, table=edge.table.without(5)),))
     with pytest.raises(TileReadError) as error:
         simulate(broken, random_inputs(net), random_weights(net))
     assert error.value.box == ((0, 8), (12, 32), (0, 1))

@@ -14,7 +14,7 @@ from itc.ir import Net, parse_net, verify
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.program.printer import print_program
-from itc_tile.program.program import Copies, Program
+from itc_tile.program.program import Program, TransferTable
 from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
 from itc_tile.tiling.partition import Split
 from tests.conftest import Golden
@@ -113,21 +113,21 @@ def test_every_row_of_every_table_is_needed(net: Net, program: Program) -> None:
 
 
 def each_row_left_out(program: Program) -> Iterator[tuple[str, Program, int]]:
-    def without(copies: Copies, tables: tuple, position: int, row: int) -> tuple:  # type: ignore[type-arg]
-        less = replace(tables[position], copies=copies.without(row))
+    def without(copies: TransferTable, tables: tuple, position: int, row: int) -> tuple:  # type: ignore[type-arg]
+        less = replace(tables[position], table=copies.without(row))
         return (*tables[:position], less, *tables[position + 1 :])
 
     for field in ("edges", "exits", "loads"):
         tables = getattr(program, field)
         for position, table in enumerate(tables):
-            for row in range(len(table.copies)):
-                changed = replace(program, **{field: without(table.copies, tables, position, row)})
+            for row in range(len(table.table)):
+                changed = replace(program, **{field: without(table.table, tables, position, row)})
                 yield f"{field}[{position}]", changed, row
 
 
 def test_rows_that_write_one_shard_are_disjoint(program: Program) -> None:
     for table in (*program.edges, *program.exits, *program.loads):
-        copies = table.copies
+        copies = table.table
         for target in np.unique(copies.target):
             boxes = copies.boxes[copies.target == target]
             seen: set[tuple[int, ...]] = set()
@@ -140,12 +140,12 @@ def test_rows_that_write_one_shard_are_disjoint(program: Program) -> None:
 
 def test_the_error_says_which_tile_lacks_what(net: Net, program: Program) -> None:
     at, edge = next((i, e) for i, e in enumerate(program.edges) if e.consumer == "e")
-    changed = replace(edge, copies=edge.copies.without(0))
+    changed = replace(edge, table=edge.table.without(0))
     broken = replace(program, edges=(*program.edges[:at], changed, *program.edges[at + 1 :]))
     with pytest.raises(TileReadError) as error:
         simulate(broken, random_inputs(net), random_weights(net))
-    tile = int(program.placements["e"].tiles[0, edge.copies.target[0]])
-    box = tuple(map(tuple, edge.copies.boxes[0].tolist()))
+    tile = int(program.placements["e"].tiles[0, edge.table.target[0]])
+    box = tuple(map(tuple, edge.table.boxes[0].tolist()))
     assert (error.value.tile, error.value.kernel, error.value.value, error.value.box) == (tile, "e", "%o", box)
     places = " x ".join(f"{first}..{end - 1}" for first, end in box)
     assert str(error.value) == f"tile {tile} reads [{places}] of %o for e, where no copy wrote"
@@ -157,7 +157,7 @@ def test_text(program: Program, golden: Golden) -> None:
 
 def test_text_with_tables_has_a_line_for_every_copy(program: Program) -> None:
     more = len(print_program(program, tables=True).splitlines()) - len(print_program(program).splitlines())
-    assert more == sum(len(table.copies) for table in (*program.edges, *program.exits, *program.loads))
+    assert more == sum(len(table.table) for table in (*program.edges, *program.exits, *program.loads))
 
 
 def test_one_run_leaves_nothing_behind_for_the_next(net: Net, program: Program) -> None:

@@ -191,10 +191,10 @@ def port_loads(program: Program, exchange: Exchange, edges: list, window) -> dic
     found: dict[object, int] = defaultdict(int)
     for edge in edges:
         amounts = exchange.amounts[edge]
-        targets = program.placements[edge.consumer].tiles[window.copy, edge.copies.target]
-        sources = program.placements[edge.producer].tiles[window.producer[1], edge.copies.source]
+        targets = program.placements[edge.consumer].tiles[window.copy, edge.table.target]
+        sources = program.placements[edge.producer].tiles[window.producer[1], edge.table.source]
         seen = set()
-        for source, target, box, amount in zip(sources, targets, edge.copies.boxes, amounts, strict=True):
+        for source, target, box, amount in zip(sources, targets, edge.table.boxes, amounts, strict=True):
             found["in", int(target)] += int(amount)
             sending = (int(source), box.tobytes())
             if not (program.machine.exchange.multicast and sending in seen):

@@ -14,11 +14,13 @@ from itc.interpreter import Weights, _Interpreter
 from itc.ir import Apply
 from itc.ir.op import Array
 from itc_tile.machine.model import Machine
-from itc_tile.program.program import Edge, Exit, Load, Program
+from itc_tile.program.program import OperandTransfer, OutputTransfer, ParameterTransfer, Program
 from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
 from tests.random_nets import CLOSE, Case, Limits, cases, difference, on_random_nets
 from tests.tile.machines import compiled, machines
 from tests.tile.placements import programs
+
+Transfer = OperandTransfer | OutputTransfer | ParameterTransfer
 
 
 @on_random_nets
@@ -56,7 +58,7 @@ def check_all_used(program: Program, case: Case) -> None:
     """No table of copies is there for iterations that do not come."""
     tiles = Tiles(program, case.weights)
     run(tiles, case.inputs)
-    assert all(tiles.is_used(table.copies) for table in (*program.edges, *program.exits, *program.loads))
+    assert all(tiles.is_used(table.table) for table in (*program.edges, *program.exits, *program.loads))
 
 
 @on_random_nets
@@ -66,7 +68,7 @@ def test_no_copy_can_be_left_out(data: st.DataObject) -> None:
     program = data.draw(programs(case.net))
     tables = [(kind, at) for kind in ("edges", "exits", "loads") for at in range(len(getattr(program, kind)))]
     kind, at = data.draw(st.sampled_from(tables))
-    row = data.draw(st.integers(0, len(getattr(program, kind)[at].copies) - 1))
+    row = data.draw(st.integers(0, len(getattr(program, kind)[at].table) - 1))
     with pytest.raises(TileReadError) as error:
         simulate(without(program, kind, at, row), case.inputs, case.weights)
     check_place(program, getattr(program, kind)[at], row, error.value)
@@ -75,24 +77,28 @@ def test_no_copy_can_be_left_out(data: st.DataObject) -> None:
 def without(program: Program, kind: str, at: int, row: int) -> Program:
     """`program` less one row of one of its tables."""
     tables = list(getattr(program, kind))
-    tables[at] = replace(tables[at], copies=tables[at].copies.without(row))
+    tables[at] = replace(tables[at], table=tables[at].table.without(row))
     return replace(program, **{kind: tuple(tables)})
 
 
-def check_place(program: Program, table: Edge | Exit | Load, row: int, error: TileReadError) -> None:
+def check_place(
+    program: Program, table: OperandTransfer | OutputTransfer | ParameterTransfer, row: int, error: TileReadError
+) -> None:
     """The error names a tile that the row would have gone to, and the elements that it would have brought."""
     if error.tile is not None:
-        assert not isinstance(table, Exit)
-        tiles = program.placements[table.consumer].tiles[:, table.copies.target[row]]
+        assert not isinstance(table, OutputTransfer)
+        tiles = program.placements[table.consumer].tiles[:, table.table.target[row]]
         assert error.tile in tiles
         assert error.kernel == table.consumer
-    assert [list(pair) for pair in error.box] == table.copies.boxes[row].tolist()
+    assert [list(pair) for pair in error.box] == table.table.boxes[row].tolist()
 
 
 class Changed(_Interpreter):
     """Interprets a fused net in which one shard of one copy of a kernel has a parameter of its own."""
 
-    def __init__(self, program: Program, weights: Weights, load: Load, copy: int, shard: int, change: float) -> None:
+    def __init__(
+        self, program: Program, weights: Weights, load: ParameterTransfer, copy: int, shard: int, change: float
+    ) -> None:
         super().__init__(program.net, weights)
         self.node, regions = program.nodes[load.consumer], program.regions[load.consumer]
         self.copy, self.position, self.change = copy, load.position, np.float32(change)
@@ -128,7 +134,7 @@ def test_a_changed_weight_of_one_tile_changes_what_depends_on_it(data: st.DataOb
     program = data.draw(programs(case.net))
     assume(program.loads)
     load = data.draw(st.sampled_from(program.loads))
-    shard = int(data.draw(st.sampled_from(load.copies.target)))
+    shard = int(data.draw(st.sampled_from(load.table.target)))
     copy = data.draw(st.integers(0, program.nodes[load.consumer].replicas - 1))
 
     tiles = Tiles(program, case.weights)

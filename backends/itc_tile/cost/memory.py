@@ -138,21 +138,39 @@ class _Allocation:
         return frozenset(fixed)
 
 
-def kernel_memory(kernel: Kernel, regions: Regions, residency: Residency, machine: Machine) -> dict[str, Ints]:
-    """Bytes of each content on each shard's tile."""
-    shape = regions[kernel.result.name].shape[:-2]
-    memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
+Buffers = list[tuple[str, str, Ints]]
+"""The content and the name of each buffer, and its bytes on each shard's tile."""
+
+
+def kernel_buffers(kernel: Kernel, regions: Regions, residency: Residency, machine: Machine) -> Buffers:
+    """The buffers of a kernel with one value in each; tables of transfers are the program's affair."""
+    result = regions[kernel.result.name]
     kinds = len({apply.op.name for apply in kernel.body})
-    memory[CODE] += machine.code.base + machine.code.operation * kinds
+    code = machine.code.base + machine.code.operation * kinds
+    out: Buffers = [(CODE, "code", np.full(result.shape[:-2], code, np.int64))]
     for param, count in zip(kernel.params, residency.sets, strict=True):
-        memory[PARAMETERS] += value_bytes(param, regions) * count
+        out.append((PARAMETERS, param.name, value_bytes(param, regions) * count))
     for buffer in buffers(kernel, residency.inputs):
-        memory[buffer.content] += buffer.bytes(regions)
-    memory[OUTPUT] *= residency.elements
+        count = residency.elements if buffer.content == OUTPUT else 1
+        out.append((buffer.content, buffer.values[0].name, buffer.bytes(regions) * count))
     if kernel.tail:
-        row = extent(regions[kernel.result.name], -1) * extent(regions[kernel.result.name], -3)
-        memory[ROWS] += 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]
+        row = extent(result, -1) * extent(result, -3)
+        out.append((ROWS, "rows", 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]))
+    return out
+
+
+def by_content(buffers: Buffers) -> dict[str, Ints]:
+    """Bytes of each content on each shard's tile."""
+    shape = buffers[0][2].shape
+    memory = {content: np.zeros(shape, np.int64) for content in CONTENTS}
+    for content, _, bytes in buffers:
+        memory[content] += bytes
     return memory
+
+
+def kernel_memory(kernel: Kernel, regions: Regions, residency: Residency, machine: Machine) -> dict[str, Ints]:
+    """Bytes of each content on each shard's tile, with one value in each buffer."""
+    return by_content(kernel_buffers(kernel, regions, residency, machine))
 
 
 def total(memory: Mapping[str, Ints]) -> Ints:
@@ -176,3 +194,12 @@ def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value,
     stretched = [apply.result for apply in moved if len(data_operands(apply)) == 1]
     own = [formal] if len(moved) < len(readers) or len(stretched) < len(moved) or not readers else []
     return (*own, *stretched)
+
+
+def slot_bytes(kernel: Kernel, operand: int | None, regions: Regions, residency: Residency) -> Ints:
+    """Bytes of one more value of an operand, or for None of the result (all elements of a series), on each shard's tile."""
+    if operand is not None:
+        values = [value_bytes(value, regions) for value in landing(kernel, operand, residency.inputs)]
+        return np.asarray(np.sum(values, axis=0) if values else 0)
+    out = [buffer.bytes(regions) for buffer in buffers(kernel, residency.inputs) if buffer.content == OUTPUT]
+    return np.asarray(np.sum(out, axis=0) * residency.elements)

@@ -1,41 +1,77 @@
-"""What fills the memory of every tile: a program goes in, bytes by content for each shard of each kernel come out."""
+"""Memory of a program: its buffers with addresses, and the bytes by content on each shard's tile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from itc_tile.cost.cycles import Ints
-from itc_tile.cost.memory import COPIES, EXCHANGE, kernel_memory, total
-from itc_tile.program.program import Program
+from itc_tile.cost.memory import CONTENTS, COPIES, EXCHANGE, Buffers, by_content, kernel_buffers, slot_bytes, total
+from itc_tile.program.program import OUT, Buffer, Pipeline, Program
 
 Memory = Mapping[str, Mapping[str, Ints]]
 
 
-def footprint(program: Program, in_flight: Mapping[str, Ints] | None = None) -> dict[str, dict[str, Ints]]:
-    """By kernel and content, bytes on each shard's tile. `in_flight` has those for images beside the first."""
-    residency, rows = program.graph.residency, table_rows(program)
-    found: dict[str, dict[str, Ints]] = {}
+def allocated(program: Program, pipeline: Pipeline | None = None) -> Program:
+    """The program with a pipeline and an address for every buffer: one behind the other on the tiles of a kernel."""
+    sizes = buffer_sizes(program, pipeline.depths if pipeline else {})
+    buffers = tuple(buffer for label, own in sizes.items() for buffer in _addressed(label, own))
+    return replace(program, pipeline=pipeline, buffers=buffers)
+
+
+def _addressed(label: str, sizes: Buffers) -> Iterator[Buffer]:
+    address = np.zeros_like(sizes[0][2])
+    for content, name, bytes in sizes:
+        if bytes.any():
+            yield Buffer(label, content, name, address, bytes)
+        address = address + bytes
+
+
+def buffer_sizes(program: Program, depths: Mapping[tuple[str, int], int]) -> dict[str, Buffers]:
+    """For each kernel the bytes of its buffers, tables of transfers and values beside the first of each among them."""
+    rows, residency = table_rows(program), program.graph.residency
+    found: dict[str, Buffers] = {}
     for label, node in program.nodes.items():
-        found[label] = kernel_memory(node.kernel, program.regions[label], residency[label], program.machine)
-        found[label][EXCHANGE] = rows[label] * program.machine.code.copy_
-        if in_flight is not None:
-            found[label][COPIES] = in_flight[label]
+        own = kernel_buffers(node.kernel, program.regions[label], residency[label], program.machine)
+        found[label] = [*own, (EXCHANGE, "transfers", rows[label] * program.machine.code.copy_)]
+    for (label, position), depth in depths.items():
+        if depth > 1:
+            name = "result" if position == OUT else program.nodes[label].kernel.inputs[position].name
+            found[label].append((COPIES, name, (depth - 1) * waiting_bytes(program, label, position)))
+    return found
+
+
+def waiting_bytes(program: Program, label: str, position: int) -> Ints:
+    """Bytes on each shard's tile for one more value in the buffer of an operand, or at OUT of the result."""
+    node = program.nodes[label]
+    operand = None if position == OUT else position
+    one = slot_bytes(node.kernel, operand, program.regions[label], program.graph.residency[label])
+    return np.broadcast_to(one, program.placements[label].shards)
+
+
+def footprint(program: Program) -> dict[str, dict[str, Ints]]:
+    """By kernel and content, bytes on each shard's tile: those of the buffers, or of one value in each before these."""
+    if not program.buffers:
+        return {label: by_content(own) for label, own in buffer_sizes(program, {}).items()}
+    zeros = {label: np.zeros(placement.shards, np.int64) for label, placement in program.placements.items()}
+    found = {label: {content: zero.copy() for content in CONTENTS} for label, zero in zeros.items()}
+    for buffer in program.buffers:
+        found[buffer.kernel][buffer.content] += buffer.bytes
     return found
 
 
 def table_rows(program: Program) -> dict[str, Ints]:
-    """How many rows of copies each shard's tile sends or receives; parameters are loaded before."""
+    """Rows of transfers that each shard's tile sends or receives; parameters are loaded before."""
     found = {label: np.zeros(placement.shards, np.int64) for label, placement in program.placements.items()}
     for edge in program.edges:
-        found[edge.consumer] += np.bincount(edge.copies.target, minlength=len(found[edge.consumer]))
+        found[edge.consumer] += np.bincount(edge.table.target, minlength=len(found[edge.consumer]))
         if edge.producer in found:
-            found[edge.producer] += np.bincount(edge.copies.source, minlength=len(found[edge.producer]))
+            found[edge.producer] += np.bincount(edge.table.source, minlength=len(found[edge.producer]))
     for exit in program.exits:
         if exit.producer in found:
-            found[exit.producer] += np.bincount(exit.copies.source, minlength=len(found[exit.producer]))
+            found[exit.producer] += np.bincount(exit.table.source, minlength=len(found[exit.producer]))
     return found
 
 

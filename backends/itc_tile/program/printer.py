@@ -14,7 +14,7 @@ from itc_tile.cost.memory import total
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.footprint import Memory, footprint
-from itc_tile.program.program import Copies, Load, Program
+from itc_tile.program.program import ParameterTransfer, Program, TransferTable
 
 
 def print_program(program: Program, tables: bool = False) -> str:
@@ -57,12 +57,12 @@ class _Printer:
             if load.consumer == node.label:
                 yield from _indented(self.load(load, node))
 
-    def load(self, load: Load, node: KernelInstance) -> Iterator[str]:
+    def load(self, load: ParameterTransfer, node: KernelInstance) -> Iterator[str]:
         kept = node.resident_sets(load.position)
         sets = f", each of {kept} sets" if kept > 1 else ""
         formal = node.kernel.params[load.position].name
-        yield f"load @{load.key} -> {node.label}.{formal}, {_summary(load.copies)}{sets}"
-        yield from _indented(self.rows(load.copies))
+        yield f"load @{load.key} -> {node.label}.{formal}, {_summary(load.table)}{sets}"
+        yield from _indented(self.rows(load.table))
 
     def statements(self, statements: tuple[Statement, ...]) -> Iterator[str]:
         for statement in statements:
@@ -115,22 +115,22 @@ class _Printer:
         for edge in self.of.outgoing.get(value.name, ()):
             producer = f"host.{edge.producer}" if edge.producer in inputs else edge.producer
             target = f"{edge.consumer}.{self.of.nodes[edge.consumer].kernel.inputs[edge.operand].name}"
-            repeated = max(0, int(edge.copies.bytes.sum()) - value.type.bytes)
+            repeated = max(0, int(edge.table.bytes.sum()) - value.type.bytes)
             extra = f", {repeated} B repeated" if repeated else ""
-            yield f"exchange %{value.name}: {producer} -> {target}, {_summary(edge.copies)}{extra}"
-            yield from _indented(self.rows(edge.copies))
+            yield f"exchange %{value.name}: {producer} -> {target}, {_summary(edge.table)}{extra}"
+            yield from _indented(self.rows(edge.table))
         for leaving in self.of.leaving.get(value.name, ()):
-            yield f"exchange %{value.name}: {leaving.producer} -> host.{leaving.output}, {_summary(leaving.copies)}"
-            yield from _indented(self.rows(leaving.copies))
+            yield f"exchange %{value.name}: {leaving.producer} -> host.{leaving.output}, {_summary(leaving.table)}"
+            yield from _indented(self.rows(leaving.table))
 
-    def rows(self, copies: Copies) -> Iterator[str]:
+    def rows(self, copies: TransferTable) -> Iterator[str]:
         if not self.tables:
             return
         for source, target, box in zip(copies.source, copies.target, copies.boxes, strict=True):
             yield f"{source} -> {target}: [{', '.join(f'{first}..{end - 1}' for first, end in box)}]"
 
 
-def _summary(copies: Copies) -> str:
+def _summary(copies: TransferTable) -> str:
     return f"{len(copies)} copies, {int(copies.bytes.sum())} B"
 
 

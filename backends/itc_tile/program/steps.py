@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When
+from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, applies
 from itc.ir.op import Array, Op
 from itc.ir.types import TensorType
 from itc.ir.uses import inner_values, results
@@ -15,7 +15,7 @@ Target = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Exchange(Op):
+class ExchangeStep(Op):
     """Sends a value from the tiles that hold it to operands of kernels and, as outputs, to the host.
 
     `to` has the label of a kernel and the position of its operand for each of them. The producer, and so the transfer
@@ -33,7 +33,7 @@ class Exchange(Op):
         return ()
 
 
-Exchanges = Mapping[str, Exchange]
+Exchanges = Mapping[str, ExchangeStep]
 
 
 def with_exchanges(net: Net, exchanges: Exchanges) -> tuple[Statement, ...]:
@@ -74,7 +74,7 @@ def without_exchanges(steps: Iterable[Statement]) -> tuple[Statement, ...]:
 
 
 def is_exchange(statement: Statement) -> bool:
-    return isinstance(statement, Apply) and isinstance(statement.op, Exchange)
+    return isinstance(statement, Apply) and isinstance(statement.op, ExchangeStep)
 
 
 def _plain(statement: Statement) -> Statement:
@@ -90,3 +90,10 @@ def _plain(statement: Statement) -> Statement:
 
 def _plain_body(body: Body) -> Body:
     return Body(without_exchanges(body.statements), body.yields)
+
+
+def exchanges(steps: Iterable[Statement]) -> Iterator[tuple[Value, ExchangeStep]]:
+    """Every exchange step with its value, in text order."""
+    for apply in applies(tuple(steps)):
+        if isinstance(apply.op, ExchangeStep):
+            yield apply.values[0], apply.op

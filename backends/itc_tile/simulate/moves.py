@@ -64,7 +64,7 @@ class Moves:
         self.steps = list(_steps(held.take(source), source, into.take(target), target, region))
 
     def run(self, source: Array, target: Array) -> None:
-        """Copies; both arrays are [shards, batch, ...]."""
+        """TransferTable; both arrays are [shards, batch, ...]."""
         for reading, writing in self.steps:
             writing.put(target, reading.of(source))
 

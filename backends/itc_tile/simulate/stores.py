@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.op import Array
-from itc_tile.program.program import Copies
+from itc_tile.program.program import TransferTable
 from itc_tile.simulate.moves import Moves, inside
 from itc_tile.tiling.region import Region
 
@@ -35,7 +35,7 @@ class TileReadError(Exception):
 class Route:
     """The rows of a table between two stacks, and what they write."""
 
-    def __init__(self, held: Region, into: Region, copies: Copies) -> None:
+    def __init__(self, held: Region, into: Region, copies: TransferTable) -> None:
         self.moves = Moves(held, copies.source, into, copies.target, copies.region)
         self.covered = self.moves.cover(into.boxes)
 

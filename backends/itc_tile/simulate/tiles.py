@@ -10,7 +10,7 @@ import numpy as np
 
 from itc.ir.op import Array
 from itc_tile.kernels.instances import KernelInstance, Numbers
-from itc_tile.program.program import Copies, Load, Program
+from itc_tile.program.program import ParameterTransfer, Program, TransferTable
 from itc_tile.simulate.shard_values import ShardKernel
 from itc_tile.simulate.stores import Buffer, Route
 from itc_tile.tiling.boxes import whole
@@ -71,13 +71,13 @@ class Tiles:
         """How the values of each kernel are computed, by label."""
         return shard_kernels(self.program)
 
-    def route(self, copies: Copies, held: Region, into: Region) -> Route:
+    def route(self, copies: TransferTable, held: Region, into: Region) -> Route:
         """The rows of a table as copies between two stacks."""
         if id(copies) not in self._routes:
             self._routes[id(copies)] = Route(held, into, copies)
         return self._routes[id(copies)]
 
-    def is_used(self, copies: Copies) -> bool:
+    def is_used(self, copies: TransferTable) -> bool:
         """Whether a table has been run."""
         return id(copies) in self._routes
 
@@ -94,7 +94,7 @@ class Tiles:
         ]
         return KernelTiles(node, inputs, params, [node.sets(i, copy) for i in range(len(params))])
 
-    def _load(self, load: Load, weight: Array) -> None:
+    def _load(self, load: ParameterTransfer, weight: Array) -> None:
         """Brings to each copy of a kernel the sets of a parameter that it keeps."""
         node = self.program.nodes[load.consumer]
         formal = node.kernel.params[load.position]
@@ -105,5 +105,5 @@ class Tiles:
             source = np.ascontiguousarray(kept).reshape(1, -1, *formal.tensor.shape)
             buffer = tiles.params[load.position]
             buffer.await_version(LOADED)
-            route = self.route(load.copies, Region(whole(formal.tensor.shape, (1,))), buffer.region)
+            route = self.route(load.table, Region(whole(formal.tensor.shape, (1,))), buffer.region)
             buffer.receive(route, source, source.shape[1])

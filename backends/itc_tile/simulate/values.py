@@ -1,7 +1,7 @@
-"""Runs a program on its tiles: arrays go in, the outputs come out, and every element a kernel reads came by a copy.
+"""Runs a program on its tiles: arrays go in, outputs come out; transfers bring every element that a kernel reads.
 
-The rolled net is followed as the interpreter follows it. When a value becomes available (a kernel has run, an iteration
-has begun, a branch or a loop is done) it is copied to the kernels that read it then, from where it was made.
+The rolled steps run in order, as the interpreter runs a net. An exchange step copies a value from the stores of its
+producer to those of its readers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from itc.arguments import checked, checked_inputs
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
-from itc_tile.kernels.graph import Reader
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.program.program import Exit, Program
+from itc_tile.program.program import OutputTransfer, Program
+from itc_tile.program.steps import ExchangeStep
 from itc_tile.simulate.stores import Buffer, TileReadError
 from itc_tile.simulate.tiles import KernelTiles, Result, Tiles, shard_kernels
 from itc_tile.simulate.workload import workload
@@ -72,19 +73,23 @@ class _Run:
         self.iteration: dict[str, int] = {}
         self.versions = count(1)
         self.kept = self.program.graph.series_producers
-        self.outputs = {(output.name, output.value): output for output in self.program.net.outputs}
+        self.outputs = {output.name: output for output in self.program.net.outputs}
+        loops = self.program.graph.loops.values()
+        self.emits = {v.name: emit for loop in loops for emit, series in loop.collected for v in series}
         self.host: dict[str, Array] = {}
 
     def start(self) -> None:
         for value in self.program.net.inputs:
-            self.available(value, _Place(value.name, next(self.versions)))
-        self.statements(self.program.net.body)
+            self.places[value.name] = _Place(value.name, next(self.versions))
+        self.statements(self.program.steps)
 
     # Statements
 
     def statements(self, statements: tuple[Statement, ...], loop: Loop | None = None) -> None:
         for statement in statements:
             match statement:
+                case Apply(op=ExchangeStep() as step):
+                    self.exchange(statement.values[0], step)
                 case Apply():
                     self.apply(statement)
                 case Loop():
@@ -105,30 +110,26 @@ class _Run:
         for t in range(1, loop.count + 1):
             self.iteration[loop.var] = t
             for carry, place in zip(loop.carries, carried, strict=True):
-                self.available(carry.inner, place)
+                self.places[carry.inner.name] = place
             for each in loop.each:
-                self.available(each.inner, self.series[each.series.name][t - 1])
+                self.places[each.inner.name] = self.series[each.series.name][t - 1]
             carried = self.body(loop.body, loop)
         del self.iteration[loop.var]
         for result, place in zip(loop.carry_results, carried, strict=True):
-            self.available(result, place)
+            self.places[result.name] = place
 
     def when(self, when: When) -> None:
         chosen = when.body if self.iteration[when.var] in when.iterations else when.otherwise
         for result, place in zip(when.results, self.body(chosen), strict=True):
-            self.available(result, place)
+            self.places[result.name] = place
 
     def emit(self, emit: Emit, loop: Loop) -> None:
         t = self.iteration[emit.var]
         if t not in emit.iterations:
             return
         results = next(results for other, results in loop.collected if other is emit)
-        for value, result, place in zip(emit.body.yields, results, self.body(emit.body), strict=True):
+        for result, place in zip(results, self.body(emit.body), strict=True):
             self.series[result.name].append(place)
-            for leaving in self.program.leaving.get(value.name, ()):
-                output = self.outputs.get((leaving.output, result))
-                if output:
-                    self.leave(leaving, output.labels[emit.iterations.rank(t)], place)
 
     def apply(self, apply: Apply) -> None:
         kernel = apply.op
@@ -141,7 +142,7 @@ class _Run:
             stack = stack.copy()
         version, slot = next(self.versions), self.slot(kernel.label)
         own.results[slot] = Result(version, stack)
-        self.available(apply.result, _Place(kernel.label, version, copy, slot))
+        self.places[apply.result.name] = _Place(kernel.label, version, copy, slot)
 
     def operands(self, apply: Apply, kernel: Kernel, own: KernelTiles) -> dict[str, Array]:
         """The stacks that a kernel reads on its own tiles, by formal name."""
@@ -159,38 +160,46 @@ class _Run:
         emit = self.kept.get(label)
         return emit.iterations.rank(self.iteration[emit.var]) if emit else 0
 
-    # Copies
+    # TransferTable
 
-    def available(self, value: Value, place: _Place) -> None:
-        """Brings a value to everybody who reads it before it is another."""
-        self.places[value.name] = place
-        for reader in self.program.readers.get(value.name, ()):
-            self.bring(reader, place)
+    def exchange(self, value: Value, step: ExchangeStep) -> None:
+        """Sends a value from its producer to the operands and outputs of an exchange step."""
+        place = self.places[value.name]
+        for label, operand in step.to:
+            self.bring(self.program.nodes[label], operand, place)
         for leaving in self.program.leaving.get(value.name, ()):
-            if (leaving.output, value) in self.outputs:
-                self.leave(leaving, leaving.output, place)
+            if leaving.output in step.outputs and leaving.producer == place.producer:
+                self.leave(leaving, self.label(leaving.output), place)
 
-    def bring(self, reader: Reader, place: _Place) -> None:
-        """Copies a value to a kernel, if the iterations of the loops around are ones in which it may run."""
-        node, reach = reader.instance, reader.instance.reach
+    def label(self, name: str) -> str:
+        """The label of an output in the current iteration."""
+        output = self.outputs[name]
+        if output.at is None:
+            return name
+        emit = self.emits[output.value.name]
+        return output.labels[emit.iterations.rank(self.iteration[emit.var])]
+
+    def bring(self, node: KernelInstance, operand: int, place: _Place) -> None:
+        """Copies a value to a kernel, if iterations of the enclosing loops execute it."""
+        reach = node.reach
         if not all(self.iteration[var] in reach[var] for var in reach if var in self.iteration):
             return
         now = {var: IterationSet.span(t, t) for var, t in self.iteration.items() if var in reach}
-        edge = self.program.edge.get((node.label, reader.operand, place.producer))
+        edge = self.program.edge.get((node.label, operand, place.producer))
         for copy in node.replicas_in({**reach, **now}):
-            buffer = self.tiles.at[node.label, copy].inputs[reader.operand]
+            buffer = self.tiles.at[node.label, copy].inputs[operand]
             buffer.await_version(place.version)
             buffer.make_room(self.batch)
             if edge is None:
                 continue
-            route = self.tiles.route(edge.copies, Region(self.program.made[edge.producer]), buffer.region)
+            route = self.tiles.route(edge.table, Region(self.program.made[edge.producer]), buffer.region)
             buffer.receive(route, self.source(place), self.batch)
 
-    def leave(self, leaving: Exit, label: str, place: _Place) -> None:
+    def leave(self, leaving: OutputTransfer, label: str, place: _Place) -> None:
         """Copies an output to the host."""
         buffer = Buffer(Region(whole(leaving.shape, (1,))), label, "the output", [None])
         buffer.await_version(place.version)
-        route = self.tiles.route(leaving.copies, Region(self.program.made[leaving.producer]), buffer.region)
+        route = self.tiles.route(leaving.table, Region(self.program.made[leaving.producer]), buffer.region)
         buffer.receive(route, self.source(place), self.batch)
         self.host[label] = buffer.read(place.version)[0]
 

@@ -30,7 +30,7 @@ from itc_tile.cost.cycles import Ints
 from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.mapping.spatial.placement import hops, link_loads
-from itc_tile.program.program import Edge, Program
+from itc_tile.program.program import OperandTransfer, Program
 
 Pair = tuple[int, int]
 Floats = NDArray[np.float64]
@@ -62,14 +62,14 @@ class Exchange:
         return fixed + int(np.ceil(most / exchange.bandwidth))
 
     @cached_property
-    def amounts(self) -> dict[Edge, Ints]:
+    def amounts(self) -> dict[OperandTransfer, Ints]:
         """Bytes of each row of each edge."""
-        return {edge: edge.copies.bytes for edge in self.program.edges}
+        return {edge: edge.table.bytes for edge in self.program.edges}
 
     @cached_property
-    def operands(self) -> dict[str, list[list[Edge]]]:
+    def operands(self) -> dict[str, list[list[OperandTransfer]]]:
         """For each kernel its operands, and for each of these the edges from where it may come."""
-        found: dict[str, dict[int, list[Edge]]] = {}
+        found: dict[str, dict[int, list[OperandTransfer]]] = {}
         for edge in self.program.edges:
             found.setdefault(edge.consumer, {}).setdefault(edge.operand, []).append(edge)
         return {label: list(edges.values()) for label, edges in found.items()}
@@ -80,7 +80,7 @@ class Exchange:
         found = {label: np.zeros(placement.shards, np.int64) for label, placement in self.program.placements.items()}
         for label, operands in self.operands.items():
             for edges in operands:
-                each = [_per_shard(e.copies.target, self.amounts[e], len(found[label])) for e in edges]
+                each = [_per_shard(e.table.target, self.amounts[e], len(found[label])) for e in edges]
                 found[label] += np.max(each, axis=0)
         return found
 
@@ -92,7 +92,7 @@ class Exchange:
             if edge.producer in found:
                 once = self._sent_once(edge)
                 shards = self.program.placements[edge.producer].shards
-                amounts = _per_shard(edge.copies.source[once], self.amounts[edge][once], shards) * self._at_once(edge)
+                amounts = _per_shard(edge.table.source[once], self.amounts[edge][once], shards) * self._at_once(edge)
                 readers = found[edge.producer]
                 readers[edge.consumer] = readers.get(edge.consumer, np.zeros(shards, np.int64)) + amounts
         return found
@@ -129,7 +129,7 @@ class Exchange:
         most = (np.sqrt(load / times) * weights.sum(axis=0)).max(axis=1)
         return dict(zip(loads, most.tolist(), strict=True))
 
-    def _at_once(self, edge: Edge) -> int:
+    def _at_once(self, edge: OperandTransfer) -> int:
         """How many copies of the reader take the value when it is available: all that run before it is another."""
         reader = self.program.nodes[edge.consumer]
         return prod(axis.count for var, axis in reader.axes.items() if edge.value not in self._inside[var])
@@ -138,11 +138,11 @@ class Exchange:
     def _inside(self) -> dict[str, set[str]]:
         return self.program.graph.inner_values
 
-    def _sent_once(self, edge: Edge) -> Ints:
+    def _sent_once(self, edge: OperandTransfer) -> Ints:
         """Rows that are sent: with multicast, one of those that bring the same elements from the same shard."""
         if not self.program.machine.exchange.multicast:
-            return np.arange(len(edge.copies))
-        rows = np.column_stack([edge.copies.source, edge.copies.region.identities()])
+            return np.arange(len(edge.table))
+        rows = np.column_stack([edge.table.source, edge.table.region.identities()])
         return np.unique(rows, axis=0, return_index=True)[1]
 
     @cached_property
@@ -152,7 +152,7 @@ class Exchange:
             label: self._farthest(e for edges in operands for e in edges) for label, operands in self.operands.items()
         }
 
-    def _farthest(self, edges: Iterable[Edge]) -> int:
+    def _farthest(self, edges: Iterable[OperandTransfer]) -> int:
         machine = self.program.machine
         if machine.exchange.network == "all-to-all":
             return 0
@@ -160,25 +160,24 @@ class Exchange:
         ends = (ends for edge in between for ends in self._ends(edge, self.pairs(edge)))
         return max((int(hops(machine, source, target).max(initial=0)) for source, target in ends), default=0)
 
-    def _links(self, edge: Edge) -> Ints:
+    def _links(self, edge: OperandTransfer) -> Ints:
         """Loads of the links for one run.
 
-        Copies of one kernel take turns, but for those that take a value at once. If both kernels stand several times,
-        all may run.
+        Replicas of one kernel take turns, unless they take a value at once. If both kernels have replicas, all may run.
         """
         amounts, pairs = self.amounts[edge], self.pairs(edge)
         loads = [link_loads(self.program.machine, *ends, amounts) for ends in self._ends(edge, pairs)]
         together = all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._at_once(edge) > 1
         return np.asarray(np.sum(loads, axis=0) if together else np.max(loads, axis=0))
 
-    def _ends(self, edge: Edge, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:
+    def _ends(self, edge: OperandTransfer, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:
         """Tiles that each row goes from and to, for pairs of copies."""
         sources = self.program.placements[edge.producer].tiles
         targets = self.program.placements[edge.consumer].tiles
         for source, target in pairs:
-            yield sources[source, edge.copies.source], targets[target, edge.copies.target]
+            yield sources[source, edge.table.source], targets[target, edge.table.target]
 
-    def pairs(self, edge: Edge) -> list[Pair]:
+    def pairs(self, edge: OperandTransfer) -> list[Pair]:
         """The copies of producer and consumer between which the edge runs in some iteration."""
         consumer, producer = (self.program.nodes[label] for label in (edge.consumer, edge.producer))
         if consumer.replicas == producer.replicas == 1:
@@ -215,8 +214,8 @@ def traffic(exchange: Exchange) -> tuple[Ints, Ints, Ints]:
         pairs = exchange.pairs(edge)
         runs = exchange.program.nodes[edge.consumer].executions / len(pairs)
         for from_, to in pairs:
-            source.append(placements[edge.producer].tiles[from_, edge.copies.source])
-            target.append(placements[edge.consumer].tiles[to, edge.copies.target])
+            source.append(placements[edge.producer].tiles[from_, edge.table.source])
+            target.append(placements[edge.consumer].tiles[to, edge.table.target])
             amounts.append((exchange.amounts[edge] * runs).astype(np.int64))
     none = [np.zeros(0, np.int64)]
     return np.concatenate(source or none), np.concatenate(target or none), np.concatenate(amounts or none)

@@ -25,13 +25,13 @@ import numpy as np
 from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
 from itc_tile.cost.cycles import Ints
-from itc_tile.cost.memory import INPUTS, OUTPUT, buffers, is_one_buffer, kernel_memory, landing, value_bytes
+from itc_tile.cost.memory import INPUTS, OUTPUT, is_one_buffer, kernel_memory
 from itc_tile.kernels.definitions import Definition
-from itc_tile.program.program import Edge
+from itc_tile.program.footprint import waiting_bytes
+from itc_tile.program.program import OUT, OperandTransfer, Pipeline
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.timeline import Frame, Timeline
 
-OUT = -1  # the place of the result among a kernel's buffers; its operands are at theirs
 Buffer = tuple[str, int]
 
 
@@ -176,7 +176,7 @@ class Lifetimes:
         self.program = stream.program
         self.origins = [(edge, origin) for edge in self.program.edges for origin in self._origins(edge)]
 
-    def _origins(self, edge: Edge) -> Iterator[Definition]:
+    def _origins(self, edge: OperandTransfer) -> Iterator[Definition]:
         if edge.producer in self.program.placements:
             reach = self.program.nodes[edge.consumer].reach
             found = self.stream.bindings.definitions(edge.value, reach)
@@ -224,7 +224,7 @@ class Lifetimes:
         for edge, origin in self.origins:
             yield (edge.producer, OUT), *self._sending(edge, origin)
 
-    def _sending(self, edge: Edge, origin: Definition) -> tuple[int, int]:
+    def _sending(self, edge: OperandTransfer, origin: Definition) -> tuple[int, int]:
         """How long a result waits for one of its readers, and how long for the next to come."""
         frames, at = self.stream.frames, self.stream.defined[edge.value]
         time = frames[at].ready[edge.value] + self.stream.exchange.windows[edge.consumer]
@@ -261,7 +261,7 @@ class Lifetimes:
         found = {label: np.zeros(p.shards, np.int64) for label, p in self.program.placements.items()}
         for buffer, count in slots.items():
             if count > 1:
-                found[buffer[0]] += (count - 1) * self._bytes(buffer)
+                found[buffer[0]] += (count - 1) * waiting_bytes(self.program, *buffer)
         return found
 
     def wanting(self, period: int, room: Mapping[str, Ints]) -> dict[str, float]:
@@ -275,16 +275,12 @@ class Lifetimes:
                 found[label] = float((bytes / np.maximum(memory[INPUTS] + memory[OUTPUT], 1)).max())
         return found
 
-    def _bytes(self, buffer: Buffer) -> Ints:
-        """Bytes of one value in a buffer; of a series, of all its elements."""
-        label, place = buffer
-        keeping = self.stream.keeping[label]
-        kernel, regions = self.program.nodes[label].kernel, self.program.regions[label]
-        if place != OUT:
-            values = [value_bytes(value, regions) for value in landing(kernel, place, keeping.inputs)]
-            return np.asarray(np.sum(values, axis=0) if values else 0)
-        out = [buffer.bytes(regions) for buffer in buffers(kernel, keeping.inputs) if buffer.content == OUTPUT]
-        return np.asarray(np.sum(out, axis=0) * keeping.elements)
+
+def replayed(exchange: Exchange, compute: Mapping[str, int], pipeline: Pipeline) -> Schedule:
+    """The schedule of a program that has a pipeline."""
+    stream = Stream(exchange, compute)
+    stream.lay(pipeline.period)
+    return Schedule(stream, pipeline.period, pipeline.depths)
 
 
 def schedule(exchange: Exchange, compute: Mapping[str, int], room: Mapping[str, Ints]) -> Schedule:

@@ -18,6 +18,7 @@ from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
 from itc.ir.uses import data_operands
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.program.steps import ExchangeStep
 from itc_tile.timing.exchange import Exchange
 
 
@@ -99,12 +100,14 @@ class Timeline(ABC):
         frame = Frame(spacing=spacing)
         for value in self.program.net.inputs:
             self.make(value, 0, frame)
-        self.statements(self.program.net.body, frame)
+        self.statements(self.program.steps, frame)
         return frame
 
     def statements(self, statements: tuple[Statement, ...], frame: Frame) -> None:
         for statement in statements:
             match statement:
+                case Apply(op=ExchangeStep()):
+                    pass  # its time is part of the definition before it, see `push`
                 case Apply():
                     self.apply(statement, frame)
                 case Loop():

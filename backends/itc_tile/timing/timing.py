@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from itc_tile.cost.cycles import Ints, kernel_cycles
 from itc_tile.cost.memory import total
-from itc_tile.program.footprint import Memory, footprint
-from itc_tile.program.program import Program
+from itc_tile.program.footprint import Memory, allocated, footprint
+from itc_tile.program.program import Pipeline, Program
 from itc_tile.timing.alone import Alone
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.schedule import Lifetimes, Schedule, Stream, schedule
+from itc_tile.timing.schedule import Lifetimes, Schedule, Stream, replayed, schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Timing:
     outputs: Mapping[str, int]
     image: int
     schedule: Schedule
+    pipeline: Pipeline
     memory: Memory
     room: Mapping[str, Ints]
 
@@ -46,16 +47,16 @@ class Timing:
 def time_program(program: Program) -> Timing:
     """The times of a program that fits on its machine, with what waits beside other values."""
     exchange, compute = Exchange(program), compute_cycles(program)
-    room = free(program, footprint(program))
+    room = free(program, footprint(replace(program, buffers=())))
     assert all((free >= 0).all() for free in room.values()), "the program does not fit"
     alone = Alone(exchange, compute)
     outputs = alone.outputs()
-    stream = schedule(exchange, compute, room)
+    stream = replayed(exchange, compute, program.pipeline) if program.pipeline else schedule(exchange, compute, room)
     # Nothing keeps one image from passing as those of a stream do, with room for values to wait.
     outputs = {label: min(outputs[label], cycles) for label, cycles in stream.outputs().items()}
-    extra = Lifetimes(stream.stream).extra(stream.slots)
-    memory = footprint(program, extra)
-    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, memory, room)
+    pipeline = Pipeline(stream.period, dict(stream.slots))
+    memory = footprint(allocated(program, pipeline))
+    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, pipeline, memory, room)
 
 
 def waiting(program: Program) -> dict[str, float]:

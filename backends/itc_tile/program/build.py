@@ -1,0 +1,111 @@
+"""Builds the program of a placed kernel graph: tables of every transfer, and steps with explicit exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from itc.ir.net import Loop, Net, Output, Value
+from itc.ir.types import DTYPE_BYTES, TensorType
+from itc_tile.kernels.graph import KernelGraph
+from itc_tile.kernels.instances import KernelInstance
+from itc_tile.machine.model import Machine
+from itc_tile.program.program import (
+    OperandTransfer,
+    OutputTransfer,
+    ParameterTransfer,
+    Placement,
+    Program,
+    TransferTable,
+    held_by,
+    made,
+)
+from itc_tile.program.steps import ExchangeStep, with_exchanges
+from itc_tile.tiling.boxes import Boxes, is_empty, whole
+from itc_tile.tiling.region import Region, crossings
+
+
+def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Placement]) -> Program:
+    """The program of a graph whose every kernel has a placement; it has no buffers and no pipeline yet."""
+    placed = {placement.label: placement for placement in placements}
+    found = graph.instances
+    _check(machine, placed, found)
+    tables = _Tables(graph, {label: held_by(node, placed[label].split) for label, node in found.items()})
+    edges, exits, loads = tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads())
+    steps = with_exchanges(graph.net, _exchanges(graph, exits))
+    return Program(graph, machine, placed, edges, exits, loads, steps)
+
+
+def _exchanges(graph: KernelGraph, exits: Iterable[OutputTransfer]) -> dict[str, ExchangeStep]:
+    """For each value, by name, the operands and outputs that it is sent to."""
+    outputs: dict[str, dict[str, None]] = {}
+    for each in exits:
+        outputs.setdefault(each.value, {})[each.output] = None
+    return {
+        value: ExchangeStep(
+            tuple((reader.instance.label, reader.operand) for reader in graph.readers.get(value, ())),
+            tuple(outputs.get(value, ())),
+        )
+        for value in dict.fromkeys([*graph.readers, *outputs])
+    }
+
+
+def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str, KernelInstance]) -> None:
+    """Placements are the planner's: a wrong one is our mistake."""
+    assert set(placed) == set(found), set(placed) ^ set(found)
+    tiles = np.concatenate([placement.tiles.reshape(-1) for placement in placed.values()] or [np.zeros(0, np.int64)])
+    assert len(np.unique(tiles)) == len(tiles), "two shards share a tile"
+    assert ((tiles >= 0) & (tiles < machine.tiles)).all(), "a tile that the machine lacks"
+    for label, placement in placed.items():
+        assert placement.tiles.shape == (found[label].replicas, placement.split.shards), label
+
+
+class _Tables:
+    """The transfers of a placed graph."""
+
+    def __init__(self, graph: KernelGraph, held: Mapping[str, Mapping[str, Region]]) -> None:
+        self.graph = graph
+        self.net = graph.net
+        self.nodes = graph.instances
+        self.held = held
+        self.made = made(graph.net, graph.instances, held)
+
+    def edges(self) -> Iterator[OperandTransfer]:
+        for value, group in self.graph.readers.items():
+            for node, operand in ((reader.instance, reader.operand) for reader in group):
+                formal = node.kernel.inputs[operand]
+                for producer in self.graph.reaching.producers(value, node.reach):
+                    table = transfer_table(self.made[producer], self.held[node.label][formal.name], formal.tensor)
+                    if len(table):
+                        yield OperandTransfer(node.label, operand, value, producer, table)
+
+    def exits(self) -> Iterator[OutputTransfer]:
+        for output in self.net.outputs:
+            value = leaving(self.net, output)
+            for producer in self.graph.reaching.producers(value.name, {}):
+                table = transfer_table(self.made[producer], Region(whole(value.tensor.shape, (1,))), value.tensor)
+                yield OutputTransfer(output.name, value.name, value.tensor.shape, producer, table)
+
+    def loads(self) -> Iterator[ParameterTransfer]:
+        for node in self.nodes.values():
+            for position, (ref, formal) in enumerate(zip(node.refs, node.kernel.params, strict=True)):
+                host = whole(formal.tensor.shape, (1,))
+                table = transfer_table(host, self.held[node.label][formal.name], formal.tensor)
+                yield ParameterTransfer(node.label, position, ref.key, table)
+
+
+def transfer_table(made: Boxes, read: Region, type: TensorType) -> TransferTable:
+    """The table from shards that produce disjoint boxes of a value to shards that read some, by target."""
+    found = crossings(read, made)
+    target, source = np.nonzero(~is_empty(found.boxes)[..., 0, 0])
+    return TransferTable(source, target, found.take((target, source)), DTYPE_BYTES[type.dtype])
+
+
+def leaving(net: Net, output: Output) -> Value:
+    """The value that is sent to the host for an output: its own, or the yield of the emit that collects its series."""
+    for loop in (statement for statement in net.body if isinstance(statement, Loop)):
+        for emit, series in loop.collected:
+            if output.value in series:
+                return emit.body.yields[series.index(output.value)]
+    return output.value
