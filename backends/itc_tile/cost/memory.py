@@ -197,7 +197,7 @@ def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value,
 
 
 def slot_bytes(kernel: Kernel, operand: int | None, regions: Regions, residency: Residency) -> Ints:
-    """Bytes of one more value of an operand, or for None of the result (all elements of a series), on each shard's tile."""
+    """Bytes on each shard of one more value of an operand, or for None of the result with all elements of a series."""
     if operand is not None:
         values = [value_bytes(value, regions) for value in landing(kernel, operand, residency.inputs)]
         return np.asarray(np.sum(values, axis=0) if values else 0)

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from itc_tile.tiling.boxes import Boxes, emptied, intersection
-from itc_tile.tiling.sets import Ints, Sets, either
+from itc_tile.tiling.sets import Ints, Sets, distinct_rows, either
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,3 +108,20 @@ def shared(left: Region, right: Region) -> Region:
         assert a.table is None or b.table is None, "two tables along one axis"
         sets.append(b.within(a.bounds) if a.table is None else a.within(b.bounds))
     return region_of(sets, left.boxes.shape[:-2])
+
+
+def contained(inner: Region, outer: Region) -> NDArray[np.bool_]:
+    """Whether each product of one region lies in that of another."""
+    inside = np.ones(len(inner.boxes), np.bool_)
+    for axis in range(inner.boxes.shape[-2]):
+        inside &= _within(inner.axis(axis), outer.axis(axis))
+    return inside
+
+
+def _within(inner: Sets, outer: Sets) -> NDArray[np.bool_]:
+    if inner.table is None and outer.table is None:
+        return (inner.bounds[:, 0] >= outer.bounds[:, 0]) & (inner.bounds[:, 1] <= outer.bounds[:, 1])
+    pairs, numbers = distinct_rows(np.concatenate([inner.bounds, outer.bounds], axis=-1))
+    left, right = Sets(pairs[:, :2], inner.table), Sets(pairs[:, 2:], outer.table)
+    found = [bool(np.isin(left.take(pair), right.take(pair)).all()) for pair in range(len(pairs))]
+    return np.array(found, np.bool_)[numbers]
