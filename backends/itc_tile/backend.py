@@ -12,9 +12,9 @@ from itc.passes import Transform
 from itc_tile.compiler import compile_net
 from itc_tile.kernels.fusion import Fuse
 from itc_tile.machine.model import Machine, load_machine, preset_text, presets
-from itc_tile.mapping.spatial.planner import Objective
-from itc_tile.program.printer import print_program
+from itc_tile.mapping.base import Objective
 from itc_tile.program.program import Program
+from itc_tile.program.summary import summary
 from itc_tile.report.report import Report, report
 from itc_tile.simulate.values import simulate
 
@@ -28,7 +28,7 @@ def machines() -> list[Machine]:
 
 def text(net: Net, machine: str = "gc200", objective: Objective = "throughput") -> str:
     """The program of a net on a machine, given by its name or the path of its file."""
-    return print_program(compile_net(net, load_machine(machine), objective))
+    return summary(compile_net(net, load_machine(machine), objective))
 
 
 @dataclass(frozen=True, slots=True)

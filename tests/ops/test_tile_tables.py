@@ -13,12 +13,13 @@ from itc.ir import OPS, Apply, TensorType, Value
 from itc.ir.op import Array
 from itc_tile.cost.cycles import compute_units, kernel_cycles, work_rules
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.kernels.regions import held, needed
 from itc_tile.machine.model import load_machine
 from itc_tile.ops.access import ACCESS
 from itc_tile.ops.read_regions import reads
 from itc_tile.simulate.moves import largest
 from itc_tile.simulate.shard_values import EVALUATE, ShardKernel
-from itc_tile.tiling.partition import Split, held, needed, partition
+from itc_tile.tiling.partition import Split, partition
 from itc_tile.tiling.region import Region
 from tests.ops.draws import Drawn, operations
 from tests.random_nets import on_random_nets

@@ -14,10 +14,11 @@ from itc.ir.ops.resize import Resize
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.kernels.regions import granularity, held, needed
 from itc_tile.ops.access import ACCESS
 from itc_tile.simulate.shard_values import EVALUATE
 from itc_tile.tiling.boxes import volume
-from itc_tile.tiling.partition import Split, granularity, held, needed, partition
+from itc_tile.tiling.partition import Split, partition
 from tests.random_nets import nets, on_random_nets
 
 

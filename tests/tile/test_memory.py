@@ -18,8 +18,9 @@ from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel, copy_kernel
+from itc_tile.kernels.regions import needed
 from itc_tile.machine.model import load_machine
-from itc_tile.tiling.partition import Split, needed, partition
+from itc_tile.tiling.partition import Split, partition
 from tests.tile.hand_itnet import itnet, small_itnet
 
 GC200 = load_machine("gc200")

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
-from itc_tile.mapping.spatial.placement import hops, link_loads, place, serpentine, settled
+from itc_tile.machine.network import hops, link_loads
+from itc_tile.mapping.spatial.infeasible import tile_room
+from itc_tile.mapping.spatial.placement import place, serpentine, settled
 from itc_tile.mapping.spatial.planner import choose, sites
 from itc_tile.program.build import build_program
 from itc_tile.program.program import Placement
-from itc_tile.report.infeasible import tile_room
 from itc_tile.timing.exchange import Exchange, traffic
 from tests.tile.hand_itnet import itnet
 

@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from itc.diagnostics import CompileError, render
 from itc.ir import Net
-from itc_tile.compiler import _planned, compile_net
+from itc_tile.compiler import compile_net
 from itc_tile.cost.candidates import receive_cycles, send_cycles
 from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import EXCHANGE, kernel_memory, total
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
+from itc_tile.mapping.spatial.infeasible import tile_room
+from itc_tile.mapping.spatial.plan import _planned
 from itc_tile.mapping.spatial.planner import Site, choose, sites
 from itc_tile.program.footprint import footprint, fullest_tile, table_rows, total_bytes
 from itc_tile.program.program import regions
-from itc_tile.report.infeasible import tile_room
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.timing import compute_cycles, image_cycles, time_program
 from tests.random_nets import nets

@@ -13,8 +13,8 @@ from itc.interpreter import interpret
 from itc.ir import Net, parse_net, verify
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
-from itc_tile.program.printer import print_program
 from itc_tile.program.program import Program, TransferTable
+from itc_tile.program.summary import summary
 from itc_tile.simulate.values import TileReadError, Tiles, run, simulate
 from itc_tile.tiling.partition import Split
 from tests.conftest import Golden
@@ -152,11 +152,11 @@ def test_the_error_says_which_tile_lacks_what(net: Net, program: Program) -> Non
 
 
 def test_text(program: Program, golden: Golden) -> None:
-    golden(Path(__file__).parent / "golden" / "everything.tile", print_program(program))
+    golden(Path(__file__).parent / "golden" / "everything.tile", summary(program))
 
 
 def test_text_with_tables_has_a_line_for_every_copy(program: Program) -> None:
-    more = len(print_program(program, tables=True).splitlines()) - len(print_program(program).splitlines())
+    more = len(summary(program, tables=True).splitlines()) - len(summary(program).splitlines())
     assert more == sum(len(table.table) for table in (*program.edges, *program.exits, *program.loads))
 
 
@@ -201,7 +201,7 @@ def test_the_program_does_not_grow_with_the_iterations() -> None:
     texts = []
     for iterations in (4, 64):
         fused = fuse(small_itnet(iterations))
-        texts.append(print_program(place(fused, {label: Split(1, 2, 2) for label in KernelGraph(fused).instances})))
+        texts.append(summary(place(fused, {label: Split(1, 2, 2) for label in KernelGraph(fused).instances})))
     lines = [text.splitlines() for text in texts]
     assert len(lines[0]) == len(lines[1])
     assert abs(len(texts[0]) - len(texts[1])) < 500

@@ -16,7 +16,7 @@ from itc_tile import compile_net
 from itc_tile.cost.bound import lower_bound
 from itc_tile.cost.memory import INPUTS, OUTPUT, total
 from itc_tile.machine.model import load_machine
-from itc_tile.mapping.spatial.placement import link_loads
+from itc_tile.machine.network import link_loads
 from itc_tile.program.footprint import footprint
 from itc_tile.program.program import Program
 from itc_tile.timing.exchange import Exchange

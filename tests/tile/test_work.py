@@ -18,8 +18,9 @@ from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK, compute_units, in_
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.kernels.regions import granularity, needed
 from itc_tile.machine.model import load_machine
-from itc_tile.tiling.partition import Split, granularity, needed, partition
+from itc_tile.tiling.partition import Split, partition
 from tests.random_nets import nets
 from tests.tile.placements import draw_split
 

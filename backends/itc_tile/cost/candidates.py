@@ -17,8 +17,9 @@ from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total, value_byt
 from itc_tile.cost.traffic import wanted_elements
 from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.kernels.regions import granularity, needed
 from itc_tile.machine.model import Machine
-from itc_tile.tiling.partition import Split, granularity, needed, partition
+from itc_tile.tiling.partition import Split, partition
 
 MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
 

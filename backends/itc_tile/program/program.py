@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from itc.ir.net import Net, Statement
 from itc_tile.kernels.graph import KernelGraph, Reader
 from itc_tile.kernels.instances import KernelInstance
+from itc_tile.kernels.regions import granularity, held
 from itc_tile.machine.model import Machine
 from itc_tile.program.steps import exchanges
 from itc_tile.tiling.boxes import Boxes, volume, whole
-from itc_tile.tiling.partition import Split, granularity, held, partition
+from itc_tile.tiling.partition import Split, partition
 from itc_tile.tiling.region import Region
 
 Shards = NDArray[np.int64]

@@ -12,11 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.ops.conv import Conv
-from itc_tile.kernels.kernel import Kernel
-from itc_tile.ops.read_regions import reads
-from itc_tile.tiling.boxes import Boxes, emptied, nothing
-from itc_tile.tiling.region import Region, union
+from itc_tile.tiling.boxes import Boxes, emptied
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,31 +62,3 @@ def _cuts(size: int, parts: int, step: int) -> NDArray[np.int64]:
     """Where each part of an axis begins, and the end of the last."""
     units = -(-size // step)
     return np.minimum(np.arange(parts + 1) * units // parts * step, size)
-
-
-def granularity(kernel: Kernel) -> int:
-    """The number of channels that a split keeps together: those of one group of a grouped convolution."""
-    anchor = kernel.anchor
-    if anchor is None or not isinstance(anchor.op, Conv) or anchor.op.groups == 1:
-        return 1
-    return anchor.result.tensor.channels // anchor.op.groups
-
-
-def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
-    """For every value inside `kernel`, by its formal name, what each box of the result needs.
-
-    Of a value with several readers that is, along each axis, what any of them needs.
-    """
-    found = {kernel.result.name: Region(boxes)}
-    for apply in reversed(kernel.body):
-        types = [value.tensor for value in apply.values]
-        for value, read in zip(apply.values, reads(apply.op, types, found[apply.result.name]), strict=True):
-            known = found.get(value.name)
-            found[value.name] = union(known, read, value.tensor.shape) if known else read
-    unread = {value.name: value.tensor for value in kernel.inputs if value.name not in found}
-    return found | {name: Region(nothing(tensor, boxes)) for name, tensor in unread.items()}
-
-
-def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
-    """The sizes of `held`, as boxes: as long along each axis as there are positions, from the first of them on."""
-    return {name: region.extents for name, region in held(kernel, boxes).items()}

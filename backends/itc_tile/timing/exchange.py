@@ -4,7 +4,7 @@ What limits an exchange are ports and links, which carry `bandwidth` bytes a cyc
 
 - Sending: what a tile sends to each reader; with multicast, what several shards of one reader take is sent once.
 - Receiving: all operands of a tile. From several places that an operand may come from it takes one at a time.
-- Links of a mesh or torus: row first, then column; see `itc_tile.mapping.spatial.placement.link_loads`.
+- Links of a mesh or torus: row first, then column; see `link_loads`.
 
 Every reader has a fixed share of each port and link that it uses, and its window is as long as the scarcest share
 makes it. So nothing ever carries more than it can, however windows overlap, and the schedule may start each when its
@@ -29,7 +29,7 @@ from itc.ir.iterations import IterationSet
 from itc_tile.cost.cycles import Ints
 from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
-from itc_tile.mapping.spatial.placement import hops, link_loads
+from itc_tile.machine.network import hops, link_loads
 from itc_tile.program.program import OperandTransfer, Program
 
 Pair = tuple[int, int]

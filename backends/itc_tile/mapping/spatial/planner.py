@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,6 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 from itc_tile.program.program import regions
 from itc_tile.tiling.partition import Split
-
-Objective = Literal["throughput", "latency"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The text form of a program, for people: its kernels with what they take, then the rolled net with every exchange.
+"""A summary of a program for people: kernels with the fullest of their tiles, then the rolled net with its exchanges.
 
 The text does not grow with the iterations of a loop. A line `exchange %x: a -> b.x0` stands where `%x` becomes
 available; where a value may come from several places, there is a line for each, and every time one of them happens.
@@ -17,7 +17,7 @@ from itc_tile.program.footprint import Memory, footprint
 from itc_tile.program.program import ParameterTransfer, Program, TransferTable
 
 
-def print_program(program: Program, tables: bool = False) -> str:
+def summary(program: Program, tables: bool = False) -> str:
     """The text of `program`, ending in a newline; with `tables` every single copy has a line."""
     return "\n".join(_Printer(program, tables).program()) + "\n"
 

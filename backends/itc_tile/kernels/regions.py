@@ -1,0 +1,37 @@
+"""Regions of a kernel: the part of every value inside it that each part of its result needs."""
+
+from __future__ import annotations
+
+from itc.ir.ops.conv import Conv
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.ops.read_regions import reads
+from itc_tile.tiling.boxes import Boxes, nothing
+from itc_tile.tiling.region import Region, union
+
+
+def granularity(kernel: Kernel) -> int:
+    """The number of channels that a split keeps together: those of one group of a grouped convolution."""
+    anchor = kernel.anchor
+    if anchor is None or not isinstance(anchor.op, Conv) or anchor.op.groups == 1:
+        return 1
+    return anchor.result.tensor.channels // anchor.op.groups
+
+
+def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
+    """For every value inside `kernel`, by its formal name, what each box of the result needs.
+
+    Of a value with several readers that is, along each axis, what any of them needs.
+    """
+    found = {kernel.result.name: Region(boxes)}
+    for apply in reversed(kernel.body):
+        types = [value.tensor for value in apply.values]
+        for value, read in zip(apply.values, reads(apply.op, types, found[apply.result.name]), strict=True):
+            known = found.get(value.name)
+            found[value.name] = union(known, read, value.tensor.shape) if known else read
+    unread = {value.name: value.tensor for value in kernel.inputs if value.name not in found}
+    return found | {name: Region(nothing(tensor, boxes)) for name, tensor in unread.items()}
+
+
+def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
+    """The sizes of `held`, as boxes: as long along each axis as there are positions, from the first of them on."""
+    return {name: region.extents for name, region in held(kernel, boxes).items()}
