@@ -7,8 +7,9 @@ selects the replica, and so the tiles. The size of a program does not depend on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +154,16 @@ class Program:
     buffers: tuple[Buffer, ...] = ()
     pipeline: Pipeline | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all that two programs state is equal, array by array."""
+        return isinstance(other, Program) and self.net == other.net and equal(self._stated, other._stated)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "graph"}
+
     @property
     def net(self) -> Net:
         """The fused net."""
@@ -227,3 +238,31 @@ def made(net: Net, found: Mapping[str, KernelInstance], held: Mapping[str, Mappi
     """By producer, the box of a result that each shard produces, or of an input that the host, one shard, holds."""
     inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
     return inputs | {label: held[label][node.kernel.result.name].boxes for label, node in found.items()}
+
+
+PARTS = (Placement, Region, TransferTable, Buffer, OperandTransfer, OutputTransfer, ParameterTransfer)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two values are equal: arrays by their elements, and what holds arrays part by part."""
+    if type(left) is not type(right):
+        return False
+    match left:
+        case np.ndarray():
+            return np.array_equal(left, right)
+        case dict():
+            return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+        case tuple():
+            return len(left) == len(right) and all(map(equal, left, right))
+        case (
+            Placement()
+            | TransferTable()
+            | Region()
+            | OperandTransfer()
+            | OutputTransfer()
+            | ParameterTransfer()
+            | Buffer()
+        ):
+            return all(equal(getattr(left, field.name), getattr(right, field.name)) for field in fields(left))
+        case _:
+            return bool(left == right)
