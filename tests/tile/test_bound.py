@@ -26,6 +26,7 @@ from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine, load_machine
+from itc_tile.mapping.base import Objective
 from itc_tile.tiling.boxes import volume
 from itc_tile.timing.timing import Timing, time_program
 from tests.random_nets import Limits, nets
@@ -33,20 +34,21 @@ from tests.tile.machines import compiled, machines_of_any_units
 
 GC200 = load_machine("gc200")
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
-OBJECTIVES = st.sampled_from(["throughput", "latency"])
-SKIPPING = Limits(stride=6)
+OBJECTIVES: tuple[Objective, ...] = ("throughput", "latency")
+SKIPPING = Limits(size=12, statements=3, stride=6)
 
 
 @settings(max_examples=40, deadline=None, phases=UNSHRUNK)
-@given(nets(SKIPPING), machines_of_any_units(), OBJECTIVES)
-def test_times_are_in_order(net: Net, machine: Machine, objective: str) -> None:
+@given(nets(SKIPPING), machines_of_any_units(), st.sampled_from(OBJECTIVES))
+def test_times_are_in_order(net: Net, machine: Machine, objective: Objective) -> None:
     check_order(time_program(compiled(net, machine, objective)))
 
 
 @pytest.mark.long
-@settings(max_examples=1000, deadline=None, phases=UNSHRUNK)
-@given(nets(SKIPPING), machines_of_any_units(), OBJECTIVES)
-def test_times_of_many_nets_are_in_order(net: Net, machine: Machine, objective: str) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@settings(max_examples=500, deadline=None, phases=UNSHRUNK)
+@given(nets(SKIPPING), machines_of_any_units())
+def test_times_of_many_nets_are_in_order(objective: Objective, net: Net, machine: Machine) -> None:
     check_order(time_program(compiled(net, machine, objective)))
 
 
