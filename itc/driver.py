@@ -67,13 +67,6 @@ def names(path: str | Path) -> tuple[str, ...]:
     return read(path).names
 
 
-def documents(path: str | Path) -> tuple[str, dict[str, str]]:
-    """The documentation comments of a spec: the file's, and for each definition that has one its own."""
-    module = itc_dsl.parse(itc_dsl.read_source(Path(path)))
-    comments = {definition.name.text: itc_dsl.documentation(definition) for definition in module.definitions}
-    return itc_dsl.file_documentation(module), {name: text for name, text in comments.items() if text}
-
-
 @dataclass(frozen=True, slots=True)
 class Formatted:
     """A spec as it is and as `itc fmt` writes it."""
@@ -104,6 +97,12 @@ class Spec:
     def files(self) -> tuple[Path, ...]:
         """The file and those that it imports, of which no command writes one."""
         return tuple(map(Path, self.program.files))
+
+    def documents(self) -> tuple[str, dict[str, str]]:
+        """The documentation comments: the file's, and for each definition that has one its own."""
+        module = self.program.main.module
+        comments = {definition.name.text: itc_dsl.documentation(definition) for definition in module.definitions}
+        return itc_dsl.file_documentation(module), {name: text for name, text in comments.items() if text}
 
     def network(self, name: str | None = None, /, **settings: Any) -> Network:
         """One of its networks, as `load` gives it."""

@@ -313,14 +313,23 @@ class Module(Node):
         return self.span.source
 
 
-def children(node: Node) -> Iterator[Node]:
+#: The fields of each kind of node in which others may be.
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+
+
+def children(node: Node) -> list[Node]:
     """The nodes directly below one, in the order of their fields."""
-    for field in fields(node):
-        value: Any = getattr(node, field.name)
+    found: list[Node] = []
+    kind = type(node)
+    if kind not in _PARTS:
+        _PARTS[kind] = tuple(field.name for field in fields(kind) if field.name != "span")
+    for name in _PARTS[kind]:
+        value: Any = getattr(node, name)
         if isinstance(value, Node):
-            yield value
-        elif isinstance(value, tuple):
-            yield from (item for item in value if isinstance(item, Node))
+            found.append(value)
+        elif type(value) is tuple:
+            found += [item for item in value if isinstance(item, Node)]
+    return found
 
 
 def walk(*roots: Node) -> Iterator[Node]:
@@ -329,4 +338,4 @@ def walk(*roots: Node) -> Iterator[Node]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(list(children(node))))
+        stack.extend(reversed(children(node)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\(\d+\))?")
 SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
 Path = tuple[str, ...]
+#: Settings that differ from the defaults, by path.
+Effective = frozenset[tuple[Path, str]]
 #: The kinds of literals, in words for a help.
 KINDS_OF_SETTINGS = {
     "integer": "a whole number",
@@ -392,13 +396,20 @@ def _same_kind(value: ast.Expr, default: ast.Expr) -> bool:
 
 def _figures(main: Unit, network: ast.Network, overrides: list[ast.Override]) -> tuple[Published, ...]:
     """What was published for the network as it is set: for the one of the file that comes to the same settings."""
-    wanted = _effective(network, overrides)
+    definition = _annotated(main).get((network, frozenset(_effective(network, overrides).items())))
+    return published(definition) if definition else ()
+
+
+@lru_cache(maxsize=8)
+def _annotated(main: Unit) -> dict[tuple[ast.Network, Effective], ast.Network | ast.Variant]:
+    """The networks of a file that may have figures, by what each varies and the settings it comes to."""
+    found: dict[tuple[ast.Network, Effective], ast.Network | ast.Variant] = {}
     for definition in main.networks:
         if definition.annotations:
-            root, own = _root(main, definition)
-            if root is network and _effective(root, own) == wanted:
-                return published(definition)
-    return ()
+            with suppress(CompileError):  # of a variant of nothing, which is reported for itself
+                root, own = _root(main, definition)
+                found.setdefault((root, frozenset(_effective(root, own).items())), definition)
+    return found
 
 
 def _effective(network: ast.Network, overrides: list[ast.Override]) -> dict[Path, str]:

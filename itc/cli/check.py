@@ -9,7 +9,7 @@ from itc.cli import options
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, say
 from itc.diagnostics import CompileError, Diagnostic
-from itc.driver import Spec, documents, parse_settings, read
+from itc.driver import Spec, parse_settings, read
 from itc.ir.net import Net
 
 
@@ -25,7 +25,7 @@ def check(
         chosen = [network] if network or set_ else read_spec.names or [None]
         nets = _nets(read_spec, chosen, set_)
     if as_json:
-        about, comments = documents(spec)
+        about, comments = read_spec.documents()
         found = {"networks": [net.name for net in nets], "about": about, "documentation": comments, "errors": []}
         print_json(found)
         return

@@ -8,8 +8,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from itc.analysis.cost import cost
+from itc.cli import app
 from itc.diagnostics import CompileError
 from itc.source import Source
 from itc_dsl import load_net
@@ -224,6 +226,42 @@ def memory(text: str) -> int:
 def test_memory_is_linear_in_the_length_of_a_spec() -> None:
     small, large = memory(long_spec(500)), memory(long_spec(2000))
     assert large < 4.5 * small
+
+
+#: What a command line is given whole, rendering included; the largest take most of the bound.
+WIDE = {
+    "190,000 words": network(*["x = [1] + [2] + [3] + [4] + [5] + [6]"] * 7_500),
+    "30,000 unknown names": network(*(f"x{i} = unknown{i}" for i in range(30_000))),
+    "15,000 unknown names": network(*(f"x{i} = unknown{i}(image)" for i in range(15_000))),
+    "15,000 definitions of one name": "block b(x):\n    return x\n" * 15_000 + network(),
+    "9,000 networks": "".join(f"network n{i}:\n    input image: f32[3, 8, 8]\n{END}" for i in range(9_000)),
+    "3,000 variants": NET.replace("net:", "net(f=1):")
+    + END
+    + "".join(f"@counted(macs={i})\nnetwork n{i} = net(f={i})\n" for i in range(3_000)),
+    "100,000 newlines": NET + "\n" * 100_000 + END,
+    "100,000 newlines in brackets": network("x = (" + "\n" * 100_000 + "image bad)"),
+    "100,000 indented comments": NET + "    # nothing\n" * 100_000 + "  bad\n" + END,
+}
+QUICK = ("100,000 newlines", "100,000 newlines in brackets", "100,000 indented comments")
+MOST_SHOWN = 100
+
+
+@pytest.mark.parametrize(
+    ("text", "as_json"),
+    [
+        pytest.param(text, as_json, id=f"{name}{', JSON' * as_json}", marks=[] if name in QUICK else pytest.mark.long)
+        for name, text in WIDE.items()
+        for as_json in (False, True)
+    ],
+)
+def test_what_is_wide_is_checked_in_time(text: str, as_json: bool, tmp_path: Path) -> None:
+    (tmp_path / "spec.itn").write_text(text)
+    started = time.process_time()
+    result = CliRunner().invoke(app, ["check", str(tmp_path / "spec.itn"), *["--json"] * as_json])
+    assert time.process_time() - started < SECONDS
+    assert result.exit_code in (0, 1)
+    assert not result.exception or isinstance(result.exception, SystemExit)
+    assert result.output.count("error[E") <= MOST_SHOWN
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,30 @@ def test_no_change_of_a_line_gets_past_as_a_traceback(data: st.DataObject) -> No
         parse_machine(Source("hostile.yaml", "\n".join(lines)))
     except CompileError as error:
         assert all(d.code.startswith("E05") and d.primary for d in error.diagnostics)
+
+
+PRESET = preset_text("gc200")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "count"),
+    [
+        (PRESET + "".join(f"key_{i}: 1\n" for i in range(7_000)), "E0504", 100),
+        (PRESET + "name: again\n" * 7_000, "E0503", 100),
+        ("".join(f"[{i}]: 1\n" for i in range(7_000)), "E0503", 100),
+        ("{" + "a: 1, " * 15_000 + "}", "E0503", 100),
+        ("compute:\n" + "".join(f"  c{i}: 1\n" for i in range(8_000)), "E0506", 100),
+        ("name: a\n" + "\n" * 99_000 + "b: 1\n", "E0504", 7),
+        ('name: "' + "\n" * 99_000 + '"\n', "E0505", 7),
+    ],
+)
+def test_many_faults_are_found_in_time_and_the_first_of_them_shown(text: str, code: str, count: int) -> None:
+    """The bound on processor time has room for a busy machine; quadratic work takes minutes."""
+    started = time.process_time()
+    with pytest.raises(CompileError) as raised:
+        parse_machine(Source("machine.yaml", text))
+    assert time.process_time() - started < 10
+    assert len(raised.value.diagnostics) == count
+    assert code in {diagnostic.code for diagnostic in raised.value.diagnostics}
+    places = [diagnostic.primary.span.start for diagnostic in raised.value.diagnostics if diagnostic.primary]
+    assert places == sorted(places)

@@ -22,6 +22,8 @@ MOST_CHARACTERS = 100_000
 MOST_DEPTH = 16
 #: What `"\\ud800"` in a text of YAML gives, which nothing can encode.
 SURROGATE = re.compile("[\ud800-\udfff]")
+#: Beyond these, faults of one kind are not reported.
+MOST_FAULTS = 100
 
 
 @dataclass
@@ -117,6 +119,8 @@ def _plain(node: Node, path: Path, document: Document) -> Plain:
 def _entries(node: MappingNode, path: Path, document: Document) -> Iterator[tuple[str, Plain]]:
     seen: dict[str, Span] = {}
     for key, value in node.value:
+        if len(document.faults) == MOST_FAULTS:
+            return
         span = _span(document.source, key)
         if not isinstance(key, ScalarNode):
             document.faults.append(Diagnostic("E0503", "a key is a word", Label(span)))

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from itc.diagnostics import Diagnostic, Edit, Label
 from itc.source import Span
-from itc_tile.machine.document import Document, Path
+from itc_tile.machine.document import MOST_FAULTS, Document, Path
 
 CODES = {
     "extra_forbidden": "E0504",
@@ -29,9 +29,13 @@ CODES = {
 
 
 def diagnostics(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Diagnostic]:
-    """A diagnostic for each error, in the order of the file."""
-    found = [_diagnostic(details, document, model) for details in error.errors(include_url=False)]
-    return sorted(found, key=lambda d: d.primary.span.start if d.primary else -1)
+    """A diagnostic for each error, in the order of the file; of very many the first."""
+    errors = error.errors(include_url=False)
+    unknown = [details for details in errors if details["type"] == "extra_forbidden"]
+    unknown.sort(key=lambda details: document.keys[details["loc"]].start)
+    others = [details for details in errors if details["type"] != "extra_forbidden"]
+    found = [_diagnostic(details, document, model) for details in (*unknown[:MOST_FAULTS], *others)]
+    return sorted(found, key=lambda d: d.primary.span.start if d.primary else -1)[:MOST_FAULTS]
 
 
 def _diagnostic(details: ErrorDetails, document: Document, model: type[BaseModel]) -> Diagnostic:
