@@ -18,6 +18,7 @@ from itc_dsl import load_net
 
 SECONDS = 10
 BYTES = 500 * 2**20
+LONG = "b" * 250
 NET = "network net:\n    input image: f32[3, 8, 8]\n"
 END = "    emit y = image\n"
 
@@ -123,10 +124,15 @@ HOSTILE = {
         + "".join(f"    emit y{i} = h(x) at all\n" for i in range(100)),
         "E0390",
     ),
-    "keys of 150,000 characters": (
-        f"block {'b' * 150_000}(x):\n    for i in range(1000):\n        x = conv(x, 3)\n    return x\n"
+    "names of 150,000 characters": (
+        f"block {'b' * 150_000}(x):\n    return x\n" + NET + f"    emit y = {'b' * 150_000}(image)\n",
+        "E0113",
+    ),
+    "keys of 15,000 characters": (
+        f"block {LONG}0(x):\n    for i in range(9000):\n        x = conv(x, 3)\n    return x\n"
+        + "".join(f"block {LONG}{n}(x):\n    return {LONG}{n - 1}(x)\n" for n in range(1, 60))
         + NET
-        + f"    emit y = {'b' * 150_000}(image)\n",
+        + f"    emit y = {LONG}59(image)\n",
         "E0391",
     ),
     "10,000 arguments that a block has not": (
