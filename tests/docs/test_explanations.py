@@ -16,6 +16,7 @@ from itc.cli import app
 from itc.diagnostics import CompileError
 from itc.driver import explanations, formatted, machine_backend
 from itc.explanations import Block
+from itc.sweeps import points
 from tests.conftest import Golden
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,7 @@ def command(line: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(points, "WORTH", points.WORTH)  # an example sets it
 
 
 @pytest.mark.parametrize("code", EXPLANATIONS)
