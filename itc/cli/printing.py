@@ -23,6 +23,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from itc.tables import Table as TableData
 from itc.visible import visible, visible_lines
 
 #: Characters that are left of a column whose words may be broken.
@@ -135,6 +136,23 @@ def print_tables(*tables: Table) -> None:
             out.print(Text(visible(str(table.title)), "table.title"), soft_wrap=True)
             table.title = None
         out.print(table, crop=False)
+
+
+def drawn(table: TableData) -> Table:
+    """A table that a backend gives as data."""
+    out = Table(
+        title=table.title,
+        title_justify="left",
+        caption=table.legend or None,
+        caption_justify="left",
+        show_header=any(column.title for column in table.columns),
+    )
+    for column in table.columns:
+        justify: Any = "right" if column.right else "left"
+        out.add_column(column.title, justify=justify, overflow="fold" if column.fold else "ellipsis")
+    for row in table.rows:
+        out.add_row(*row)
+    return out
 
 
 def _longest_word(out: Console, column: Column) -> int:
