@@ -169,6 +169,11 @@ def _names() -> list[str]:
     return sorted({point.name for point in points(BACKENDS)})
 
 
+def forget() -> None:
+    """Backends are loaded anew from here on, for a path of imports that has changed."""
+    _loaded.cache_clear()
+
+
 @lru_cache
 def _loaded(name: str) -> Backend | CompileError:
     """The record under a name, or what is wrong with it."""

@@ -53,7 +53,7 @@ def machine(text: str) -> str:
 
 
 def python(text: str) -> list[str]:
-    if "sys.path" in text:  # not in this process
+    if "sys.path" in text or "sys.modules" in text:  # not in this process
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
         return re.findall(r"error\[(E\d{4})\]", done.stderr)
     try:
