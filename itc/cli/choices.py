@@ -8,10 +8,10 @@ from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from itc import installed
 from itc.backend import Option
+from itc.cli.printing import unmarked
 
 
 def completed(function: Callable[..., None], parameters: Mapping[str, tuple[object, object]]) -> Callable[..., None]:
@@ -40,7 +40,7 @@ def choice(flag: str, helps: Mapping[str, str], about: str, default: str) -> tup
     """An option that is one of several words, each with what it stands for."""
     words = "; ".join(f"{name}, {help}" for name, help in helps.items())
     names = "|".join(helps) or "NAME"
-    help = escape(f"{about} {words or 'nothing is installed for it'}.")
+    help = unmarked(f"{about} {words or 'nothing is installed for it'}.")
     return default, Annotated[str, typer.Option(flag, metavar=names, help=help)]
 
 
@@ -70,7 +70,7 @@ def _annotation(uses: list[tuple[str, Option]], short: bool) -> object:
     of_stages = ", ".join(f"{stage} ({_default(each)} unless given)" for stage, each in uses)
     choices = dict.fromkeys(text for _, each in uses for text in each.allowed)
     flags = (_flag(option), *([option.short] if short and option.short else []))
-    help = escape(f"{option.help} For {of_stages}.")
+    help = unmarked(f"{option.help} For {of_stages}.")
     return Annotated[str | None, typer.Option(*flags, metavar="|".join(choices) or option.name.upper(), help=help)]
 
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from itc import installed
 from itc.cli.errors import leaving, reporting
-from itc.cli.printing import visible_usage
+from itc.cli.printing import unmarked, visible_usage
 
 #: Where each subcommand stands: a function or an app, or for those of COMPLETED a function that gives it.
 OWN = {
@@ -59,7 +59,7 @@ class External(TyperCommand):
     """A command of another distribution: listed without being imported, and itself from when its arguments are read."""
 
     def __init__(self, point: EntryPoint) -> None:
-        about = f"From {installed.distribution(point)}."
+        about = unmarked(f"From {installed.distribution(point)}.")
         super().__init__(point.name, callback=lambda: None, help=about)
         self.point = point
 

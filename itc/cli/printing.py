@@ -19,6 +19,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
@@ -97,6 +98,11 @@ def styled(*parts: Part) -> Text:
     """A line of text for a table or a message, its parts in styles of their own."""
     pairs = ((part, "") if isinstance(part, str) else part for part in parts)
     return Text.assemble(*((visible(text), style) for text, style in pairs))
+
+
+def unmarked(text: str) -> str:
+    """A text from elsewhere for a help, in which typer reads markup."""
+    return escape(visible(text))
 
 
 def say(*parts: Part, error: bool = False) -> None:
