@@ -112,7 +112,6 @@ def test_their_machines_and_report() -> None:
 def test_their_command() -> None:
     assert invoke("theircommand", "spec.itn").output == "3\n"
     assert "theircommand From theirs 1.0." in words(invoke("--help"))
-    assert "theirs" not in sys.modules or "E0" not in invoke("--help").output
     wrong = invoke("theircommand", "spec.itn", "--network", "m")
     assert (wrong.exit_code, "error[E0" in wrong.output) == (1, True)
     assert invoke("theircommand").exit_code == 2
@@ -120,7 +119,7 @@ def test_their_command() -> None:
 
 def test_the_lines_of_their_backend_and_command() -> None:
     lines = (THEIRS / "theirs.py").read_text().splitlines()
-    assert len([line for line in lines if line.strip()]) <= 110
+    assert len([line for line in lines if line.strip()]) <= 80
 
 
 def test_a_command_is_not_imported_to_be_listed(offer: Offer) -> None:
