@@ -1,89 +1,169 @@
-"""What a backend is to the rest of itc: an object behind the entry-point group `itc.backends`, found by name."""
+"""A backend as a record of its capabilities: stages, emit targets, passes, machines and modules.
+
+A distribution offers one under the entry-point group `itc.backends`. The record stands in a module that is quick to
+import: it is loaded to list choices, so what computes something imports what it needs when it is called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from typing import Any, Protocol
 
-from itc.diagnostics import fail
 from itc.ir.net import Net
 from itc.ir.op import Array
+from itc.passes import Transform
+from itc.tables import Table
 
-GROUP = "itc.backends"
+Arrays = Mapping[str, Array]
+#: The options that `itc show` has for every stage.
+TAKEN = ("context", "spec", "stage", "after", "set", "set_", "network", "help")
 
 
-@runtime_checkable
-class Backend(Protocol):
-    """What every backend can do: show its form of a net as text."""
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a stage: `--name` on the command line, the keyword `name` of the stage's function.
+
+    Its type is that of the default: text, a number or a boolean; a text may be limited to `choices`.
+    """
 
     name: str
+    default: str | int | float | bool
+    help: str
+    choices: tuple[str, ...] = ()
+    short: str = ""
 
-    def text(self, net: Net, **options: Any) -> str:
-        """The backend's own stage of `net`, for people."""
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or iskeyword(self.name) or self.name in TAKEN:
+            raise ValueError(f"the option `{self.name}` is none of a stage: every stage has it, or it is no keyword")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The texts that it can be, if they can be listed."""
+        return ("true", "false") if isinstance(self.default, bool) else self.choices
+
+    def value(self, text: str) -> str | int | float | bool:
+        """The value of a text from the command line. Raises ValueError, which says what it can be."""
+        if self.allowed and text not in self.allowed:
+            raise ValueError(f"it is {' or '.join(self.allowed)}, not {text}")
+        if isinstance(self.default, bool):
+            return text == "true"
+        try:
+            return type(self.default)(text)
+        except ValueError:
+            kind = "a whole number" if isinstance(self.default, int) else "a number"
+            raise ValueError(f"it is {kind}, not {text}") from None
 
 
-@runtime_checkable
-class TrainingBackend(Backend, Protocol):
-    """A backend that makes trainable modules."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A form of a net that has a text, for `itc show --stage`; `text` takes the net and each option as a keyword."""
+
+    name: str
+    help: str
+    text: Callable[..., str]
+    options: tuple[Option, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check("options", self.options, Option)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind of source file that can be written of a net, for `itc emit --to`; its files end in `suffix`."""
+
+    name: str
+    help: str
+    suffix: str
+    text: Callable[[Net], str]
+
+
+class Report(Protocol):
+    """What is known of a program on its machine."""
+
+    @property
+    def machine(self) -> str:
+        """The machine's name."""
+
+    def tables(self) -> Sequence[Table]:
+        """The report for people; a table `by_output` gets a column of how far the values are off."""
+
+    def json(self) -> dict[str, Any]:
+        """The report for tools; its keys are stable."""
+
+
+class Machines(Protocol):
+    """Machines that nets can be mapped onto, and what is done with them."""
+
+    @property
+    def default(self) -> str:
+        """The machine that is taken where none is named."""
+
+    def names(self) -> Sequence[str]:
+        """The machines that come with the backend."""
+
+    def owns(self, machine: Any) -> bool:
+        """Whether a name, a path or a loaded machine is one of these; asked where several backends have machines."""
+        return isinstance(machine, str) and machine in self.names()
+
+    def text(self, name: str) -> str:
+        """The file of a machine that comes with the backend. Raises CompileError for any other name."""
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The keys of its file with plain values."""
+
+    def table(self, names: Iterable[str]) -> Table:
+        """A row for each of these machines."""
+
+    def load(self, machine: Any) -> Any:
+        """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
+
+    def compile(self, net: Net, machine: Any, objective: str) -> Any:
+        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit."""
+
+    def report(self, program: Any) -> Report:
+        """Fit and times of a program."""
+
+    def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+        """Outputs by label, computed from the stores of the machine."""
+
+
+class Modules(Protocol):
+    """Trainable modules of another framework."""
 
     def lower(self, net: Net, form: str = "rolled") -> Any:
         """A module with the net's parameters under their keys; `form` is `rolled` or `unrolled`."""
 
-    def emit(self, net: Net) -> str:
-        """Source text of a module that does not need itc."""
-
-    def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
+    def forward(self, net: Net, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""
 
 
-@runtime_checkable
-class MachineBackend(Backend, Protocol):
-    """A backend that maps nets onto machines."""
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a backend offers, and the modules that it imports to do any of it.
 
-    def machines(self) -> Sequence[Any]:
-        """The machines that come with it."""
+    Passes are functions that give the pass, by the pass's name. Where several backends have machines or modules, or
+    for the default emit target, that of the highest `priority` is taken; among equals the first by name. `install` is
+    the requirement that brings the modules it `requires`.
+    """
 
-    def machine_text(self, name: str) -> str:
-        """The file of a machine that comes with it."""
+    name: str
+    stages: tuple[Stage, ...] = ()
+    targets: tuple[Target, ...] = ()
+    passes: Mapping[str, Callable[[], Transform]] = field(default_factory=dict)
+    machines: Machines | None = None
+    modules: Modules | None = None
+    priority: int = 0
+    requires: tuple[str, ...] = ()
+    install: str = ""
 
-    def load_machine(self, name: Any) -> Any:
-        """A machine by its name or the path of its file; one that is loaded as it is."""
-
-    def compile(self, net: Net, machine: Any, objective: str = "throughput") -> Any:
-        """A program; raises CompileError where the net does not fit."""
-
-    def report(self, program: Any) -> Any:
-        """Fit, cycles and bound of a program; has a method `json()`."""
-
-    def simulate(self, program: Any, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs by label, computed from the stores of the tiles."""
-
-
-def backend_names() -> list[str]:
-    """Names of the backends that are installed, whether or not what they need is."""
-    return sorted(point.name for point in entry_points(group=GROUP))
+    def __post_init__(self) -> None:
+        _check("stages", self.stages, Stage)
+        _check("targets", self.targets, Target)
+        _check("requires", self.requires, str)
 
 
-def folders() -> list[Path]:
-    """The folders of the packages that offer backends; none is loaded for it."""
-    modules = sorted({point.module.split(".")[0] for point in entry_points(group=GROUP)})
-    specs = (find_spec(module) for module in modules)
-    return [Path(spec.origin).parent for spec in specs if spec and spec.origin]
-
-
-@lru_cache
-def backend(name: str) -> Backend:
-    """The backend `name`. Raises CompileError: E0520 there is none, E0521 what it needs is not installed."""
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        raise fail("E0520", f"there is no backend `{name}`; there are: {', '.join(sorted(found)) or 'none'}")
-    try:
-        loaded = found[name].load()
-    except ImportError as error:
-        raise fail("E0521", f"the backend `{name}` cannot be loaded: {error}") from None
-    assert isinstance(loaded, Backend), name
-    return loaded
+def _check(name: str, values: object, kind: type) -> None:
+    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"`{name}` is a tuple of {kind.__name__}")

@@ -1,21 +1,22 @@
-"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a torch module."""
+"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex, cast
+from typing import Any, SupportsIndex
 
 import itc_dsl
+from itc import installed
 from itc import weights as checkpoints
 from itc.analysis.cost import Cost, cost
 from itc.analysis.difference import Difference, difference
 from itc.analysis.workload import check_weights, check_workload, workload
 from itc.arguments import checked
-from itc.backend import Backend, MachineBackend, TrainingBackend, backend, backend_names, folders
+from itc.backend import Machines, Modules, Report
 from itc.diagnostics import CompileError
 from itc.explanations import Explanation, read_folder
 from itc.figures import Compared, Published, compare
@@ -29,6 +30,18 @@ from itc.transforms import TRANSFORMS
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: The stages that are not a backend's: the syntax tree, and the looped IR.
+STAGES = ("ast", "ir")
+
+
+class _DefaultMachine:
+    """Stands for the default of the backend that has machines, which is asked for it when it is needed."""
+
+    def __repr__(self) -> str:
+        return "the default machine"
+
+
+MACHINE = _DefaultMachine()
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -57,7 +70,7 @@ def read(path: str | Path, together: bool = False) -> Spec:
 def explanations() -> dict[str, Explanation]:
     """What each code means: itc's own, the language's, and those of the backends that are installed; in order."""
     own = Path(__file__).parent
-    packages = [own, own / "checkpoints", own / "sweeps", Path(itc_dsl.__file__).parent, *folders()]
+    packages = [own, own / "checkpoints", own / "sweeps", Path(itc_dsl.__file__).parent, *installed.folders()]
     found = [explanation for package in packages for explanation in read_folder(package)]
     return {explanation.code: explanation for explanation in sorted(found, key=lambda e: e.code)}
 
@@ -187,23 +200,23 @@ class Network:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
         return training_backend().lower(self.ir, form)
 
-    def emit(self, to: str = "torch") -> str:
-        """The source of a module that does not import itc."""
-        found = backend(to) if isinstance(to, str) else None
-        if not isinstance(found, TrainingBackend):
-            raise ValueError(f"`to` is a backend that emits modules, `torch`, not {to!r:.60}")
-        return found.emit(self.ir)
+    def emit(self, to: str = "") -> str:
+        """The source of a module that does not import itc: of a target such as `torch`, or the default one."""
+        if not isinstance(to, str):
+            raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
+        return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
-    def compile(self, machine: Any = "gc200", objective: str = "throughput") -> Compiled:
+    def compile(self, machine: Any = MACHINE, objective: str = "throughput") -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
-        `objective` is what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
+        Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
+        what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
         """
-        tile = machine_backend()
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
-        target = tile.load_machine(machine)
-        return Compiled(self, target, tile.compile(self.ir, target, objective))
+        machines = machine_backend() if machine is MACHINE else machine_backend(machine)
+        target = machines.load(machines.default if machine is MACHINE else machine)
+        return Compiled(self, target, machines.compile(self.ir, target, objective), machines)
 
 
 @dataclass(frozen=True)
@@ -213,25 +226,28 @@ class Compiled:
     network: Network
     machine: Any
     program: Any
+    machines: Machines = field(repr=False)
 
     @cached_property
     def report(self) -> Any:
         """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
-        return machine_backend().report(self.program)
+        found: Report = self.machines.report(self.program)
+        return found
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
-        return machine_backend().simulate(self.program, *checked(self.network.ir, inputs, weights))
+        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, weights))
 
 
-def machine_backend(name: str = "tile") -> MachineBackend:
-    """The backend that maps nets onto machines."""
-    return cast(MachineBackend, backend(name))
+def machine_backend(machine: Any = None) -> Machines:
+    """The machines of the backend that owns `machine`; else, as for none, of the first that has any."""
+    return installed.machines(machine)
 
 
-def training_backend(name: str = "torch") -> TrainingBackend:
-    """The backend that makes trainable modules."""
-    return cast(TrainingBackend, backend(name))
+def training_backend() -> Modules:
+    """The trainable modules of the first backend that has any."""
+    _, found = installed.modules()
+    return found
 
 
 def find_pass(text: str) -> Transform:
@@ -243,9 +259,9 @@ def find_pass(text: str) -> Transform:
 def backend_passes() -> dict[str, Transform]:
     """The passes that backends bring along, of those that can be loaded."""
     found: dict[str, Transform] = {}
-    for name in backend_names():
+    for backend in installed.backends():
         with suppress(CompileError):
-            found |= {each.name: each for each in getattr(backend(name), "passes", ())}
+            found |= {name: load() for name, load in installed.require(backend).passes.items()}
     return found
 
 
@@ -256,7 +272,4 @@ def stage_text(
     if stage == "ast":
         return itc_dsl.print_ast(itc_dsl.parse(itc_dsl.read_source(path)))
     net = load(path, network, **parse_settings(settings)).after(*passes)
-    if stage == "ir":
-        return net.text()
-    shown: Backend = backend(stage)
-    return shown.text(net.ir, **options)
+    return net.text() if stage == "ir" else installed.stage(stage).text(net.ir, **options)

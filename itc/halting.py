@@ -14,7 +14,7 @@ from itc.ir.op import Array
 class Halting:
     """One loop's halting for a batch; `score` and all that follows it are arrays [batch, *score shape].
 
-    All is computed in the precision of the scores, limits rounded to it, in the order of `itc_torch.halting`: so both
+    All is computed in the precision of the scores, limits rounded to it, in the order of PyTorch's modules: so both
     halt in the same iteration where a score or a sum meets a limit exactly.
 
     Under `act` (Graves 2016, equations 5 to 9): a place halts when its scores sum to 1 - epsilon or more, or in the

@@ -1,49 +1,105 @@
-"""What the driver calls of this backend: found under the entry-point group `itc.backends`."""
+"""What the tile backend offers, under the entry point `tile`; all that computes is imported when it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from itc.backend import Backend, Machines, Option, Stage
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
-from itc_tile.compiler import compile_net
-from itc_tile.kernels.fusion import Fuse
-from itc_tile.machine.model import Machine, load_machine, preset_text, presets
-from itc_tile.mapping.base import Objective
-from itc_tile.program.program import Program
-from itc_tile.program.summary import summary
-from itc_tile.report.report import Report, report
-from itc_tile.simulate.values import simulate
+from itc.tables import Column, Table
 
 Arrays = Mapping[str, Array]
+DEFAULT = "gc200"
 
 
-def machines() -> list[Machine]:
-    """The machines that come with itc, in the order of their names."""
-    return [load_machine(name) for name in presets()]
+class TileMachines(Machines):
+    """Machines of many tiles, given by a file each."""
+
+    default = DEFAULT
+
+    def names(self) -> Sequence[str]:
+        from itc_tile.machine.model import presets
+
+        return presets()
+
+    def owns(self, machine: Any) -> bool:
+        """Names, and machines that are loaded: a file shows whose it is only when it is read."""
+        from itc_tile.machine.model import Machine
+
+        return isinstance(machine, Machine) or super().owns(machine)
+
+    def text(self, name: str) -> str:
+        from itc_tile.machine.model import preset_text
+
+        return preset_text(name)
+
+    def json(self, name: str) -> dict[str, Any]:
+        return self.load(name).model_dump(mode="json", by_alias=True)  # type: ignore[no-any-return]
+
+    def table(self, names: Iterable[str]) -> Table:
+        titles = ("name", "tiles", "memory a tile", "memory", "clock", "peak in f32", "network")
+        columns = (Column(title, right=title not in ("name", "network")) for title in titles)
+        return Table("machines", tuple(columns), tuple(_row(self.load(name)) for name in names))
+
+    def load(self, machine: Any) -> Any:
+        from itc_tile.machine.model import load_machine
+
+        return load_machine(machine)
+
+    def compile(self, net: Net, machine: Any, objective: Any = "throughput") -> Any:
+        from itc_tile.compiler import compile_net
+
+        return compile_net(net, machine, objective)
+
+    def report(self, program: Any) -> Any:
+        from itc_tile.report.report import report
+
+        return report(program)
+
+    def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+        from itc_tile.simulate.values import simulate
+
+        return simulate(program, inputs, weights)
 
 
-def text(net: Net, machine: str = "gc200", objective: Objective = "throughput") -> str:
+def text(net: Net, machine: str = DEFAULT, objective: str = "throughput") -> str:
     """The program of a net on a machine, given by its name or the path of its file."""
-    return summary(compile_net(net, load_machine(machine), objective))
+    from itc_tile.program.summary import summary
+
+    machines = TileMachines()
+    return summary(machines.compile(net, machines.load(machine), objective))
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """A backend by its name, with what the driver asks of it."""
+def fuse() -> Transform:
+    """The pass that groups operations into kernels."""
+    from itc_tile.kernels.fusion import Fuse
 
-    name: str
-    text: Callable[..., str]
-    machines: Callable[[], list[Machine]]
-    machine_text: Callable[[str], str]
-    load_machine: Callable[[Any], Machine]
-    compile: Callable[..., Program]
-    report: Callable[[Program], Report]
-    simulate: Callable[[Program, Arrays, Arrays], dict[str, Array]]
-    passes: tuple[Transform, ...] = (Fuse(),)
+    return Fuse()
 
 
-backend = Backend("tile", text, machines, preset_text, load_machine, compile_net, report, simulate)
+def _row(machine: Any) -> tuple[str, ...]:
+    peak = machine.tiles * machine.compute["f32"].peak * machine.clock if "f32" in machine.compute else 0
+    return (
+        machine.name,
+        f"{machine.tiles:,}",
+        f"{machine.tile.memory / 2**10:.0f} KiB",
+        f"{machine.memory / 2**20:.0f} MiB",
+        f"{machine.clock / 1e9:.3f} GHz",
+        f"{peak / 1e12:.1f} TMAC/s",
+        machine.exchange.network,
+    )
+
+
+MACHINE = Option("machine", DEFAULT, "A machine by name (see `itc machines`) or a machine file.", short="-m")
+OBJECTIVE = Option("objective", "throughput", "What the tiles are dealt out for.", choices=("throughput", "latency"))
+
+backend = Backend(
+    "tile",
+    stages=(Stage("tile", "the program for a machine of tiles", text, (MACHINE, OBJECTIVE)),),
+    passes={"fuse": fuse},
+    machines=TileMachines(),
+    priority=10,
+)

@@ -1,83 +1,53 @@
-"""What the driver calls of this backend: found under the entry-point group `itc.backends`."""
+"""What the torch backend offers, under the entry point `torch`; PyTorch is imported when something of it is used."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from torch import fx
-
-from itc.analysis.workload import check_workload, workload
-from itc.arguments import checked
-from itc.ir import Net
+from itc.backend import Backend, Option, Stage, Target
+from itc.ir.net import Net
 from itc.ir.op import Array
-from itc.ir.types import NUMPY_NAMES
-from itc_torch.emit import emit_module
-from itc_torch.names import check_keys
-from itc_torch.network import Network
-from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
-from itc_torch.rolled import rolled
-from itc_torch.run import run
-from itc_torch.unrolled import unrolled
 
-Form = Literal["rolled", "unrolled"]
-FORMS = {"rolled": rolled, "unrolled": unrolled}
+FORM = Option("form", "rolled", "Loops as loops, or one flat graph.", choices=("rolled", "unrolled"))
 
 
-def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> Network:
-    """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
+class TorchModules:
+    """Nets as torch.fx.GraphModules."""
 
-    `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
-    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have,
-    and ValueError for another form.
-    """
-    if not isinstance(form, str) or form not in FORMS:
-        raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
-    check_keys(net)
-    return FORMS[form](net, parameters)
+    def lower(self, net: Net, form: Any = "rolled") -> Any:
+        """The module, in training mode; see `itc_torch.lower`."""
+        from itc_torch.module import lower
 
-
-def text(net: Net, form: Form = "rolled") -> str:
-    """The Python code of each graph of the lowered net, under the path of its module."""
-    module = lower(net, form, placeholders)
-    graphs = [(name, part) for name, part in module.named_modules() if isinstance(part, fx.GraphModule)]
-    return "\n".join(f"# {name or type(module).__name__}\n{_code(part)}\n" for name, part in graphs)
-
-
-def _code(module: fx.GraphModule) -> str:
-    """A graph's code without the deletions that fx writes behind each line, and with slices as Python writes them."""
-    code = re.sub(r";  [\w\s=]+ = None$", "", module.code.strip(), flags=re.MULTILINE)
-    return re.sub(r"\[slice\((-?\d+), None, None\)\]", r"[\1:]", code)
-
-
-@dataclass(frozen=True, slots=True)
-class TorchBackend:
-    """The torch backend as the rest of itc sees it."""
-
-    name: str = "torch"
-
-    def text(self, net: Net, form: Form = "rolled") -> str:
-        """The code of the graphs of `net`."""
-        return text(net, form)
-
-    def lower(self, net: Net, form: Form = "rolled") -> Network:
-        """`net` as a torch.fx.GraphModule."""
         return lower(net, form)
-
-    def emit(self, net: Net) -> str:
-        """The source of a standalone module."""
-        return emit_module(net)
 
     def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""
-        values, params = checked(net, inputs, weights)
-        check_workload(workload(net, len(next(iter(values.values()), ()))), f"computing {net.name}", net.span)
-        module = lower(net)
-        load_weights(module, params)
-        typed = {value.name: values[value.name].astype(NUMPY_NAMES[value.tensor.dtype]) for value in net.inputs}
-        return run(module, typed)
+        from itc_torch.module import forward
+
+        return forward(net, inputs, weights)
 
 
-backend = TorchBackend()
+def text(net: Net, form: Any = "rolled") -> str:
+    """The Python code of each graph of the lowered net."""
+    from itc_torch.module import text as module_text
+
+    return module_text(net, form)
+
+
+def emit(net: Net) -> str:
+    """The source of a standalone module."""
+    from itc_torch.emit import emit_module
+
+    return emit_module(net)
+
+
+backend = Backend(
+    "torch",
+    stages=(Stage("torch", "the code of the torch.fx module", text, (FORM,)),),
+    targets=(Target("torch", "a PyTorch module", ".py", emit),),
+    modules=TorchModules(),
+    priority=10,
+    requires=("torch.fx",),
+    install="itc-compiler[torch]",
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from itc_torch.anytime import anytime
+from itc_torch.early_outputs import anytime
 from itc_torch.graphs import Scope
 from itc_torch.inputs import Input, check_tensors
 from itc_torch.names import class_name

@@ -14,9 +14,9 @@ from rich.text import Text
 from itc.analysis.cost import Cost
 from itc.analysis.difference import Change, Difference
 from itc.cli import options
-from itc.cli.cost import size_text
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say, say_styled, styled
+from itc.units import size_text
 
 Other = Annotated[Path | None, typer.Argument(help="The second spec; the first unless given.", show_default=False)]
 SetB = Annotated[

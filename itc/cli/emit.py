@@ -1,24 +1,20 @@
-"""`itc emit`: a standalone module from a spec."""
+"""`itc emit`: source that needs no itc, from a spec."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from itc import installed
 from itc.cli import options
+from itc.cli.choices import choice, chosen, completed
 from itc.cli.errors import reporting
 from itc.cli.printing import say, write
 from itc.driver import parse_settings, read
 from itc.files import writable, write_text
-
-
-class Target(StrEnum):
-    """What can be emitted."""
-
-    TORCH = "torch"
 
 
 def emit(
@@ -27,19 +23,27 @@ def emit(
         Path,
         typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
     ],
-    to: Annotated[Target, typer.Option("--to", help="What to emit.")] = Target.TORCH,
+    to: str = "",
     set_: options.Set = None,
     network: options.NetworkName = None,
 ) -> None:
-    """Write a readable PyTorch module that does not import itc."""
+    """Write a network as readable source that does not import itc."""
+    chosen(to, installed.targets(), "emit target", "--to")
     with reporting():
         piped = str(output) == "-"
         loaded = read(spec)
         if not piped:
             writable(output, loaded.files)
-        text = loaded.network(network, **parse_settings(set_ or [])).emit(to.value)
+        text = loaded.network(network, **parse_settings(set_ or [])).emit(to)
         if piped:
             write(text)
             return
         write_text(output, text)
     say(f"wrote {output} ({len(text.splitlines())} lines)")
+
+
+def command() -> Callable[..., None]:
+    """The subcommand, with the emit targets of the backends that are installed."""
+    targets = installed.targets()
+    helps = {target.name: f"{target.help} ({target.suffix})" for target in targets.values()}
+    return completed(emit, {"to": choice("--to", helps, "What to emit:", next(iter(targets), ""))})

@@ -24,16 +24,13 @@ NetworkName = Annotated[
     str | None, typer.Option("--network", help="Which network of the file; the first unless given.", metavar="NAME")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; the keys are in docs/json.md.")]
-MachineName = Annotated[
-    str, typer.Option("--machine", "-m", help="A machine by name (see `itc machines`) or a machine file.")
-]
 After = Annotated[
     list[str] | None,
     typer.Option(
         "--after",
         metavar="PASS",
         help="The network behind a pass or pipeline; again for more, in this order. Passes: "
-        f"{', '.join(p.name for p in PASSES)}, and a backend's, such as fuse. Pipelines: "
+        f"{', '.join(p.name for p in PASSES)}, and those of the backends. Pipelines: "
         f"{', '.join(p.name for p in PIPELINES)}. Options: 'unroll(factor=2)', 'peel(first=1, last=1)'.",
     ),
 ]

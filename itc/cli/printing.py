@@ -19,10 +19,12 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from itc.tables import Table as TableData
 from itc.visible import visible, visible_lines
 
 #: Characters that are left of a column whose words may be broken.
@@ -98,6 +100,11 @@ def styled(*parts: Part) -> Text:
     return Text.assemble(*((visible(text), style) for text, style in pairs))
 
 
+def unmarked(text: str) -> str:
+    """A text from elsewhere for a help, in which typer reads markup."""
+    return escape(visible(text))
+
+
 def say(*parts: Part, error: bool = False) -> None:
     """Prints one line."""
     console(error).print(styled(*parts), soft_wrap=True)
@@ -135,6 +142,23 @@ def print_tables(*tables: Table) -> None:
             out.print(Text(visible(str(table.title)), "table.title"), soft_wrap=True)
             table.title = None
         out.print(table, crop=False)
+
+
+def drawn(table: TableData) -> Table:
+    """A table that a backend gives as data."""
+    out = Table(
+        title=table.title,
+        title_justify="left",
+        caption=table.legend or None,
+        caption_justify="left",
+        show_header=any(column.title for column in table.columns),
+    )
+    for column in table.columns:
+        justify: Any = "right" if column.right else "left"
+        out.add_column(column.title, justify=justify, overflow="fold" if column.fold else "ellipsis")
+    for row in table.rows:
+        out.add_row(*row)
+    return out
 
 
 def _longest_word(out: Console, column: Column) -> int:

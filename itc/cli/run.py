@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,17 +12,19 @@ import numpy as np
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from itc import installed
 from itc.analysis.samples import random_inputs
 from itc.cli import options
+from itc.cli.choices import completed, machine_option
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
-from itc.cli.machine_report import fit_table, outputs_table, stream_table
-from itc.cli.printing import console, print_json, print_tables, say
+from itc.cli.printing import console, drawn, print_json, print_tables, say
 from itc.diagnostics import CompileError, fail
-from itc.driver import Compiled, Network, parse_settings, read, training_backend
+from itc.driver import Compiled, Network, parse_settings, read
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
+from itc.tables import Column, Table
 from itc.version import __version__
 from itc.visible import visible
 
@@ -38,7 +40,7 @@ class Objective(StrEnum):
 
 def run(
     spec: options.Spec,
-    machine: options.MachineName = "gc200",
+    machine: str = "",
     picture: Annotated[
         Path | None,
         typer.Option("--input", "-i", help="A PNG, JPEG, WebP, BMP or PPM; without it the input is random, seed 0."),
@@ -63,6 +65,11 @@ def run(
         print_json(result.json())
         return
     result.show()
+
+
+def command() -> Callable[..., None]:
+    """The subcommand, with the default machine of the backends that are installed."""
+    return completed(run, {"machine": machine_option()})
 
 
 @dataclass
@@ -127,12 +134,12 @@ class Job:
         return {value.name: as_input(picture, value.tensor)}
 
     def reference(self, inputs: dict[str, Array], weights: dict[str, Array]) -> tuple[str, dict[str, Array]]:
-        """The outputs to compare with: torch's, or the interpreter's where torch is not installed."""
+        """The outputs to compare with: those of modules, or the interpreter's where no backend has any."""
         try:
-            torch = training_backend()
+            name, modules = installed.modules()
         except CompileError:
             return "the interpreter", self.network.interpret(inputs, weights)
-        return "torch", torch.forward(self.network.ir, inputs, weights)
+        return name, modules.forward(self.network.ir, inputs, weights)
 
     def path(self, label: str) -> Path:
         """Where the map of an output goes."""
@@ -194,13 +201,12 @@ class Result:
 
     def show(self) -> None:
         """Prints tables and where the pictures are."""
-        network, report = self.job.network, self.compiled.report.json()
+        network, report = self.job.network, self.compiled.report
         texts = f"   {self.job.weights_text}   {self.job.input_text}"
-        say((network.ir.name, "bold"), " on ", (report["machine"], "bold"), texts)
+        say((network.ir.name, "bold"), " on ", (report.machine, "bold"), texts)
         say()
         cost = network.cost()
-        timed = outputs_table(report, self.agreement, self.against)
-        print_tables(totals(cost, network.compared(cost)), fit_table(report), stream_table(report), timed)
+        print_tables(totals(cost, network.compared(cost)), *map(drawn, self.tables(report.tables())))
         for label, classes in self.top.items():
             say(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
@@ -208,6 +214,17 @@ class Result:
             count = f"{len(self.pictures)} map{'s' if len(self.pictures) > 1 else ''}"
             say()
             say(f"{count} in {self.job.out}: {names}")
+
+    def tables(self, reported: Sequence[Table]) -> Iterator[Table]:
+        """The tables of a report, with how far the values are off: beside those by output, or else in its own."""
+        column = Column(f"off {self.against} by", right=True)
+        cells = {label: f"{off:.1e}" for label, off in self.agreement.items()}
+        for table in reported:
+            more = replace(table, title=f"{table.title}, and agreement of the values")
+            yield more.beside(column, cells) if table.by_output else table
+        if not any(table.by_output for table in reported):
+            rows = tuple((label,) for label in self.agreement)
+            yield Table("agreement of the values", (Column("output"),), rows).beside(column, cells)
 
 
 def difference(found: Array, expected: Array) -> float:

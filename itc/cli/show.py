@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from collections.abc import Callable
 
 import typer
 
+from itc import installed
+from itc.backend import Option
 from itc.cli import options
+from itc.cli.choices import choice, chosen, completed, stage_options, values
 from itc.cli.errors import reporting
 from itc.cli.printing import say_lines
-from itc.driver import stage_text
+from itc.driver import STAGES, stage_text
 
-
-class Stage(StrEnum):
-    """The stages that have a text form."""
-
-    AST = "ast"
-    IR = "ir"
-    TILE = "tile"
-    TORCH = "torch"
-
-
-class Form(StrEnum):
-    """The two forms of a torch module."""
-
-    ROLLED = "rolled"
-    UNROLLED = "unrolled"
-
-
-#: The options that say something of a stage, of those that not all have.
-OPTIONS: dict[Stage, tuple[str, ...]] = {
-    Stage.AST: (),
-    Stage.IR: ("after", "set_", "network"),
-    Stage.TILE: ("after", "set_", "network", "machine"),
-    Stage.TORCH: ("after", "set_", "network", "form"),
-}
+#: The options of every stage of a net; the syntax tree has none.
+OF_A_NET = ("after", "set_", "network")
+HELPS = {"ast": "the syntax tree", "ir": "the looped IR"}
 
 
 def show(
     context: typer.Context,
     spec: options.Spec,
-    stage: Annotated[Stage, typer.Option(help="Which stage to print.")] = Stage.IR,
-    machine: options.MachineName = "gc200",
-    form: Annotated[Form, typer.Option(help="For the stage torch.")] = Form.ROLLED,
+    stage: str = "ir",
     after: options.After = None,
     set_: options.Set = None,
     network: options.NetworkName = None,
+    **given: str | None,
 ) -> None:
-    """Print one stage of the pipeline: the syntax tree, the looped IR, the tile program, or the torch.fx module."""
-    check_options(context, stage)
-    choices = {Stage.TORCH: {"form": form.value}, Stage.TILE: {"machine": machine}}
+    """Print one stage of the pipeline: the syntax tree, the looped IR, or a backend's form of the network."""
+    chosen(stage, (*STAGES, *installed.stages()), "stage", "--stage")
+    taken = () if stage in STAGES else installed.stages()[stage].options
+    check_options(context, stage, taken)
     with reporting():
         options.check_passes(after)
-        text = stage_text(spec, stage.value, network, set_ or [], after or [], **choices.get(stage, {}))
+        text = stage_text(spec, stage, network, set_ or [], after or [], **values(given, taken))
         say_lines(text)
 
 
-def check_options(context: typer.Context, stage: Stage) -> None:
+def command() -> Callable[..., None]:
+    """The subcommand, with the stages of the backends that are installed and their options."""
+    backends = {stage.name: stage.help for stage in installed.stages().values()}
+    stage = choice("--stage", {**HELPS, **backends}, "Which stage to print:", "ir")
+    return completed(show, {"stage": stage, **stage_options()})
+
+
+def check_options(context: typer.Context, stage: str, taken: tuple[Option, ...]) -> None:
     """Ends the command as used wrongly where an option that was given says nothing of the stage."""
-    others = set().union(*OPTIONS.values()) - set(OPTIONS[stage])
+    said = {"spec", "stage", *(option.name for option in taken), *(OF_A_NET if stage != "ast" else ())}
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
-        if option.name in others and source is not None and source.name == "COMMANDLINE":
+        if option.name not in said and source is not None and source.name == "COMMANDLINE":
             hint = f"'{option.opts[0]}'"
-            raise typer.BadParameter(f"it says nothing of the stage {stage.value}", param_hint=hint)
+            raise typer.BadParameter(f"it says nothing of the stage {stage}", param_hint=hint)

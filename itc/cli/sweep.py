@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from itc.cli import options
-from itc.cli.cost import size_text
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say, styled
 from itc.cli.progress import tracked
@@ -19,6 +18,7 @@ from itc.driver import read
 from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
 from itc.sweeps.plot import check
+from itc.units import size_text
 
 
 def sweep(

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from itc.cli import options
-from itc.cli.cost import size_text
 from itc.cli.errors import report, reporting
 from itc.cli.printing import print_json, print_tables, say, styled
 from itc.cli.progress import tracked
 from itc.figures import Compared
+from itc.units import size_text
 from itc.zoo import Entry, entries, specs
 
 #: The columns, by the names of the figures.

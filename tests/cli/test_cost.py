@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from itc.cli import app
-from itc.cli.cost import count_text, size_text
+from itc.units import count_text, size_text
 
 ITNET = Path(__file__).parents[2] / "examples" / "itnet.itn"
 CITYSCAPES = ["f=54", "iterations=12", "classes=19", "exits=[1, 2, 4, 6, 8, 9, 10, 12]", "height=512", "width=1024"]

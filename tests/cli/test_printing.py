@@ -81,7 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     odd = f"n{HOSTILE.replace('/', '|')}.itn"
     Path(odd).write_text(SPEC.format(odd="y").replace("f=4", "f = 4"))
     Path(f"bad{odd}").write_text("network n:\n    emit y = \n")
-    machine = machine_backend().machine_text("edge-16")
+    machine = machine_backend().text("edge-16")
     for file, name in (("m.yaml", f"m{HOSTILE}".replace("\udcff", "")), ("half.yaml", "m\ud800")):
         Path(file).write_text(machine.replace("name: edge-16\n", f"name: {json.dumps(name)}\n"))
     Path("unknown.yaml").write_text(f"{machine}\n{json.dumps('key' + HOSTILE.replace(chr(0xDCFF), ''))}: 3\n")

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import itc
-from itc.backend import backend
 from itc.diagnostics import CompileError
-from itc.driver import Compiled
+from itc.driver import Compiled, training_backend
 
 SPEC = """
 @loop(times)
@@ -56,7 +55,7 @@ def entry(request: pytest.FixtureRequest, compiled: Compiled) -> Entry:
     """One of the three ways to compute the outputs of the network."""
     if request.param == "torch":
         pytest.importorskip("torch")
-        lowered: Any = backend("torch")
+        lowered = training_backend()
         return lambda inputs, weights: lowered.forward(compiled.network.ir, inputs, weights)
     return compiled.network.interpret if request.param == "interpreter" else compiled.run
 
@@ -222,7 +221,7 @@ for name, call in wrong.items():
 """
 EXPECTED = {
     "shape": "`image`", "name": "`inputs` lacks `image`", "type": "`image`", "weights": "`weights` lacks conv.weight",
-    "seed": "`seed`", "path": "not int", "empty path": "folder", "emit": "`to`", "emit list": "`to`",
+    "seed": "`seed`", "path": "not int", "empty path": "folder", "emit": "target `tile`", "emit list": "`to`",
     "pass": "a pass is", "other": "`other`", "machine": "a machine is", "objective": "the objective is",
     "spec": "not int", "network": "`network`", "recursive": "`f`", "long": "`f`", "bomb": "`f`", "digits": "`f`",
     "nan": "`f` cannot be nan", "quotes": "`f`", "comment": "'f=3 #'", "sweep": "`settings`", "goal": "`maximize`",

@@ -14,7 +14,7 @@ import itc
 from itc.analysis.workload import check_weights, check_workload, workload
 from itc.cli.errors import reporting
 from itc.diagnostics import CompileError
-from itc.driver import Network, backend
+from itc.driver import Network, training_backend
 from itc.ir import Net
 from itc.source import Source
 from itc_dsl import load_net
@@ -96,7 +96,7 @@ def test_torch_is_refused_alike() -> None:
     pytest.importorskip("torch")
     found = net("emit y = outer(x, 1000000)", head=LOOPS)
     with pytest.raises(CompileError, match="E0666"):
-        backend("torch").forward(found, {"x": np.zeros((1, 3, 8, 8), np.float32)}, {})  # type: ignore[attr-defined]
+        training_backend().forward(found, {"x": np.zeros((1, 3, 8, 8), np.float32)}, {})
 
 
 def test_the_bounds_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itc.backend import MachineBackend, backend
+from itc.installed import backend
 from itc.ir import parse_net
 from itc_tile import load_machine, report, simulate
 from itc_tile.machine.model import Machine
@@ -51,13 +51,14 @@ net @indices(%image: f32[1, 4, 4]) {
 
 def test_the_backend_is_found_by_its_name() -> None:
     found = backend("tile")
-    assert isinstance(found, MachineBackend)
-    machine = found.load_machine("gc200")
-    assert machine in found.machines()
+    machines, (stage,) = found.machines, found.stages
+    assert machines
+    machine = machines.load("gc200")
+    assert machine.name in machines.names()
     net = small_itnet()
-    program = found.compile(net, machine)
-    assert found.report(program).json()["machine"] == "gc200"
-    outputs = found.simulate(program, random_inputs(net, 1), random_weights(net))
+    program = machines.compile(net, machine, "throughput")
+    assert machines.report(program).json()["machine"] == "gc200"
+    outputs = machines.simulate(program, random_inputs(net, 1), random_weights(net))
     assert list(outputs) == list(net.labels)
-    assert found.text(net, machine="gc200").startswith("program @itnet on gc200 {")
+    assert stage.text(net, machine="gc200").startswith("program @itnet on gc200 {")
     assert load_machine("gc200").json()["peak_macs_per_cycle"] == 1472 * 16

@@ -11,8 +11,7 @@ from torch.overrides import TorchFunctionMode
 from itc.ir import parse_net, verify
 from itc.passes import named
 from itc.transforms import TRANSFORMS
-from itc_torch import Network, anytime, lower
-from itc_torch.backend import Form
+from itc_torch import Form, Network, anytime, lower
 from tests.random_nets import random_inputs
 from tests.torch.forms import tensors
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from itc.ir import Net, Param, parse_net, verify
-from itc_torch.backend import lower
+from itc_torch import lower
 from itc_torch.parameters import placeholders
 from itc_torch.source.parameters import tree
 from tests.torch.forms import MAKERS, modules, tensors, written

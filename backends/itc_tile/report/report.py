@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from itc.ir.types import DTYPE_BYTES
+from itc.tables import Table
 from itc_tile.cost.bound import Bound, lower_bound
 from itc_tile.cost.cycles import compute_units
 from itc_tile.cost.memory import total
 from itc_tile.program.footprint import fullest_tile, total_bytes
 from itc_tile.program.program import Program
+from itc_tile.report.tables import tables
 from itc_tile.timing.timing import Timing, time_program
 
 
@@ -139,6 +141,10 @@ class Report:
         """The fields as JSON-ready values; the keys are stable."""
         found: dict[str, Any] = _plain(asdict(self))
         return found
+
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that `itc run` prints."""
+        return tables(self)
 
 
 def _plain(value: Any) -> Any:

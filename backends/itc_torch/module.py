@@ -1,0 +1,60 @@
+"""A net as a torch.fx module, rolled or unrolled, as the code of its graphs, and as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import fx
+
+from itc.analysis.workload import check_workload, workload
+from itc.arguments import checked
+from itc.ir import Net
+from itc.ir.op import Array
+from itc.ir.types import NUMPY_NAMES
+from itc_torch.inference import run
+from itc_torch.names import check_keys
+from itc_torch.network import Network
+from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
+from itc_torch.rolled import rolled
+from itc_torch.unrolled import unrolled
+
+Form = Literal["rolled", "unrolled"]
+FORMS = {"rolled": rolled, "unrolled": unrolled}
+
+
+def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> Network:
+    """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
+
+    `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
+    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have,
+    and ValueError for another form.
+    """
+    if not isinstance(form, str) or form not in FORMS:
+        raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
+    check_keys(net)
+    return FORMS[form](net, parameters)
+
+
+def text(net: Net, form: Form = "rolled") -> str:
+    """The Python code of each graph of the lowered net, under the path of its module."""
+    module = lower(net, form, placeholders)
+    graphs = [(name, part) for name, part in module.named_modules() if isinstance(part, fx.GraphModule)]
+    return "\n".join(f"# {name or type(module).__name__}\n{_code(part)}\n" for name, part in graphs)
+
+
+def _code(module: fx.GraphModule) -> str:
+    """A graph's code without the deletions that fx writes behind each line, and with slices as Python writes them."""
+    code = re.sub(r";  [\w\s=]+ = None$", "", module.code.strip(), flags=re.MULTILINE)
+    return re.sub(r"\[slice\((-?\d+), None, None\)\]", r"[\1:]", code)
+
+
+def forward(net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Outputs by label for arrays [batch, ...], at inference."""
+    values, params = checked(net, inputs, weights)
+    check_workload(workload(net, len(next(iter(values.values()), ()))), f"computing {net.name}", net.span)
+    module = lower(net)
+    load_weights(module, params)
+    typed = {value.name: values[value.name].astype(NUMPY_NAMES[value.tensor.dtype]) for value in net.inputs}
+    return run(module, typed)
