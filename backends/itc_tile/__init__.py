@@ -11,12 +11,11 @@ The usual call:
 from itc_tile.backend import Backend, backend
 from itc_tile.compiler import compile_net
 from itc_tile.cost.bound import Bound, lower_bound
-from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine, load_machine, parse_machine, preset_text, presets
 from itc_tile.mapping.spatial.planner import Objective
-from itc_tile.ops.access import ACCESS
+from itc_tile.ops.record import TileOp, register, tile_op
 from itc_tile.program.printer import print_program
 from itc_tile.program.program import Placement, Program, build_program
 from itc_tile.report.report import Report, report
@@ -25,8 +24,8 @@ from itc_tile.tiling.partition import Split
 from itc_tile.timing.timing import Timing, time_program
 
 __all__ = [
-    "ACCESS", "INSTRUCTIONS", "SPECIAL", "WORK", "Backend", "Bound", "Kernel", "Machine", "Objective", "Placement",
-    "Program", "Report", "Split", "TileReadError", "Timing", "backend", "build_program", "compile_net", "fuse",
-    "load_machine", "lower_bound", "parse_machine", "preset_text", "presets", "print_program", "report", "simulate",
+    "Backend", "Bound", "Kernel", "Machine", "Objective", "Placement", "Program", "Report", "Split", "TileOp",
+    "TileReadError", "Timing", "backend", "build_program", "compile_net", "fuse", "load_machine", "lower_bound",
+    "parse_machine", "preset_text", "presets", "print_program", "register", "report", "simulate", "tile_op",
     "time_program",
 ]  # fmt: skip

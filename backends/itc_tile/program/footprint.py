@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import COPIES, EXCHANGE, kernel_memory, total
 from itc_tile.program.program import Program
+from itc_tile.tiling.sets import Ints
 
 Memory = Mapping[str, Mapping[str, Ints]]
 

@@ -24,10 +24,10 @@ import numpy as np
 
 from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
-from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import INPUTS, OUTPUT, buffers, is_one_buffer, kernel_memory, landing, value_bytes
 from itc_tile.kernels.definitions import Definition
 from itc_tile.program.program import Edge
+from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.timeline import Frame, Timeline
 
