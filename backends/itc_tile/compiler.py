@@ -31,7 +31,7 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput")
 
     `objective` is what the tiles are dealt out for: the images in a second of a stream, or the way of one image.
     Raises CompileError: E0510 where the net does not fit, E0511 for more kernels than tiles, E0512 for a series as a
-    carry, E0513 for elements that the machine cannot compute.
+    carry, E0513 for elements that the machine cannot compute, E0523 for operations without a record.
     """
     graph = KernelGraph(fuse(net))
     count = sum(node.replicas for node in graph.instances.values())

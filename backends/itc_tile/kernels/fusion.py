@@ -37,7 +37,8 @@ def fuse(net: Net) -> Net:
     only where that is one. What is left are kernels of their own. Nothing crosses a loop, a branch or an emit. Bodies
     that no iteration reaches stay as they were: nothing of them is placed.
 
-    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts, E0523
+    for operations without a record.
     """
     net = own_buffers(net)
     return net.with_body(_Fusion(net).statements(net.body, {}))
