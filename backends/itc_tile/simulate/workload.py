@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from itc.analysis.workload import RUN, Workload, operation_count, temporary_bytes
+from itc.analysis.workload import Workload, operation_count
 from itc.ir.net import Apply
+from itc.ir.op import RUN
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.ops.record import Evaluation
 from itc_tile.program.program import Program
@@ -63,7 +64,7 @@ def _temporary(apply: Apply, evaluation: Evaluation) -> int:
     if not evaluation.whole:
         return framed
     types, result = [value.tensor for value in apply.values], apply.result.tensor
-    return framed + sum(type.bytes for type in (*types, result)) + temporary_bytes(apply.op, types, [result])
+    return framed + sum(type.bytes for type in (*types, result)) + apply.op.temporary_bytes(types, [result])
 
 
 def _operations(apply: Apply, evaluation: Evaluation) -> int:
