@@ -20,12 +20,11 @@ from itc_tile.backend import backend
 if TYPE_CHECKING:
     from itc_tile.compiler import compile_net
     from itc_tile.cost.bound import Bound, lower_bound
-    from itc_tile.cost.cycles import INSTRUCTIONS, SPECIAL, WORK
     from itc_tile.kernels.fusion import fuse
     from itc_tile.kernels.kernel import Kernel
     from itc_tile.machine.model import Machine, load_machine, parse_machine, preset_text, presets
     from itc_tile.mapping.base import Objective
-    from itc_tile.ops.access import ACCESS
+    from itc_tile.ops.record import TileOp, register, tile_op
     from itc_tile.program.build import build_program
     from itc_tile.program.file import load_program, save_program
     from itc_tile.program.parse import parse_program
@@ -40,23 +39,23 @@ if TYPE_CHECKING:
 
 #: The module of each name.
 _HOME = {
-    "ACCESS": "ops.access", "Bound": "cost.bound", "INSTRUCTIONS": "cost.cycles", "Kernel": "kernels.kernel",
-    "Machine": "machine.model", "Objective": "mapping.base", "Placement": "program.program",
-    "Program": "program.program", "Report": "report.report", "SPECIAL": "cost.cycles", "Split": "tiling.partition",
-    "TileReadError": "simulate.values", "Timing": "timing.timing", "WORK": "cost.cycles",
-    "build_program": "program.build", "compile_net": "compiler", "fuse": "kernels.fusion",
-    "load_machine": "machine.model", "load_program": "program.file", "lower_bound": "cost.bound",
-    "parse_machine": "machine.model", "parse_program": "program.parse", "preset_text": "machine.model",
-    "presets": "machine.model", "print_program": "program.text", "report": "report.report",
-    "save_program": "program.file", "simulate": "simulate.values", "summary": "program.summary",
-    "time_program": "timing.timing", "verify": "program.verify",
+    "Bound": "cost.bound", "build_program": "program.build", "compile_net": "compiler", "fuse": "kernels.fusion",
+    "Kernel": "kernels.kernel", "load_machine": "machine.model", "load_program": "program.file",
+    "lower_bound": "cost.bound", "Machine": "machine.model", "Objective": "mapping.base",
+    "parse_machine": "machine.model", "parse_program": "program.parse", "Placement": "program.program",
+    "preset_text": "machine.model", "presets": "machine.model", "print_program": "program.text",
+    "Program": "program.program", "register": "ops.record", "Report": "report.report", "report": "report.report",
+    "save_program": "program.file", "simulate": "simulate.values", "Split": "tiling.partition",
+    "summary": "program.summary", "tile_op": "ops.record", "TileOp": "ops.record",
+    "TileReadError": "simulate.values", "time_program": "timing.timing", "Timing": "timing.timing",
+    "verify": "program.verify",
 }  # fmt: skip
 
 __all__ = [
-    "ACCESS", "Bound", "INSTRUCTIONS", "Kernel", "Machine", "Objective", "Placement", "Program", "Report", "SPECIAL",
-    "Split", "TileReadError", "Timing", "WORK", "backend", "build_program", "compile_net", "fuse", "load_machine",
-    "load_program", "lower_bound", "parse_machine", "parse_program", "preset_text", "presets", "print_program",
-    "report", "save_program", "simulate", "summary", "time_program", "verify",
+    "Bound", "Kernel", "Machine", "Objective", "Placement", "Program", "Report", "Split", "TileOp", "TileReadError",
+    "Timing", "backend", "build_program", "compile_net", "fuse", "load_machine", "load_program", "lower_bound",
+    "parse_machine", "parse_program", "preset_text", "presets", "print_program", "register", "report",
+    "save_program", "simulate", "summary", "tile_op", "time_program", "verify",
 ]  # fmt: skip
 
 # These names are packages too. The import system binds a package to its name once, when it is first imported: done

@@ -17,7 +17,8 @@ def compile_net(net: Net, machine: Machine, objective: Objective = "throughput",
     """The program of a net on a machine, for the throughput of a stream of images or the latency of one.
 
     Raises CompileError: E0510 where the net does not fit, E0511 for more kernels than tiles, E0512 for a series as a
-    carry, E0513 for elements that the machine cannot compute, E0514 for a loop that halts.
+    carry, E0513 for elements that the machine cannot compute, E0514 for a loop that halts, E0523 for operations without
+    a record.
     """
     planned = MAPPINGS[mapping].plan(KernelGraph(fuse(net)), machine, objective)
     if isinstance(planned, Infeasible):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from itc_torch.early_outputs import anytime
     from itc_torch.emit import emit_module
     from itc_torch.inference import run
-    from itc_torch.lowerings import LOWERINGS
+    from itc_torch.lowerings import LOWERINGS, register
     from itc_torch.module import Form, lower, text
     from itc_torch.network import Network
     from itc_torch.parameters import init, load_weights
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 #: The module of each name.
 _HOME = {
-    "LOWERINGS": "lowerings", "Form": "module", "Network": "network", "anytime": "early_outputs", "emit_module": "emit",
-    "init": "parameters", "load_weights": "parameters", "lower": "module", "ponder_cost": "ponder", "run": "inference",
-    "text": "module",
+    "anytime": "early_outputs", "emit_module": "emit", "Form": "module", "init": "parameters",
+    "load_weights": "parameters", "lower": "module", "LOWERINGS": "lowerings", "Network": "network",
+    "ponder_cost": "ponder", "register": "lowerings", "run": "inference", "text": "module",
 }  # fmt: skip
 
 __all__ = [
-    "LOWERINGS", "Form", "Network", "anytime", "backend", "emit_module", "init", "load_weights", "lower",
-    "ponder_cost", "run", "text",
+    "Form", "LOWERINGS", "Network", "anytime", "backend", "emit_module", "init", "load_weights", "lower",
+    "ponder_cost", "register", "run", "text",
 ]  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
-from itc.diagnostics import fail
-from itc.ir import Op
+from itc.diagnostics import CompileError, Diagnostic, Label
+from itc.extensions import load_extensions
+from itc.ir import OPS, Op
+from itc.ir.net import Apply, Net, walk
 from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
 from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv, Linear
@@ -48,13 +50,38 @@ from itc_torch import shape_rules as shapes
 from itc_torch.expressions import Expr, Ref, call
 
 Lowering = Callable[..., Expr]
+#: Entry points whose modules register the operations of other distributions when they are loaded.
+GROUP = "itc.torch_ops"
+
+
+def register(op: type[Op], lowering: Lowering) -> None:
+    """Adds the lowering of an operation; there is one for each. Emitted modules contain functions of torch alone."""
+    assert op not in LOWERINGS, op
+    LOWERINGS[op] = lowering
+
+
+def check_operations(net: Net) -> None:
+    """Raises CompileError (E0522) for all operations without a lowering."""
+    missing = [each for each in walk(net.body) if isinstance(each, Apply) and type(each.op) not in LOWERINGS]
+    if missing:
+        load_extensions(GROUP)
+    missing = [apply for apply in missing if type(apply.op) not in LOWERINGS]
+    made = {apply.op.name: _fault(apply) for apply in reversed(missing) if apply.op.name not in OPS}  # one for a pass
+    faults = dict.fromkeys([*made.values(), *(_fault(apply) for apply in missing if apply.op.name in OPS)])
+    if faults:
+        raise CompileError(tuple(faults))
+
+
+def _fault(apply: Apply) -> Diagnostic:
+    label = Label(apply.span) if apply.span else None
+    help = f"register a lowering of `{type(apply.op).__name__}`, in a module under the entry points `{GROUP}`"
+    if apply.op.name not in OPS:
+        help = "leave out the pass that makes it; `fuse`, for example, is for the tile machine alone"
+    return Diagnostic("E0522", f"torch has no lowering of the operation `{apply.op.name}`", label, help=help)
 
 
 def lower_op(op: Op, operands: tuple[Ref, ...]) -> Expr:
-    """The expression of `op` over its operands, in the order of the IR; raises CompileError (E0522) without one."""
-    if type(op) not in LOWERINGS:
-        help = "leave out the pass that makes it; `fuse`, for example, is for the tile machine alone"
-        raise fail("E0522", f"torch cannot compute `{op.name}`, an operation of another backend", help=help)
+    """The expression of `op` over its operands, in the order of the IR; `check_operations` found its lowering."""
     return LOWERINGS[type(op)](op, *operands)
 
 

@@ -14,6 +14,7 @@ from itc.ir import Net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 from itc_torch.inference import run
+from itc_torch.lowerings import check_operations
 from itc_torch.names import check_keys
 from itc_torch.network import Network
 from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
@@ -28,12 +29,13 @@ def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> 
     """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
 
     `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
-    shapes of both state_dicts are those of `net.params`. Raises CompileError (E0290) for keys that torch cannot have,
-    and ValueError for another form.
+    shapes of both state_dicts are those of `net.params`. Raises CompileError for keys that torch cannot have
+    (E0290) and operations without a lowering (E0522), and ValueError for another form.
     """
     if not isinstance(form, str) or form not in FORMS:
         raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
     check_keys(net)
+    check_operations(net)
     return FORMS[form](net, parameters)
 
 

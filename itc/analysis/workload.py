@@ -9,30 +9,17 @@ memory or run for days. The environment variables `ITC_MAX_GIB` and `ITC_MAX_GIG
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any
 
 from itc.analysis.reach import reached
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.net import Apply, Net, walk
-from itc.ir.op import Op
-from itc.ir.ops.conv import Conv
-from itc.ir.ops.conv_transpose import ConvTranspose
-from itc.ir.ops.matmul import Attend
-from itc.ir.ops.pool import AdaptivePool, AvgPool, MaxPool, Pool
-from itc.ir.ops.region import Proposals, RoiAlign
-from itc.ir.ops.unpool import PoolIndices
+from itc.ir.op import RUN, Op, Types
 from itc.ir.types import SeriesType, TensorType
 from itc.source import Span
 
-#: Elementary operations that starting an operation counts as: some 20 microseconds of Python.
-RUN = 20_000
 #: The bounds without an environment variable.
 MAX_GIB, MAX_GIGAOPERATIONS = 8, 300
-
-Types = Sequence[TensorType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +40,7 @@ def workload(net: Net, batch: int = 1) -> Workload:
     operations, longest, most = 0, None, 0
     for run in reached(net.body):
         types, results = net.operand_types(run.apply), _tensors(run.apply)
-        temporary = batch * temporary_bytes(run.apply.op, types, results)
+        temporary = batch * run.apply.op.temporary_bytes(types, results)
         if temporary + batch * sum(t.bytes for t in results) > bytes:
             bytes, largest = temporary + batch * sum(t.bytes for t in results), run.apply
         taken = run.times * (RUN + batch * operation_count(run.apply.op, types, results))
@@ -88,15 +75,8 @@ def check_weights(net: Net) -> None:
 
 def operation_count(op: Op, types: Types, results: Types) -> int:
     """Elementary operations of one run for one sample."""
-    rule = OPERATIONS.get(type(op))
     moved = sum(t.size for i, t in enumerate(types) if i not in op.shape_only) + sum(t.size for t in results)
-    return moved + max(op.macs(*types), rule(op, types, results) if rule else 0)
-
-
-def temporary_bytes(op: Op, types: Types, results: Types) -> int:
-    """Bytes of one run for one sample beside operands and results."""
-    rule = TEMPORARY.get(type(op))
-    return 4 * rule(op, types, results) if rule else sum(t.bytes for t in results)
+    return moved + max(op.macs(*types), op.operations(types, results))
 
 
 def _limit(name: str, default: float) -> float:
@@ -119,84 +99,3 @@ def _fault(code: str, message: str, apply: Apply | None, span: Span | None, help
 
 def _tensors(apply: Apply) -> list[TensorType]:
     return [value.type for value in apply.results if not isinstance(value.type, SeriesType)]
-
-
-# Rules by operation: elements, or elementary operations, of one sample.
-
-Rule = Callable[[Any, Types, Types], int]
-
-
-def _padded(type: TensorType, margins: Sequence[int]) -> int:
-    """Elements of a map with these margins along its height and width, on both sides together."""
-    return prod(type.shape[:-2]) * prod(n + m for n, m in zip(type.shape[-2:], margins, strict=True))
-
-
-def _conv_elements(op: Conv, types: Types, results: Types) -> int:
-    """The padded operand, and what one place of the kernel sees and gives."""
-    seen = types[0].channels * results[0].size // results[0].channels
-    return _padded(types[0], [2 * p for p in op.pad]) + seen + 2 * results[0].size
-
-
-def _canvas(op: ConvTranspose, _: Types, results: Types) -> int:
-    return _padded(results[0], [2 * p for p in op.pad]) + results[0].size
-
-
-def _windows(op: Pool, types: Types, results: Types) -> int:
-    """The padded operand: it ends behind the last window."""
-    ends = [(n - 1) * s + k for n, s, k in zip(results[0].shape[-2:], op.stride, op.kernel, strict=True)]
-    height, width = (max(e, n + 2 * p) for e, n, p in zip(ends, types[0].shape[-2:], op.pad, strict=True))
-    return prod(types[0].shape[:-2]) * height * width + results[0].size
-
-
-def _window_reads(op: Pool, _: Types, results: Types) -> int:
-    return results[0].size * prod(op.kernel)
-
-
-def _adaptive_reads(op: AdaptivePool, types: Types, results: Types) -> int:
-    """Windows overlap by a place at most; each is taken by itself."""
-    height = types[0].shape[-2]
-    rows = types[0].size // max(height, 1) * (height + op.size[0])
-    return rows + 2 * results[0].size + RUN * sum(op.size)
-
-
-def _shares(op: RoiAlign, types: Types, results: Types) -> int:
-    """For each box, part and sample the share of every row and column, and a product on the way."""
-    x, boxes = types
-    rows = sum(op.sampling * parts * places for parts, places in zip(op.size, x.shape[1:], strict=True))
-    return boxes.shape[0] * (8 * rows + x.channels * op.size[0] * x.shape[2]) + results[0].size
-
-
-def _roi_products(op: RoiAlign, types: Types, results: Types) -> int:
-    x = types[0]
-    return types[1].shape[0] * op.size[0] * x.size + results[0].size * x.shape[2] + _shares(op, types, results)
-
-
-def _scores(op: Attend, types: Types, _: Types) -> int:
-    return 3 * op.heads * prod(types[0].shape[:-1]) * types[1].shape[-2]
-
-
-def _candidates(op: Proposals, types: Types, _: Types) -> int:
-    """Overlaps of each box that is kept with all that are left."""
-    return 16 * min(types[0].size, op.candidates) * min(op.count, op.candidates, types[0].size) + RUN * min(
-        op.count, op.candidates, types[0].size
-    )
-
-
-OPERATIONS: dict[type[Op], Rule] = {
-    MaxPool: _window_reads,
-    AvgPool: _window_reads,
-    PoolIndices: _window_reads,
-    AdaptivePool: _adaptive_reads,
-    RoiAlign: _roi_products,
-    Attend: _scores,
-    Proposals: _candidates,
-}
-TEMPORARY: dict[type[Op], Rule] = {
-    Conv: _conv_elements,
-    ConvTranspose: _canvas,
-    MaxPool: _windows,
-    AvgPool: _windows,
-    PoolIndices: _windows,
-    RoiAlign: _shares,
-    Attend: _scores,
-}

@@ -8,7 +8,7 @@ parameters it needs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, ClassVar, Literal, TypeVar
@@ -20,6 +20,7 @@ from itc.ir.types import TensorType
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
+Types = Sequence[TensorType]
 Role = Literal["weight", "bias", "slope", "scale", "shift", "mean", "var", "constant"]
 
 INITS = ("zeros", "ones", "kaiming", "uniform", "xavier", "lecun", "normal", "sinusoid")
@@ -28,6 +29,8 @@ STATISTICS = frozenset({"mean", "var"})
 #: The largest number in float32, and a standard deviation of which no number drawn is larger.
 MAX_FLOAT = 3.4028234663852886e38
 MAX_STD = 1e37
+#: Elementary operations that starting an array operation counts as: some 20 microseconds of Python.
+RUN = 20_000
 #: As many operands as one likes.
 MANY = 1 << 30
 UNTRAINED = STATISTICS | {"constant"}
@@ -112,6 +115,14 @@ class Op(ABC):
     def macs(self, *operands: TensorType) -> int:
         """Multiply-accumulates of one sample: of convolutions, linear layers and products of matrices; else none."""
         return 0
+
+    def operations(self, types: Types, results: Types) -> int:
+        """Elementary operations of the reference for one sample, where they exceed the MACs: see `RUN`."""
+        return 0
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """Bytes of the reference's temporary arrays for one sample in float32, beside operands and results."""
+        return sum(type.bytes for type in results)
 
     def attributes(self) -> dict[str, Any]:
         """The fields that differ from their default, in declaration order: what the text form shows."""

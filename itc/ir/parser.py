@@ -14,6 +14,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from itc.diagnostics import CompileError, fail
+from itc.extensions import OPERATIONS, load_extensions
 from itc.ir import ops as _ops  # noqa: F401  fills the registry
 from itc.ir.iterations import IterationSet
 from itc.ir.net import (
@@ -269,6 +270,8 @@ class _Reader:
                 return self.operations[word](attributes)
             except RuleError as error:
                 raise self.error(tree, error.message) from None
+        if word not in OPS:
+            load_extensions(OPERATIONS)
         if word not in OPS:
             raise self.error(word, f"there is no operation `{word}`")
         return self.op(tree, OPS[word], attributes)

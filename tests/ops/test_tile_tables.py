@@ -1,4 +1,4 @@
-"""The tile machine's tables for all operations: what is read suffices, shards make what the whole does, work counts."""
+"""The tile backend's records of all operations: what is read suffices, shards make what the whole does, work counts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from itc.ir import OPS, Apply, TensorType, Value
 from itc.ir.op import Array
-from itc_tile.cost.cycles import compute_units, kernel_cycles, work_rules
+from itc_tile.cost.cycles import compute_units, kernel_cycles
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.kernels.regions import held, needed
 from itc_tile.machine.model import load_machine
-from itc_tile.ops.access import ACCESS
 from itc_tile.ops.read_regions import reads
-from itc_tile.simulate.moves import largest
-from itc_tile.simulate.shard_values import EVALUATE, ShardKernel
+from itc_tile.ops.record import tile_op, tile_ops
+from itc_tile.simulate.shard_values import ShardKernel
+from itc_tile.tiling.moves import largest
 from itc_tile.tiling.partition import Split, partition
 from itc_tile.tiling.region import Region
 from tests.ops.draws import Drawn, operations
@@ -28,9 +28,8 @@ NAMES = sorted(OPS)
 GARBAGE = 1e30  # where nothing may be read: a number, since integers have no nan
 
 
-def test_every_operation_is_in_every_table() -> None:
-    operations = set(OPS.values())
-    assert set(ACCESS) == set(EVALUATE) == work_rules() == operations
+def test_every_operation_has_a_record() -> None:
+    assert set(tile_ops()) == set(OPS.values())
 
 
 def part(box: Array) -> tuple[slice, ...]:
@@ -65,7 +64,7 @@ def test_what_is_read_suffices(name: str, data: Any) -> None:
     drawn: Drawn = data.draw(operations(name))
     (result,) = drawn.results
     box = data.draw(boxes_in(result.shape))
-    boxes = ACCESS[type(drawn.op)](drawn.op, drawn.types, box[None])
+    boxes = tile_op(drawn.op).access(drawn.op, drawn.types, box[None])
     read = reads(drawn.op, drawn.types, Region(box[None]))
     for around, region, operand in zip(boxes, read, drawn.types, strict=True):
         assert around.shape == (1, len(operand.shape), 2)

@@ -9,23 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itc.ir import LAYERS, OPS, Apply, Layer, TensorType, Value
+from itc.ir import LAYERS, Apply, Layer, TensorType, Value
 from itc.ir.ops.resize import Resize
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.kernels.regions import granularity, held, needed
-from itc_tile.ops.access import ACCESS
-from itc_tile.simulate.shard_values import EVALUATE
 from itc_tile.tiling.boxes import volume
 from itc_tile.tiling.partition import Split, partition
 from tests.random_nets import nets, on_random_nets
-
-
-def test_every_operation_has_its_rules() -> None:
-    operations = set(OPS.values())
-    assert set(ACCESS) == operations
-    assert set(EVALUATE) == operations
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.sampled_from(((7, 5, 6), (4, 4, 4), (12, 3, 9))))

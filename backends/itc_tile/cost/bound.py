@@ -23,9 +23,9 @@ from itc.analysis.depth import longest_paths
 from itc.ir.net import Apply
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import candidates
-from itc_tile.cost.cycles import Regions, compute_units, computes, unit_cycles
+from itc_tile.cost.cycles import compute_units, port_cycles, unit_cycles
 from itc_tile.cost.distinct import distinct_boxes
-from itc_tile.cost.ports import port_cycles
+from itc_tile.cost.work import KernelWork, Regions, kernel_work
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
@@ -52,12 +52,13 @@ def lower_bound(graph: KernelGraph, machine: Machine) -> Bound:
     """The bound for the kernels of a graph."""
     found = graph.instances
     boxes = {label: distinct_boxes(node.kernel) for label, node in found.items()}
-    works = {label: int(unit_cycles(node.kernel, boxes[label], machine)[0]) for label, node in found.items()}
+    counts = {label: kernel_work(node.kernel, boxes[label]) for label, node in found.items()}
+    works = {label: _unit_cycles(node.kernel, counts[label], machine) for label, node in found.items()}
     compute = sum(
         node.executions * min(_mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
     )
     work = sum(node.executions * works[label] for label, node in found.items())
-    memory = sum(node.executions * _memory_cycles(node.kernel, boxes[label], machine) for label, node in found.items())
+    memory = sum(node.executions * _memory_cycles(counts[label], machine) for label, node in found.items())
     exchange = _exchange_bytes(graph, boxes) / machine.exchange.bandwidth
     tiles = machine.tiles
     return Bound(
@@ -74,11 +75,15 @@ def _mac_cycles(kernel: Kernel, machine: Machine) -> float:
     return kernel.macs() / compute_units(machine, kernel.result.tensor.dtype).peak
 
 
-def _memory_cycles(kernel: Kernel, boxes: Regions, machine: Machine) -> int:
-    """Cycles in which one tile reads what a kernel computes from and writes what it makes, both at once."""
-    if not computes(kernel):
-        return 0
-    return int(port_cycles(kernel, lambda value: volume(boxes[value.name]), machine)[0])
+def _unit_cycles(kernel: Kernel, work: KernelWork, machine: Machine) -> int:
+    """Cycles of a kernel's work on one tile's units."""
+    units = compute_units(machine, kernel.result.tensor.dtype)
+    return int(unit_cycles(work, units, machine.tile.workers)[0])
+
+
+def _memory_cycles(work: KernelWork, machine: Machine) -> int:
+    """Cycles in which one tile loads a kernel's operands and stores its result, both at once."""
+    return int(port_cycles(work, machine)[0]) if work.computes else 0
 
 
 def _exchange_bytes(graph: KernelGraph, boxes: Mapping[str, Regions]) -> int:

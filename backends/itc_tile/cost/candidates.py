@@ -12,14 +12,16 @@ from functools import lru_cache
 import numpy as np
 
 from itc.ir.types import DTYPE_BYTES
-from itc_tile.cost.cycles import Ints, Regions, kernel_cycles
+from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total, value_bytes
 from itc_tile.cost.traffic import wanted_elements
+from itc_tile.cost.work import Regions
 from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.kernels.regions import granularity, needed
 from itc_tile.machine.model import Machine
 from itc_tile.tiling.partition import Split, partition
+from itc_tile.tiling.sets import Ints
 
 MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
 

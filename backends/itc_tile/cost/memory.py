@@ -23,11 +23,12 @@ import numpy as np
 from itc.ir.net import Value
 from itc.ir.types import DTYPE_BYTES
 from itc.ir.uses import data_operands
-from itc_tile.cost.cycles import Ints, Regions, extent, in_place_values
+from itc_tile.cost.work import Regions
 from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Machine
-from itc_tile.tiling.boxes import volume
+from itc_tile.tiling.boxes import extent, volume
+from itc_tile.tiling.sets import Ints
 
 CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
     "code", "parameters", "inputs", "output", "scratch", "rows being sent", "exchange tables", "copies in flight",
@@ -62,7 +63,7 @@ class _Allocation:
     def __init__(self, kernel: Kernel, kept: frozenset[str]) -> None:
         self.kernel = kernel
         self.kept = kept
-        self.in_place = in_place_values(kernel)
+        self.in_place = kernel.in_place
         self.sent = {apply.result.name for apply in kernel.tail}
         self.fixed = self._outliving(kept)
         self.buffers: dict[str, Buffer] = {}
@@ -188,7 +189,7 @@ def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value,
     if is_one_buffer(kernel, kept):
         return ()
     formal = kernel.inputs[position]
-    in_place = in_place_values(kernel)
+    in_place = kernel.in_place
     readers = [apply for apply in kernel.body if formal in data_operands(apply)]
     moved = [apply for apply in readers if apply.result.name in in_place]
     stretched = [apply.result for apply in moved if len(data_operands(apply)) == 1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itc_tile.cost.cycles import Ints
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.tiling.boxes import volume
+from itc_tile.tiling.sets import Ints
 
 
 def wanted_elements(kernel: Kernel, name: str, boxes: Ints) -> Ints:

@@ -15,13 +15,15 @@ from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Carry, Emit, Loop, Net, Output, Statement, Value, When, walk
 from itc.ir.types import SeriesType
 from itc.ir.uses import definitions, results
-from itc_tile.kernels.kernel import copy_kernel
+from itc_tile.kernels.kernel import Kernel, copy_kernel
+from itc_tile.ops.record import GROUP, has_tile_op
 
 
 def own_buffers(net: Net) -> Net:
     """`net` with copies where a body yields what it did not make.
 
-    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts, E0523
+    for operations without a record.
     """
     faults = dict.fromkeys(fault for statement in walk(net.body) for fault in _faults(statement))
     if faults:
@@ -37,6 +39,10 @@ def _faults(statement: Statement) -> Iterator[Diagnostic]:
     if isinstance(statement, Loop) and statement.halt is not None:
         help = "run all iterations: `@loop(n)` for `@loop(max=n)`, without `@halt` and `halt`; torch runs it as it is"
         yield Diagnostic("E0514", "the tile machine cannot end a loop early", label, help=help)
+    if isinstance(statement, Apply) and not isinstance(statement.op, Kernel) and not has_tile_op(statement.op):
+        name = type(statement.op).__name__
+        help = f"register a `TileOp` for `{name}`, in a module under the entry points `{GROUP}`; or replace it"
+        yield Diagnostic("E0523", f"the tile backend has no record of `{statement.op.name}`", label, help=help)
 
 
 def _single(statement: Statement) -> tuple[Value, ...]:

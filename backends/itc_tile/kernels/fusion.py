@@ -13,7 +13,8 @@ from itc.ir.uses import data_operands, reads
 from itc.passes import Pass, Rewritten
 from itc_tile.kernels.copy_insertion import own_buffers
 from itc_tile.kernels.groups import Groups
-from itc_tile.kernels.kernel import Kernel, is_copy_like, is_soft
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.ops.record import is_copy_like, is_fusable
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def fuse(net: Net) -> Net:
     only where that is one. What is left are kernels of their own. Nothing crosses a loop, a branch or an emit. Bodies
     that no iteration reaches stay as they were: nothing of them is placed.
 
-    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts.
+    Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts, E0523
+    for operations without a record.
     """
     net = own_buffers(net)
     return net.with_body(_Fusion(net).statements(net.body, {}))
@@ -85,12 +87,12 @@ class _Fusion:
         kernel = Kernel(
             label, formals.body, tuple(formals.inputs.values()), tuple(formals.params.values()), formals.result
         )
-        anchor = next((m for m in members if not is_soft(m.op)), last)
+        anchor = next((m for m in members if not is_fusable(m.op)), last)
         return Apply(kernel, (*formals.inputs, *formals.params), last.results, anchor.span)
 
     def label(self, members: list[Apply]) -> str:
         """A name nobody has: after the layer whose parameters the kernel reads, or after its operation."""
-        ordered = sorted(members, key=lambda apply: (is_soft(apply.op), is_copy_like(apply.op)))
+        ordered = sorted(members, key=lambda apply: (is_fusable(apply.op), is_copy_like(apply.op)))
         keys = [ref.key for apply in ordered for ref in apply.refs]
         stem = _layer(keys[0]) if keys else _operation(ordered[0])
         label = stem

@@ -9,7 +9,8 @@ from functools import cached_property
 from itc.ir.net import Apply
 from itc.ir.ops.resize import Resize
 from itc.ir.uses import data_operands
-from itc_tile.kernels.kernel import Kernel, is_soft
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.ops.record import is_fusable
 
 
 class Groups:
@@ -56,7 +57,7 @@ class Groups:
             if before:
                 chosen = max(before, key=lambda name: (self.applies[ends[name]].op.counted, ends[name]))
                 kernel_of[position] = ends[apply.result.name] = ends.pop(chosen)
-            elif not is_soft(apply.op):
+            elif not is_fusable(apply.op):
                 kernel_of[position] = ends[apply.result.name] = position
         return kernel_of
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from itc.ir.net import Apply, Value
 from itc.ir.op import MANY, Array, Op, RuleError
-from itc.ir.ops.pool import Pool
 from itc.ir.ops.resize import Resize
-from itc.ir.ops.shape import Concat, Fill
 from itc.ir.types import NUMPY_NAMES, TensorType
 from itc.ir.uses import data_operands
+from itc_tile.ops.record import is_copy_like, is_fusable
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Kernel(Op):
     @cached_property
     def anchor(self) -> Apply | None:
         """The operation that the others are around, such as a convolution; none where all is copying and pointwise."""
-        return next((apply for apply in self.body if not is_soft(apply.op)), None)
+        return next((apply for apply in self.body if not is_fusable(apply.op)), None)
 
     @cached_property
     def tail(self) -> tuple[Apply, ...]:
@@ -63,6 +62,17 @@ class Kernel(Op):
     def read(self) -> frozenset[str]:
         """Names of the formal values of which elements are read."""
         return frozenset(value.name for apply in self.body for value in data_operands(apply)) | {self.result.name}
+
+    @cached_property
+    def in_place(self) -> frozenset[str]:
+        """Results of copying operations that the exchange writes where they are read: nothing else precedes them."""
+        copied = {value.name for value in self.inputs}
+        written: set[str] = set()
+        for apply in self.body:
+            if is_copy_like(apply.op) and all(value.name in copied for value in data_operands(apply)):
+                copied.add(apply.result.name)
+                written.add(apply.result.name)
+        return frozenset(written)
 
     @property
     def shape_only(self) -> frozenset[int]:  # type: ignore[override]
@@ -105,18 +115,6 @@ class Kernel(Op):
 
     def attributes(self) -> dict[str, Any]:
         return {"label": self.label, "ops": tuple(apply.op.name for apply in self.body)}
-
-
-def is_copy_like(op: Op) -> bool:
-    """Whether each element of the result is one of the operands', or a constant, and all of those are needed."""
-    if isinstance(op, Pool):
-        return op.kernel == op.stride == (1, 1)
-    return isinstance(op, Concat | Fill) or (isinstance(op, Resize) and op.mode == "nearest")
-
-
-def is_soft(op: Op) -> bool:
-    """Whether an operation can be part of a kernel that is anchored elsewhere."""
-    return op.pointwise or is_copy_like(op)
 
 
 def is_parameter(formal: Value) -> bool:

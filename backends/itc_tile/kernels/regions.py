@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itc.ir.ops.conv import Conv
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.read_regions import reads
+from itc_tile.ops.record import tile_op
 from itc_tile.tiling.boxes import Boxes, nothing
 from itc_tile.tiling.region import Region, union
 
@@ -12,9 +12,7 @@ from itc_tile.tiling.region import Region, union
 def granularity(kernel: Kernel) -> int:
     """The number of channels that a split keeps together: those of one group of a grouped convolution."""
     anchor = kernel.anchor
-    if anchor is None or not isinstance(anchor.op, Conv) or anchor.op.groups == 1:
-        return 1
-    return anchor.result.tensor.channels // anchor.op.groups
+    return tile_op(anchor.op).granularity(anchor.op, anchor.result.tensor) if anchor else 1
 
 
 def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:

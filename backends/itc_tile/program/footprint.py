@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import CONTENTS, COPIES, EXCHANGE, Buffers, by_content, kernel_buffers, slot_bytes, total
 from itc_tile.program.program import OUT, Buffer, Pipeline, Program
+from itc_tile.tiling.sets import Ints
 
 Memory = Mapping[str, Mapping[str, Ints]]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from itc.ir.op import Array
 from itc_tile.program.program import TransferTable
-from itc_tile.simulate.moves import Moves, inside
+from itc_tile.tiling.moves import Moves, inside
 from itc_tile.tiling.region import Region
 
 Flags = NDArray[np.bool_]

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from itc.analysis.workload import RUN, Workload, operation_count, temporary_bytes
+from itc.analysis.workload import Workload, operation_count
 from itc.ir.net import Apply
-from itc.ir.ops.conv import Conv
-from itc.ir.ops.pool import AvgPool, MaxPool
+from itc.ir.op import RUN
 from itc_tile.kernels.instances import KernelInstance
+from itc_tile.ops.record import Evaluation
 from itc_tile.program.program import Program
-from itc_tile.simulate.evaluation import Evaluation
-from itc_tile.simulate.moves import largest
 from itc_tile.simulate.shard_values import ShardKernel
 from itc_tile.tiling.boxes import Boxes
+from itc_tile.tiling.moves import largest
 
 #: Elementary operations that a run of a kernel counts as: about a millisecond of copies and bookkeeping.
 KERNEL_RUN = 1_000_000
@@ -61,18 +60,11 @@ def _stored(program: Program, node: KernelInstance, label: str, batch: int) -> i
 
 def _temporary(apply: Apply, evaluation: Evaluation) -> int:
     """Bytes for one sample: operands in their frames, and windows of a convolution or, on one shard, the whole."""
-    framed = 4 * (2 * sum(map(_elements, evaluation.frames)) + _unfolded(apply))
+    framed = 4 * (2 * sum(map(_elements, evaluation.frames)) + evaluation.unfolded)
     if not evaluation.whole:
         return framed
     types, result = [value.tensor for value in apply.values], apply.result.tensor
-    return framed + sum(type.bytes for type in (*types, result)) + temporary_bytes(apply.op, types, [result])
-
-
-def _unfolded(apply: Apply) -> int:
-    """Elements of the windows of a convolution on one shard, at least."""
-    if not isinstance(apply.op, Conv):
-        return 0
-    return apply.result.tensor.size // apply.result.tensor.channels * prod(apply.values[1].tensor.shape[1:])
+    return framed + sum(type.bytes for type in (*types, result)) + apply.op.temporary_bytes(types, [result])
 
 
 def _operations(apply: Apply, evaluation: Evaluation) -> int:
@@ -81,9 +73,4 @@ def _operations(apply: Apply, evaluation: Evaluation) -> int:
     once = operation_count(apply.op, types, [apply.result.tensor])
     if evaluation.whole:
         return shards * (RUN + once)
-    taps = 0
-    if isinstance(apply.op, MaxPool | AvgPool):
-        taps = prod(apply.op.kernel)
-    elif isinstance(apply.op, Conv):
-        taps = prod(types[1].shape[2:])
-    return once + taps * RUN // 2 + sum(map(_elements, evaluation.frames))
+    return once + evaluation.taps * RUN // 2 + sum(map(_elements, evaluation.frames))

@@ -50,3 +50,8 @@ def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
 def volume(boxes: Boxes) -> NDArray[np.int64]:
     """Elements of each box."""
     return np.asarray(np.prod(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1), np.int64)
+
+
+def extent(boxes: Boxes, axis: int) -> NDArray[np.int64]:
+    """Length of each box along an axis."""
+    return np.asarray(np.maximum(boxes[..., axis, 1] - boxes[..., axis, 0], 0))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Intervals = tuple[Ints, Ints, Ints]
 """Numbers of sets, first positions, and those behind the last."""
+Taps = Callable[[Ints], Iterator[tuple[Ints, Ints]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,3 +140,27 @@ def either(left: Sets, right: Sets, size: int) -> Sets:
     sides = (Sets(pairs[:, :2], left.table), Sets(pairs[:, 2:], right.table))
     found = joined(len(pairs), size, lambda: (side.runs() for side in sides))
     return Sets(found.bounds[numbers], found.table)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The positions of an operand's axis of `size` that each position of the result reads; some may leave the axis.
+
+    `taps` gives, one tap at a time, the first positions and those behind the last, for positions of the result. With
+    `dense`, an interval of the result reads an interval, as the access map gives it.
+    """
+
+    size: int
+    taps: Taps
+    dense: bool
+
+    def read(self, result: Sets) -> Sets:
+        """The positions that sets of positions of the result read."""
+        own, numbers = result.distinct()
+        owners, positions = own.listed()
+
+        def intervals() -> Iterator[Intervals]:
+            return ((owners, first, end) for first, end in self.taps(positions))
+
+        preimage = joined(len(own.bounds), self.size, intervals)
+        return Sets(preimage.bounds[numbers], preimage.table)

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
-from itc_tile.cost.cycles import Ints
 from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.network import hops, link_loads
 from itc_tile.program.program import OperandTransfer, Program
+from itc_tile.tiling.sets import Ints
 
 Pair = tuple[int, int]
 Floats = NDArray[np.float64]

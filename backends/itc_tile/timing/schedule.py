@@ -24,11 +24,11 @@ import numpy as np
 
 from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
-from itc_tile.cost.cycles import Ints
 from itc_tile.cost.memory import INPUTS, OUTPUT, is_one_buffer, kernel_memory
 from itc_tile.kernels.definitions import Definition
 from itc_tile.program.footprint import waiting_bytes
 from itc_tile.program.program import OUT, OperandTransfer, Pipeline
+from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.timeline import Frame, Timeline
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from itc_tile.cost.cycles import Ints, kernel_cycles
+from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import total
 from itc_tile.program.footprint import Memory, allocated, footprint
 from itc_tile.program.program import Pipeline, Program
+from itc_tile.tiling.sets import Ints
 from itc_tile.timing.alone import Alone
 from itc_tile.timing.exchange import Exchange
 from itc_tile.timing.schedule import Lifetimes, Schedule, Stream, replayed, schedule

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from itc.diagnostics import CompileError, Diagnostic
+from itc.extensions import OPERATIONS, load_extensions
 from itc_dsl import ast
 from itc_dsl.checker.annotations import check_annotations
 from itc_dsl.checker.calls import Segments, call_graph, circles
@@ -44,6 +45,7 @@ class Program:
 
 def check(module: ast.Module, search: Path | None = None) -> Program:
     """The program of a file and its imports, found in `search`. Raises CompileError with every mistake in them."""
+    load_extensions(OPERATIONS)
     loader = Loader(search)
     main = loader.main(module)
     faults = list(loader.faults)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
-from itc.ir.op import MAX_FLOAT, MAX_STD, Array, Layer, Op, Pair, ParamSpec, RuleError, layer, operation
+from itc.ir.op import MAX_FLOAT, MAX_STD, Array, Layer, Op, Pair, ParamSpec, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, at_most, needs, needs_float, needs_param, no_maps
 from itc.ir.types import TensorType
 
@@ -40,6 +41,11 @@ class Convolution(Op):
         needs_float(self.name, *operands)
         if len(operands[1].shape) != 4:
             raise RuleError(f"the weight of `{self.name}` has four axes, not {operands[1]}", 1)
+
+
+def padded_elements(type: TensorType, margins: Sequence[int]) -> int:
+    """Elements of a map with these margins along its height and width, on both sides together."""
+    return prod(type.shape[:-2]) * prod(n + m for n, m in zip(type.shape[-2:], margins, strict=True))
 
 
 @operation
@@ -74,6 +80,11 @@ class Conv(Convolution):
     def macs(self, *operands: TensorType) -> int:
         (result,) = self.result_types(*operands)
         return result.size * prod(operands[1].shape[1:])
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """The padded operand, and the operand and the product of one tap."""
+        tap = types[0].channels * results[0].size // results[0].channels
+        return 4 * (padded_elements(types[0], [2 * p for p in self.pad]) + tap + 2 * results[0].size)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x, weight, *bias = operands

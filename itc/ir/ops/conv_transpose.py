@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Pair, ParamSpec, RuleError, layer, operation
-from itc.ir.ops.conv import Convolution, WeightInit, biases, weight_init
+from itc.ir.op import Array, Layer, Pair, ParamSpec, RuleError, Types, layer, operation
+from itc.ir.ops.conv import Convolution, WeightInit, biases, padded_elements, weight_init
 from itc.ir.rules import at_least, needs, needs_param
 from itc.ir.types import TensorType
 
@@ -62,6 +62,9 @@ class ConvTranspose(Convolution):
         Places that padding cuts off, and zeros between strides of the equivalent convolution, are not told apart.
         """
         return operands[0].size * prod(operands[1].shape[1:])
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        return 4 * (padded_elements(results[0], [2 * p for p in self.pad]) + results[0].size)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x, weight, *bias = operands

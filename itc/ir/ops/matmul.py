@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, RuleError, Types, layer, operation
 from itc.ir.ops.reduce import Softmax
 from itc.ir.rules import at_least, needs, needs_float, no_maps
 from itc.ir.types import TensorType
@@ -87,6 +87,15 @@ class Attend(Op):
         """Of both products, q with k and the weights with v; what `causal` leaves out counts, as in profilers."""
         q, k, v = operands
         return q.size * k.shape[-2] + v.size * q.shape[-2]
+
+    def operations(self, types: Types, results: Types) -> int:
+        return self._scores(types)
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        return 4 * self._scores(types)
+
+    def _scores(self, types: Types) -> int:
+        return 3 * self.heads * prod(types[0].shape[:-1]) * types[1].shape[-2]
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         q, k, v = (self._by_head(x) for x in operands)

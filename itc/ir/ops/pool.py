@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, as_float, layer, operation
+from itc.ir.op import RUN, Array, Layer, Op, Pair, RuleError, Types, as_float, layer, operation
 from itc.ir.ops.conv import window_size
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
@@ -49,6 +50,16 @@ class Pool(Op):
             ky, kx = self.kernel
             raise RuleError(f"a {ky} x {kx} window does not fit into a map of {x.shape[-2]} x {x.shape[-1]}", 0)
         return (x.with_shape((*x.shape[:-2], *sizes)),)
+
+    def operations(self, types: Types, results: Types) -> int:
+        """Every element of every window is read."""
+        return results[0].size * prod(self.kernel)
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """The padded operand: it ends behind the last window."""
+        ends = [(n - 1) * s + k for n, s, k in zip(results[0].shape[-2:], self.stride, self.kernel, strict=True)]
+        height, width = (max(e, n + 2 * p) for e, n, p in zip(ends, types[0].shape[-2:], self.pad, strict=True))
+        return 4 * (prod(types[0].shape[:-2]) * height * width + results[0].size)
 
     def windows(self, x: Array, fill: float) -> Array:
         """The windows of `x` as [..., channels, rows, columns, ky, kx], `fill` where a window leaves the map."""
@@ -114,6 +125,12 @@ class AdaptivePool(Op):
         needs_float("adaptive_pool", x)
         at_least(1, "size", self.size)
         return (x.with_shape((*x.shape[:-2], *self.size)),)
+
+    def operations(self, types: Types, results: Types) -> int:
+        """Windows overlap by one position at most; each is an array operation."""
+        height = types[0].shape[-2]
+        rows = types[0].size // max(height, 1) * (height + self.size[0])
+        return rows + 2 * results[0].size + RUN * sum(self.size)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]

@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.op import RUN, Array, Layer, Op, Pair, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 
@@ -42,6 +42,20 @@ class RoiAlign(Op):
         if len(boxes.shape) != 2 or boxes.shape[1] != 4:
             raise RuleError(f"`roi_align` needs boxes [count, 4], not {boxes}", 1)
         return (x.with_shape((boxes.shape[0], x.shape[0], *self.size)),)
+
+    def operations(self, types: Types, results: Types) -> int:
+        x, boxes = types
+        products = boxes.shape[0] * self.size[0] * x.size + results[0].size * x.shape[2]
+        return products + self._shares(types, results)
+
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        return 4 * self._shares(types, results)
+
+    def _shares(self, types: Types, results: Types) -> int:
+        """For each box, part and sample the share of every row and column, and a product on the way."""
+        x, boxes = types
+        rows = sum(self.sampling * parts * length for parts, length in zip(self.size, x.shape[1:], strict=True))
+        return boxes.shape[0] * (8 * rows + x.channels * self.size[0] * x.shape[2]) + results[0].size
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x, boxes = operands
@@ -119,6 +133,12 @@ class Proposals(Op):
         down, across = np.meshgrid(np.arange(height) * self.stride, np.arange(width) * self.stride, indexing="ij")
         shifts = np.stack([across, down, across, down], -1).astype(np.float32)
         return np.asarray((shifts[:, :, None] + shapes).reshape(-1, 4))
+
+    def operations(self, types: Types, results: Types) -> int:
+        """Overlaps of each selected box with all remaining candidates."""
+        candidates = min(types[0].size, self.candidates)
+        selected = min(self.count, candidates)
+        return 16 * candidates * selected + RUN * selected
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         scores, deltas, image = operands

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import Ints, compute_units
+from itc_tile.cost.cycles import compute_units
 from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
 from itc_tile.kernels.graph import KernelGraph, Residency
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 from itc_tile.program.program import regions
 from itc_tile.tiling.partition import Split
+from itc_tile.tiling.sets import Ints
 
 
 @dataclass(frozen=True)

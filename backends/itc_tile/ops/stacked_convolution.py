@@ -1,4 +1,4 @@
-"""Convolutions on stacks of shards, each with a weight of its own.
+"""Values of convolutions on stacks of shards, each with a weight of its own.
 
 Stacks are [shards, batch, channels, rows, columns] with the padding in place; weights [shards, 1, out, in, ky, kx].
 """
@@ -12,8 +12,8 @@ import numpy as np
 
 from itc.ir.op import Array
 from itc.ir.ops.conv import Conv
-from itc_tile.simulate.moves import largest
 from itc_tile.tiling.boxes import Boxes
+from itc_tile.tiling.moves import largest
 
 CHUNK = 1 << 21  # elements of the unfolded windows that are made at once
 

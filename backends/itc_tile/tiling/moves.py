@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from itc.ir.op import Array
 from itc_tile.tiling.boxes import Boxes, is_empty
 from itc_tile.tiling.region import Region, shared
-from itc_tile.tiling.sets import Sets, distinct_rows
+from itc_tile.tiling.sets import Ints, Sets, distinct_rows
 
-Shards = NDArray[np.int64]
-Place = slice | Shards
+Place = slice | Ints
 
 
 def largest(boxes: Boxes) -> tuple[int, ...]:
@@ -60,7 +59,7 @@ class Moves:
     Rows that lie alike in both stacks are one step.
     """
 
-    def __init__(self, held: Region, source: Shards, into: Region, target: Shards, region: Region) -> None:
+    def __init__(self, held: Region, source: Ints, into: Region, target: Ints, region: Region) -> None:
         self.steps = list(_steps(held.take(source), source, into.take(target), target, region))
 
     def run(self, source: Array, target: Array) -> None:
@@ -89,6 +88,15 @@ def fitting(held: Region, into: Region) -> Moves | None:
     return Moves(held, shards[some], into, shards[some], common.take(some))
 
 
+def fitted(stack: Array, moves: Moves | None, boxes: Boxes, padding: float = 0.0) -> Array:
+    """A stack copied into one of other boxes, with `padding` where these exceed the copies."""
+    if moves is None:
+        return stack
+    out = np.full((len(boxes), stack.shape[1], *largest(boxes)), padding, stack.dtype)
+    moves.run(stack, out)
+    return out
+
+
 def inside(boxes: Boxes) -> NDArray[np.bool_]:
     """The places of a stack that its shards hold, as a stack [shards, ...] of truth values."""
     sizes, shape = np.maximum(boxes[..., 1] - boxes[..., 0], 0), largest(boxes)
@@ -100,7 +108,7 @@ def inside(boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def _steps(
-    held: Region, source: Shards, into: Region, target: Shards, region: Region
+    held: Region, source: Ints, into: Region, target: Ints, region: Region
 ) -> Iterator[tuple[Selection, Selection]]:
     """What is read and what is written, one pair for all rows that lie alike in both stacks."""
     if not len(source):
@@ -126,7 +134,7 @@ class _Lying:
         columns = [column for axis in range(rank) for column in self._axis(axis, held, region)]
         self.kinds = np.stack(columns, axis=1) if columns else np.zeros((len(region.boxes), 0), np.int64)
 
-    def _axis(self, axis: int, held: Region, region: Region) -> tuple[Shards, Shards]:
+    def _axis(self, axis: int, held: Region, region: Region) -> tuple[Ints, Ints]:
         own, rows = held.axis(axis), region.axis(axis)
         if own.table is rows.table:
             first = own.bounds[:, 0]
@@ -153,7 +161,7 @@ class _Lying:
         )
 
 
-def _regular(places: Shards) -> Place:
+def _regular(places: Ints) -> Place:
     """Places as a slice where they are equally far apart."""
     steps = np.diff(places)
     if not len(steps) or (steps != steps[0]).any():
@@ -161,7 +169,7 @@ def _regular(places: Shards) -> Place:
     return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))
 
 
-def _shards(rows: Shards) -> Any:
+def _shards(rows: Ints) -> Any:
     """An index of the shards `rows`: a slice where they are in a row."""
     if len(rows) == 1 or (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)

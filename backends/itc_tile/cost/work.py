@@ -1,0 +1,84 @@
+"""Work of a kernel: a kernel and the boxes of its values go in, counts for each shard come out. Knows no machine.
+
+Pointwise operations in a row are one pass over the data: vectors are loaded and stored once. A result that the exchange
+writes in place takes no work. A kernel of nothing but identities (dropout at inference) copies its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from itc.ir.net import Apply, Value
+from itc.ir.types import DTYPE_BYTES
+from itc_tile.kernels.kernel import Kernel
+from itc_tile.ops.record import Product, ShardedOp, VectorPass, Work, tile_op
+from itc_tile.tiling.boxes import Boxes, volume
+from itc_tile.tiling.sets import Ints
+
+Regions = Mapping[str, Boxes]
+"""Boxes [..., rank, 2] of every value of a kernel's body, by formal name."""
+
+
+@dataclass(frozen=True)
+class KernelWork:
+    """Counts of one execution of a kernel on each shard.
+
+    `loaded` are bytes of the inputs and parameters, each element once, and `stored` those of the result.
+    """
+
+    products: tuple[Product, ...]
+    passes: tuple[VectorPass, ...]
+    loaded: Ints
+    stored: Ints
+
+    @property
+    def computes(self) -> bool:
+        """Whether the units have work: the exchange does not write the whole result."""
+        return bool(self.products or self.passes)
+
+
+def kernel_work(kernel: Kernel, regions: Regions) -> KernelWork:
+    """The counts of a kernel whose shards hold `regions`."""
+    products: list[Product] = []
+    passes: list[VectorPass] = []
+    selected: dict[str, Ints] = {}
+    before: Apply | None = None  # the pointwise operation whose pass may go on
+    for apply in kernel.body:
+        work = _work(apply, regions)
+        selected |= {apply.values[position].name: most for position, most in work.selected.items()}
+        if apply.result.name in kernel.in_place:
+            continue
+        goes_on = apply.op.pointwise and before is not None and before.result in apply.values
+        products += work.products
+        passes += _continued(work) if goes_on else work.passes
+        before = apply if apply.op.pointwise and (work.passes or goes_on) else None
+    if kernel.body and not (products or passes or kernel.in_place):
+        passes.append(VectorPass(volume(regions[kernel.result.name]), access=1))
+    return KernelWork(tuple(products), tuple(passes), *_moved(kernel, regions, selected))
+
+
+def _work(apply: Apply, regions: Regions) -> Work:
+    operands = tuple(regions[value.name] for value in apply.values)
+    return tile_op(apply.op).work(ShardedOp(apply, operands, regions[apply.result.name]))
+
+
+def _continued(work: Work) -> list[VectorPass]:
+    """The passes of an operation that is computed in the pass of the one before."""
+    return [replace(each, access=0, call=False) for each in work.passes]
+
+
+def _moved(kernel: Kernel, regions: Regions, selected: Mapping[str, Ints]) -> tuple[Ints, Ints]:
+    """Bytes loaded and bytes stored. Values select at most so many elements of some operands."""
+    loaded = np.zeros((), np.int64)
+    for value in kernel.inputs + kernel.params:
+        if value.name in kernel.read:
+            elements = volume(regions[value.name])
+            loaded = loaded + _bytes(value, np.minimum(elements, selected.get(value.name, elements)))
+    return loaded, _bytes(kernel.result, volume(regions[kernel.result.name]))
+
+
+def _bytes(value: Value, elements: Ints) -> Ints:
+    return np.asarray(elements * DTYPE_BYTES[value.tensor.dtype])
