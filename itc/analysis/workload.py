@@ -1,9 +1,9 @@
-"""Bytes and elementary operations of computing a net's values, estimated from types alone before anything is computed.
+"""Estimates of the bytes and elementary operations of computing a net's values, from types only.
 
-The estimates are those of the interpreter, in float32: every value of the program is kept until the end, and beside
-them the temporary arrays of one operation. An elementary operation is a multiply-add or an element that is read or
-written; each run of an operation costs `RUN` more. Both are bounded, so that a spec of a few lines cannot fill the
-memory or run for days. The environment variables `ITC_MAX_GIB` and `ITC_MAX_GIGAOPERATIONS` give other bounds.
+The estimates are for the interpreter, in float32: all values of the program are kept until the end, plus the temporary
+arrays of one operation. An elementary operation is a multiply-add or an element read or written; each execution of an
+operation adds `RUN`. Both are limited, so that a short spec cannot exhaust the memory or run for days. The environment
+variables `ITC_MAX_GIB` and `ITC_MAX_GIGAOPERATIONS` set other limits.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from itc.ir.ops.unpool import PoolIndices
 from itc.ir.types import SeriesType, TensorType
 from itc.source import Span
 
-#: Elementary operations that starting an operation counts as: some 20 microseconds of Python.
+#: Overhead of one execution in elementary operations: about 20 microseconds of Python.
 RUN = 20_000
-#: The bounds without an environment variable.
+#: The default limits.
 MAX_GIB, MAX_GIGAOPERATIONS = 8, 300
 
 Types = Sequence[TensorType]
@@ -37,7 +37,7 @@ Types = Sequence[TensorType]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Bytes that are held at most and elementary operations, each with the operation that takes most of it."""
+    """Peak bytes and elementary operations, each with the operation that contributes most."""
 
     bytes: int
     operations: int
@@ -46,7 +46,7 @@ class Workload:
 
 
 def workload(net: Net, batch: int = 1) -> Workload:
-    """The estimate for inputs of `batch` samples. Time and memory of this are those of the program's text."""
+    """The estimate for inputs of `batch` samples, in time of the size of the program."""
     kept = sum(value.type.bytes for value in net.inputs) * batch + sum(param.bytes for param in net.params)
     kept += batch * sum(result.type.bytes for each in walk(net.body) for result in getattr(each, "results", ()))
     bytes, largest = 0, None
@@ -64,15 +64,15 @@ def workload(net: Net, batch: int = 1) -> Workload:
 
 
 def check_workload(found: Workload, what: str, span: Span | None = None) -> None:
-    """Raises CompileError for what takes too many bytes (E0665) or operations (E0666)."""
+    """Raises CompileError if a workload exceeds the limit of bytes (E0665) or operations (E0666)."""
     gib, giga = _limit("ITC_MAX_GIB", MAX_GIB), _limit("ITC_MAX_GIGAOPERATIONS", MAX_GIGAOPERATIONS)
     faults = []
     if found.bytes > gib * 2**30:
-        message = f"{what} would take some {found.bytes / 2**30:,.1f} GiB of memory, at most {gib:,g} GiB are used"
+        message = f"{what} would take about {found.bytes / 2**30:,.1f} GiB of memory, the limit is {gib:,g} GiB"
         faults.append(_fault("E0665", message, found.largest, span, f"set `ITC_MAX_GIB={_above(found.bytes / 2**30)}`"))
     if found.operations > giga * 1e9:
         taken = f"{found.operations / 1e9:,.0f} G elementary operations"
-        message = f"{what} would take some {taken}, at most {giga:,g} G are done"
+        message = f"{what} would take about {taken}, the limit is {giga:,g} G"
         help = f"set `ITC_MAX_GIGAOPERATIONS={_above(found.operations / 1e9)}`"
         faults.append(_fault("E0666", message, found.longest, span, help))
     if faults:
@@ -80,21 +80,21 @@ def check_workload(found: Workload, what: str, span: Span | None = None) -> None
 
 
 def check_weights(net: Net) -> None:
-    """Raises CompileError (E0665) for parameters whose fresh values take too many bytes, one in float64."""
+    """Raises CompileError (E0665) if initial weights take too many bytes, with the largest one in float64."""
     largest = max((param.size for param in net.params), default=0)
     total = sum(param.bytes for param in net.params) + 12 * largest
     check_workload(Workload(total, 0), f"the weights of {net.name}", net.span)
 
 
 def operation_count(op: Op, types: Types, results: Types) -> int:
-    """Elementary operations of one run for one sample."""
+    """Elementary operations of one execution for one sample."""
     rule = OPERATIONS.get(type(op))
     moved = sum(t.size for i, t in enumerate(types) if i not in op.shape_only) + sum(t.size for t in results)
     return moved + max(op.macs(*types), rule(op, types, results) if rule else 0)
 
 
 def temporary_bytes(op: Op, types: Types, results: Types) -> int:
-    """Bytes of one run for one sample beside operands and results."""
+    """Bytes of temporary arrays of one execution for one sample."""
     rule = TEMPORARY.get(type(op))
     return 4 * rule(op, types, results) if rule else sum(t.bytes for t in results)
 
@@ -113,8 +113,10 @@ def _above(number: float) -> int:
 
 def _fault(code: str, message: str, apply: Apply | None, span: Span | None, help: str) -> Diagnostic:
     at = apply.span if apply and apply.span else span
-    note = "most of it here" if apply and apply.span else "here"
-    return Diagnostic(code, message, Label(at, note) if at else None, help=f"make it smaller, or {help}")
+    note = "the largest part is here" if apply and apply.span else "here"
+    return Diagnostic(
+        code, message, Label(at, note) if at else None, help=f"reduce the network or its inputs, or {help}"
+    )
 
 
 def _tensors(apply: Apply) -> list[TensorType]:
@@ -127,12 +129,12 @@ Rule = Callable[[Any, Types, Types], int]
 
 
 def _padded(type: TensorType, margins: Sequence[int]) -> int:
-    """Elements of a map with these margins along its height and width, on both sides together."""
+    """Elements of a map with height and width extended by `margins` (both sides together)."""
     return prod(type.shape[:-2]) * prod(n + m for n, m in zip(type.shape[-2:], margins, strict=True))
 
 
 def _conv_elements(op: Conv, types: Types, results: Types) -> int:
-    """The padded operand, and what one place of the kernel sees and gives."""
+    """The padded operand, and the operand and product of one kernel position."""
     seen = types[0].channels * results[0].size // results[0].channels
     return _padded(types[0], [2 * p for p in op.pad]) + seen + 2 * results[0].size
 
@@ -142,7 +144,7 @@ def _canvas(op: ConvTranspose, _: Types, results: Types) -> int:
 
 
 def _windows(op: Pool, types: Types, results: Types) -> int:
-    """The padded operand: it ends behind the last window."""
+    """The padded operand, up to the end of the last window."""
     ends = [(n - 1) * s + k for n, s, k in zip(results[0].shape[-2:], op.stride, op.kernel, strict=True)]
     height, width = (max(e, n + 2 * p) for e, n, p in zip(ends, types[0].shape[-2:], op.pad, strict=True))
     return prod(types[0].shape[:-2]) * height * width + results[0].size
@@ -153,14 +155,14 @@ def _window_reads(op: Pool, _: Types, results: Types) -> int:
 
 
 def _adaptive_reads(op: AdaptivePool, types: Types, results: Types) -> int:
-    """Windows overlap by a place at most; each is taken by itself."""
+    """Windows overlap by at most one position; each is reduced separately."""
     height = types[0].shape[-2]
     rows = types[0].size // max(height, 1) * (height + op.size[0])
     return rows + 2 * results[0].size + RUN * sum(op.size)
 
 
 def _shares(op: RoiAlign, types: Types, results: Types) -> int:
-    """For each box, part and sample the share of every row and column, and a product on the way."""
+    """Weights of each box, part and sample for all rows and columns, and an intermediate product."""
     x, boxes = types
     rows = sum(op.sampling * parts * places for parts, places in zip(op.size, x.shape[1:], strict=True))
     return boxes.shape[0] * (8 * rows + x.channels * op.size[0] * x.shape[2]) + results[0].size
@@ -176,7 +178,7 @@ def _scores(op: Attend, types: Types, _: Types) -> int:
 
 
 def _candidates(op: Proposals, types: Types, _: Types) -> int:
-    """Overlaps of each box that is kept with all that are left."""
+    """Overlaps of each kept box with all remaining boxes."""
     return 16 * min(types[0].size, op.candidates) * min(op.count, op.candidates, types[0].size) + RUN * min(
         op.count, op.candidates, types[0].size
     )

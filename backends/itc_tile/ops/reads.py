@@ -126,7 +126,7 @@ def stack(op: Stack, types: Types, boxes: Boxes) -> list[Boxes]:
 
 def part(op: Slice, types: Types, boxes: Boxes) -> list[Boxes]:
     axis = axis_of(types[0], op.axis)
-    places = op.places(types[0].shape[axis])
+    places = op.positions(types[0].shape[axis])
     x = boxes.copy()
     x[..., axis, 0] = places.start + boxes[..., axis, 0] * places.step
     x[..., axis, 1] = places.start + (boxes[..., axis, 1] - 1) * places.step + 1

@@ -117,7 +117,7 @@ def _between(op: Resize, size: int, target: int) -> Windows:
 
 def _slice(op: Slice, types: Types) -> dict[int, Windows]:
     axis = axis_of(types[0], op.axis)
-    places = op.places(types[0].shape[axis])
+    places = op.positions(types[0].shape[axis])
     source = partial(_single, lambda positions: places.start + positions * places.step)
     return {axis: Windows(types[0].shape[axis], source, places.step == 1)}
 
