@@ -1,6 +1,6 @@
 """itc: a declarative compiler for iterative neural networks.
 
-The names of the facade are loaded when first used, so that `import itc.ir` needs neither the language nor a backend.
+The public names are imported on first use, so that `import itc.ir` needs neither the language nor a backend.
 """
 
 from __future__ import annotations

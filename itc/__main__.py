@@ -1,4 +1,4 @@
-"""The first lines of the `itc` command: Ctrl-C ends it quietly from here on, also while the rest is being imported."""
+"""Entry point of the `itc` command: handles Ctrl-C before and during the import of the rest."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import signal
 
 
 def main() -> None:
-    """The entry point: exit status 0, 1 for errors in files, 2 for a wrong use of the command line, 130 for Ctrl-C."""
+    """The entry point: exit status 0, 1 for errors in files, 2 for a usage error, 130 for Ctrl-C."""
     usual = signal.getsignal(signal.SIGINT)
-    if usual is signal.default_int_handler:  # else whoever started us has Ctrl-C ignored
+    if usual is signal.default_int_handler:  # otherwise the parent process ignores Ctrl-C
         signal.signal(signal.SIGINT, _leave)
     from itc.cli import main as command  # noqa: PLC0415 -- takes most of a second
 
@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _leave(*_: object) -> None:
-    """Ends the process at once: nothing is open yet, and an exception could be swallowed by what is imported."""
+    """Ends the process at once: nothing is open yet, and imported modules could swallow an exception."""
     os.write(2, b"interrupted\n")
     os._exit(128 + signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""Arrays from a caller as a net's inputs and weights: names, types and shapes are checked here, for every backend."""
+"""Checks arrays of a caller against a net's inputs and weights (names, types and shapes), for all backends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Arrays = Mapping[str, Array]
 
 
 def checked(net: Net, inputs: Arrays, weights: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Inputs and weights as `net` takes them: an array for each input, optional ones among them, and parameter.
+    """Checked inputs and weights of `net`: an array for each input, including optional ones, and each parameter.
 
-    Raises CompileError with everything that is wrong with either (E0660 to E0663, E0612 to E0614), and TypeError for
-    what is no mapping.
+    Raises CompileError with all mismatches (E0660 to E0663, E0612 to E0614), and TypeError for values that are not
+    mappings.
     """
     _mapping("inputs", inputs)
     _mapping("weights", weights)
@@ -34,7 +34,7 @@ def checked(net: Net, inputs: Arrays, weights: Arrays) -> tuple[dict[str, Array]
 
 
 def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
-    """The inputs alone, as `checked` gives them."""
+    """The checked inputs."""
     _mapping("inputs", inputs)
     if faults := [*_input_faults(net, inputs)]:
         raise CompileError(faults)
@@ -43,11 +43,11 @@ def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
 
 def _mapping(argument: str, value: object) -> None:
     if not isinstance(value, Mapping):
-        raise TypeError(f"`{argument}` is a mapping from names to arrays, not {_article(type(value).__name__)}")
+        raise TypeError(f"`{argument}` must be a mapping from names to arrays, not {_article(type(value).__name__)}")
 
 
 def completed(net: Net, inputs: Arrays) -> dict[str, Array]:
-    """An array of the type that is computed with for each input: zeros for optional ones that are not given."""
+    """An array of the computation's type for each input: zeros for missing optional ones."""
     out = {value.name: _typed(inputs[value.name], value.tensor) for value in net.inputs if value.name in inputs}
     batch = len(next(iter(out.values()), ()))
     for value in net.inputs:
@@ -57,7 +57,7 @@ def completed(net: Net, inputs: Arrays) -> dict[str, Array]:
 
 
 def _typed(array: Array, type: TensorType) -> Array:
-    """Floats in their own precision, at least that of `type`; anything else as its type."""
+    """Floats in their own precision, at least that of `type`; other arrays converted to `type`."""
     wanted = np.dtype(NUMPY_NAMES[type.dtype])
     return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype in FLOATS else wanted)
 
@@ -73,7 +73,7 @@ def _input_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
 
 
 def _name_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
-    """Inputs that are missing, and names that no input has (E0660)."""
+    """Missing inputs, and unknown names (E0660)."""
     known = {value.name: None for value in net.inputs}
     missing = [value.name for value in net.required if value.name not in inputs]
     listing = f"{net.name} has: " + ", ".join(f"{value.name} {value.type}" for value in net.inputs[:20])
@@ -84,28 +84,30 @@ def _name_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
         close = get_close_matches(str(foreign[0])[:100], known, 1)
         help = f"did you mean `{close[0]}`?\n{listing}" if close else listing
         texts = shortened(f"`{name!s:.60}`" for name in foreign)
-        yield Diagnostic("E0660", f"`inputs` has {texts}, which {net.name} has not", help=help)
+        yield Diagnostic("E0660", f"`inputs` has {texts}, which {net.name} does not have", help=help)
 
 
 def _fault(value: Value, array: object) -> Diagnostic | None:
-    """What is wrong with the array of one input: its type (E0662) or its shape (E0661)."""
+    """The diagnostic of the array of one input: its type (E0662) or its shape (E0661)."""
     type = value.tensor
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         kind = _article(array.__class__.__name__)
         how = "numpy(force=True)" if hasattr(array, "numpy") else ""
         help = f"write `{value.name}.{how}`" if how else f"give an array: `np.asarray({value.name})`"
-        return Diagnostic("E0662", f"the input `{value.name}` is a NumPy array, not {kind}", help=help)
+        return Diagnostic("E0662", f"the input `{value.name}` must be a NumPy array, not {kind}", help=help)
     if reason := _type_fault(type, array):
-        message = f"the input `{value.name}` is {type}, not {reason}"
+        message = f"the input `{value.name}` must be {type}, not {reason}"
         return Diagnostic("E0662", message, help=_type_help(value.name, type, array))
     if array.shape[1:] == type.shape and array.ndim and len(array):
         return None
-    message = f"the input `{value.name}` is [batch{''.join(f', {n}' for n in type.shape)}], not {list(array.shape)}"
+    message = (
+        f"the input `{value.name}` must be [batch{''.join(f', {n}' for n in type.shape)}], not {list(array.shape)}"
+    )
     return Diagnostic("E0661", message, help=_shape_help(value.name, type, array))
 
 
 def _type_fault(type: TensorType, array: Array) -> str:
-    """What an array holds, if it is not what a tensor of `type` takes: floats, integers in range, or booleans."""
+    """The description of an array that is invalid for a tensor of `type`: floats, integers in range, or booleans."""
     if type.dtype in FLOATS:
         return "" if array.dtype.name in FLOAT_TYPES else array.dtype.name
     if type.dtype == "bool":
@@ -118,7 +120,7 @@ def _type_fault(type: TensorType, array: Array) -> str:
 
 
 def _type_help(name: str, type: TensorType, array: Array) -> str:
-    """How to convert integers to floats; other conversions lose values, and are for the caller to decide."""
+    """A help to convert integers to floats; other conversions lose information, and are left to the caller."""
     return f"convert it: `{name}.astype(np.float32)`" if type.dtype in FLOATS and array.dtype.kind in "biu" else ""
 
 
@@ -126,8 +128,8 @@ def _shape_help(name: str, type: TensorType, array: Array) -> str:
     if array.shape == type.shape:
         return f"the first axis is the batch: `{name}[None]`"
     if array.ndim == len(type.shape) + 1 and not len(array):
-        return "a batch has one sample at least"
-    return "other sizes are another network: set them when the spec is loaded" if prod(type.shape) else ""
+        return "a batch has at least one sample"
+    return "set other sizes when the spec is loaded" if prod(type.shape) else ""
 
 
 def _batch_faults(batches: Mapping[str, int]) -> Iterator[Diagnostic]:
@@ -137,7 +139,7 @@ def _batch_faults(batches: Mapping[str, int]) -> Iterator[Diagnostic]:
 
 
 def _table_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
-    """Inputs with numbers of rows that a table which they choose from has not (E0663)."""
+    """Inputs with ids outside their embedding tables (E0663)."""
     rows: dict[str, int] = {}
     for apply in applies(net.body):
         ids = apply.operands[0] if isinstance(apply.op, Embed) else None
@@ -148,8 +150,8 @@ def _table_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
     for name, count in rows.items():
         if name in inputs and not 0 <= int(inputs[name].min(initial=0)) <= int(inputs[name].max(initial=0)) < count:
             low, high = int(inputs[name].min()), int(inputs[name].max())
-            message = f"the input `{name}` has numbers from {low} to {high}, and chooses from a table of {count} rows"
-            yield Diagnostic("E0663", message, help=f"give it numbers from 0 to {count - 1}")
+            message = f"the input `{name}` has ids from {low} to {high}, for a table of {count} rows"
+            yield Diagnostic("E0663", message, help=f"give ids from 0 to {count - 1}")
 
 
 def _article(word: str) -> str:

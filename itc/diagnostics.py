@@ -1,4 +1,4 @@
-"""What a user did wrong, as values: coded diagnostics with labelled spans, a help, and the edit that it proposes."""
+"""Errors of the user as values: coded diagnostics with labelled spans, a help, and a proposed edit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from itc.source import Span
 from itc.visible import visible
 
-#: Columns of a line that are shown; of a longer one, those around its labels.
+#: Maximum columns shown of a line; of a longer one, those around its labels.
 MAX_WIDTH = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A span and what is to be said about it."""
+    """A span with a message."""
 
     span: Span
     text: str = ""
@@ -24,7 +24,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A replacement of `span` that makes the diagnostic go away; `apply` gives the mended text."""
+    """A replacement of `span` that fixes the error; `apply` gives the edited text."""
 
     span: Span
     replacement: str
@@ -36,7 +36,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One mistake: a stable code, what is wrong, where (`primary`), what else matters, and how to mend it."""
+    """One error: a stable code, a message, the `primary` label, `secondary` labels, and a help to fix it."""
 
     code: str
     message: str
@@ -58,7 +58,7 @@ class Diagnostic:
 
 
 class CompileError(Exception):
-    """All the diagnostics of one phase; the user's mistake, never ours."""
+    """All diagnostics of one phase: errors of the user, never of itc."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -66,22 +66,22 @@ class CompileError(Exception):
 
 
 def fail(code: str, message: str, span: Span | None = None, note: str = "", help: str = "") -> CompileError:
-    """A CompileError of one diagnostic, to be raised where nothing more can be said."""
+    """A CompileError of a single diagnostic."""
     primary = Label(span, note) if span else None
     return CompileError([Diagnostic(code, message, primary, help=help)])
 
 
 def shortened(items: Iterable[str], most: int = 5) -> str:
-    """The items as a list in words, of many the first and how many more there are."""
+    """The items as text; of many items, the first ones and the number of the others."""
     listed = list(items)
     rest = f" and {len(listed) - most:,} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + rest
 
 
 def render(diagnostics: Iterable[Diagnostic]) -> str:
-    """The diagnostics as text, in the shape that rustc made familiar; one blank line between two.
+    """The diagnostics as text, in the format of rustc, separated by blank lines.
 
-    Messages, names and labels may quote text from outside: none of it acts on a terminal or starts a line of its own.
+    Untrusted text in messages, names and labels is escaped: it neither controls the terminal nor starts a line.
     """
     return "\n\n".join(render_one(diagnostic) for diagnostic in diagnostics)
 
@@ -122,7 +122,7 @@ def _snippets(diagnostic: Diagnostic, primary: Label, gutter: int) -> list[str]:
 
 
 def _file_lines(labels: list[Label], primary: Label, gutter: int) -> list[str]:
-    """The labelled lines of one file in order, with `...` where lines are left out."""
+    """The labelled lines of one file in order, with `...` for omitted lines."""
     out: list[str] = []
     before = None
     by_line = sorted(labels, key=lambda label: (label.span.location.line, label.span.start))
@@ -138,14 +138,14 @@ def _file_lines(labels: list[Label], primary: Label, gutter: int) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """`text` with tabs and control characters as one column each, so that carets stay below what they mark."""
+    """`text` with tabs and control characters as one column each, so that carets are aligned."""
     return "".join(
         char if char.isprintable() else " " if char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text
     )
 
 
 class _Line:
-    """A line as it is shown: whole, or of a long one the part where its labels start."""
+    """A line as shown: whole, or the part of a long one around its labels."""
 
     def __init__(self, text: str, labels: list[Label]) -> None:
         self.shift, self.end = 0, len(text)
@@ -165,7 +165,7 @@ class _Line:
 
 
 def _marks(labels: list[Label], primary: Label, line: _Line) -> list[str]:
-    """The underline of a line and the texts hung from it: the rightmost beside it, the others below."""
+    """The underline of a line and its label texts: the rightmost beside it, the others below."""
     width = max(line.columns(label)[1] for label in labels)
     underline = [" "] * width
     for label in sorted(labels, key=lambda label: label is primary):
@@ -183,7 +183,7 @@ def _marks(labels: list[Label], primary: Label, line: _Line) -> list[str]:
 
 
 def _hang(texts: list[tuple[int, str]]) -> list[str]:
-    """Label texts under their columns, from the right; bars lead up to those still to come."""
+    """Label texts under their columns, from right to left, connected by bars."""
     out = []
     for position, (column, text) in enumerate(texts):
         bars = _bars([other for other, _ in texts[position:]])

@@ -1,8 +1,7 @@
-"""What each code of a diagnostic means: Markdown beside the code that reports them in, one explanation a code out.
+"""Explanations of error codes, read from Markdown files next to the code that reports them.
 
-A file has a section for each code: its title in the heading, what it means, an example that gives the error, the word
-`Instead`, and the example mended. Blocks of code are a spec, files that it needs, Python, or a command; the tests run
-them all.
+A file has a section for each code: the title as heading, the meaning, an example with the error, the word `Instead`,
+and the fixed example. Code blocks are a spec, its files, Python, or a command; the tests run all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ FILES = {"itn": "spec.itn"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of code; `file` is the name under which it stands in the example, if it is a file."""
+    """A code block; `file` is its name in the example, if it is a file."""
 
     language: str
     file: str
@@ -29,7 +28,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A code, what it is about in a line, and the whole text in Markdown."""
+    """A code, its title, and the whole text in Markdown."""
 
     code: str
     title: str
@@ -37,17 +36,17 @@ class Explanation:
 
     @property
     def wrong(self) -> list[Block]:
-        """The example that gives the error."""
+        """The example with the error."""
         return _blocks(self.text.partition("\nInstead")[0])
 
     @property
     def right(self) -> list[Block]:
-        """The example mended."""
+        """The fixed example."""
         return _blocks(self.text.partition("\nInstead")[2])
 
     @property
     def plain(self) -> str:
-        """The text for a terminal: blocks of code are indented, and files named."""
+        """The text for a terminal: code blocks are indented, and files named."""
         return FENCE.sub(lambda match: _indented(_block(match)), self.text)
 
 
@@ -58,19 +57,19 @@ def read(text: str) -> list[Explanation]:
 
 
 def read_folder(folder: Path) -> list[Explanation]:
-    """Those of a package: of `explanations.md` in its folder, and of each file in its folder `explanations`."""
+    """The explanations of a package: of `explanations.md`, and of the files in its folder `explanations`."""
     files = [folder / "explanations.md", *sorted((folder / "explanations").glob("*.md"))]
     return [found for file in files if file.is_file() for found in read(file.read_text(encoding="utf-8"))]
 
 
 def normal(code: str) -> str:
-    """A code as diagnostics write it, from `e0301`, `301` or `error[E0301]`; anything else as it is."""
+    """A code in canonical form, from `e0301`, `301` or `error[E0301]`; other text unchanged."""
     digits = re.fullmatch(r"(?:error)?\[?[eE]?0?(\d{3})\]?:?", code.strip())
     return f"E0{digits[1]}" if digits else code
 
 
 def near(code: str, known: Iterable[str]) -> list[str]:
-    """The codes that are written most like one that does not exist, those of its family if it is of one."""
+    """The known codes most similar to an unknown one, by preference of its family."""
     codes = list(known)
     family = [other for other in codes if other[:3] == code[:3].upper()]
     return get_close_matches(code.upper(), family or codes, 3)

@@ -1,4 +1,4 @@
-"""Figures that a spec gives for its network, beside what itc counts: published by a paper, or counted by others."""
+"""Reference figures of a spec, published or counted, compared with those computed by itc."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from itc.ir.net import Net
 from itc.source import Span
 
-#: What a cost calls each figure that a spec may give.
+#: The field of Cost for each figure of a spec.
 MEASURES = {"params": "params", "macs": "macs", "graph": "graph_bytes", "latency": "latency", "state": "state_bytes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A number as it is printed, its value, and by how much what it was rounded from may be off it, 0 if exact.
+    """A figure: its text, its value, and the tolerance of its rounding, 0 if exact.
 
     `name` is a key of MEASURES; `kind` is `published` (by a paper) or `counted` (from a definition of the layers);
-    `source` says where it is from, if not from the network's own paper; `without` is the segment of keys whose
-    parameters it leaves out.
+    `source` is its source, by default the network's own paper; `without` is the segment of keys whose
+    parameters are excluded.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Published:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """Its description."""
         part = f" without {self.without}" if self.without else ""
         return f"{self.kind}{part}{f', {self.source}' if self.source else ''}"
 
@@ -43,24 +43,24 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure and what itc counts for it."""
+    """A reference figure and the computed value."""
 
     figure: Published
     found: int
 
     @property
     def off(self) -> float:
-        """How far what is found is from the figure, as a fraction of it."""
+        """The relative deviation of the computed value from the figure."""
         return self.found / self.figure.value - 1
 
     @property
     def met(self) -> bool:
-        """Whether what is found rounds to the figure, or, where that is exact, is the same."""
+        """Whether the computed value rounds to the figure, or equals an exact one."""
         return abs(self.found - self.figure.value) <= self.figure.rounding * (1 + 1e-9)
 
     @property
     def text(self) -> str:
-        """The difference for people: `=` where there is none, with a mark where it is but rounding."""
+        """The deviation as text: `=` if there is none, with `≈` if it is within the rounding."""
         if self.found == self.figure.value:
             return "="
         if not self.met:
@@ -75,7 +75,7 @@ class Compared:
 
 
 def compare(net: Net, figures: Iterable[Published], cost: Mapping[str, Any]) -> tuple[Compared, ...]:
-    """Each figure of a network beside what is counted: in `cost`, or, of one without a part, the other parameters."""
+    """Each reference figure with the computed value: of `cost`, or, for `without`, of the other parameters."""
     return tuple(Compared(figure, _found(net, figure, cost)) for figure in figures)
 
 

@@ -1,4 +1,4 @@
-"""Files in and out: only regular files are read and replaced, and a failure never leaves half of one behind."""
+"""Reads and writes files: only regular files are read and replaced, and writes are atomic."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pathlib import Path
 
 from itc.diagnostics import fail
 
-#: What a path may name that is neither a file nor a folder, by the test of its mode.
+#: Kinds of special files, by the test of the mode.
 SPECIAL = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
-#: Opening a pipe does not wait for its other end, and a terminal does not become the process's own.
+#: Flags to open a pipe without waiting, and a terminal without making it the controlling one.
 NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def opened(path: Path) -> BufferedReader:
     """The regular file at `path`, open for reading. Raises OSError, and CompileError (E0604) for a pipe or device."""
-    _regular(path, path.stat().st_mode)  # some devices act when they are opened
+    _regular(path, path.stat().st_mode)  # opening some devices has side effects
     handle = os.open(path, os.O_RDONLY | NO_WAITING)
     try:
-        _regular(path, os.fstat(handle).st_mode)  # it may be another by now
+        _regular(path, os.fstat(handle).st_mode)  # it may have been replaced
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -42,7 +42,7 @@ def _regular(path: Path, mode: int) -> None:
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
     if not stat.S_ISREG(mode):
         help = "write its content to a file first, and give that"
-        raise fail("E0604", f"{path} is {_special(mode)}, and only regular files are read", help=help)
+        raise fail("E0604", f"{path} is {_special(mode)}, not a regular file", help=help)
 
 
 def _special(mode: int) -> str:
@@ -51,7 +51,7 @@ def _special(mode: int) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the file system says into a CompileError (E0620) that names `path`."""
+    """Converts OSError to a CompileError (E0620) with `path`."""
     try:
         yield
     except OSError as error:
@@ -59,16 +59,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def folder(path: Path) -> None:
-    """Makes the folder `path` and those above it; raises CompileError (E0620) where that is not possible."""
+    """Creates the folder `path` and its parents; raises CompileError (E0620) on failure."""
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def writable(path: Path, inputs: Iterable[Path] = ()) -> None:
-    """Raises CompileError where a file `path` cannot be written, before much is computed for it.
+    """Raises CompileError if the file `path` cannot be written, before a long computation.
 
-    E0620 the file system does not allow it, E0605 it is a pipe or a device, E0606 it is one of the files `inputs` that
-    the command reads.
+    E0620 for errors of the file system, E0605 for a pipe or a device, E0606 for one of the `inputs` of the command.
     """
     _in_folder(path)
     with writing(path):
@@ -77,8 +76,8 @@ def writable(path: Path, inputs: Iterable[Path] = ()) -> None:
             _open_to_us(target.parent)
     for other in inputs:
         if _same(path, other):
-            help = "write to another file, and move it there if that is what you want"
-            raise fail("E0606", f"{path} would overwrite {other}, which is read", help=help)
+            help = "write to another file"
+            raise fail("E0606", f"{path} would overwrite the input {other}", help=help)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -88,7 +87,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def writable_folder(path: Path) -> None:
-    """Raises CompileError (E0620) where `folder` could not make `path`, before much is computed for it."""
+    """Raises CompileError (E0620) if the folder `path` could not be created, before a long computation."""
     with writing(path):
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         if not there.is_dir():
@@ -102,14 +101,14 @@ def _open_to_us(folder: Path) -> None:
 
 
 def _in_folder(path: Path) -> None:
-    """Raises CompileError (E0620) where the folder of a file to write is not there."""
+    """Raises CompileError (E0620) if the folder of a file to write does not exist."""
     if not path.parent.exists():
-        help = f"make the folder first: `mkdir -p {shlex.quote(str(path.parent))}`"
+        help = f"create the folder first: `mkdir -p {shlex.quote(str(path.parent))}`"
         raise fail("E0620", f"cannot write {path}: there is no folder {path.parent}", help=help)
 
 
 def _target(path: Path) -> Path | None:
-    """The regular file, there or not yet, to which `path` and its links lead; None for the null device.
+    """The regular file, existing or not, to which `path` resolves; None for the null device.
 
     Raises OSError for a folder, and CompileError (E0605) for what is no file and for the open files of a process.
     """
@@ -125,7 +124,7 @@ def _target(path: Path) -> Path | None:
     is_file = stat.S_ISREG(found.st_mode)
     if not is_file or target.is_relative_to("/proc") or _open_file_of_a_process(path):
         what = "leads to an open file of a process" if is_file else f"is {_special(found.st_mode)}"
-        help = "give the name of a file; `itc emit` takes `-` for standard output"
+        help = "give the path of a file; `itc emit` accepts `-` for standard output"
         raise fail("E0605", f"cannot write {path}: it {what}, which is not replaced", help=help)
     return target
 
@@ -138,7 +137,7 @@ def _is_null(found: os.stat_result) -> bool:
 
 
 def _open_file_of_a_process(path: Path) -> bool:
-    """Whether a link on the way, such as /dev/stdout, is one of /proc's to open files, whatever file that is."""
+    """Whether a link on the path, such as /dev/stdout, is a link of /proc to an open file."""
     for _ in range(40):
         at = Path(os.path.realpath(path.parent), path.name)
         if at.is_relative_to("/proc"):
@@ -151,7 +150,7 @@ def _open_file_of_a_process(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` to write to: it takes the place of `path` when the block ends well, else it goes.
+    """A temporary file next to `path` that replaces `path` when the block succeeds, and is removed otherwise.
 
     A link stays and what it leads to is replaced. A file that was there keeps its permissions; a new one has those that
     the umask leaves. The null device is written to as it is. Raises CompileError where `path` cannot be written (E0620)
@@ -174,18 +173,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _new_file(folder: Path) -> Path:
-    """An empty file of a name that no other has; the system applies the umask."""
+    """An empty file with a unique name; the system applies the umask."""
     path = folder / f".itc-{secrets.token_hex(8)}"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole text file, or nothing."""
+    """Writes a text file atomically."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file, or nothing."""
+    """Writes a file atomically."""
     with replacing(path) as beside:
         beside.write_bytes(content)

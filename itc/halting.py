@@ -1,4 +1,4 @@
-"""Adaptive halting in NumPy: which places go on, what their carries become, and how long each has run."""
+"""Adaptive halting in NumPy: running positions, results of the carries, and numbers of iterations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from itc.ir.op import Array
 
 @dataclass
 class Halting:
-    """One loop's halting for a batch; `score` and all that follows it are arrays [batch, *score shape].
+    """The halting state of one loop for a batch; all arrays are [batch, *score shape].
 
     All is computed in the precision of the scores, limits rounded to it, in the order of PyTorch's modules: so both
     halt in the same iteration where a score or a sum meets a limit exactly.
 
-    Under `act` (Graves 2016, equations 5 to 9): a place halts when its scores sum to 1 - epsilon or more, or in the
-    last iteration; that iteration's weight is the remainder to 1, the others' their scores.
+    Under `act` (Graves 2016, equations 5 to 9), a position halts when its scores sum to 1 - epsilon or more, or in the
+    last iteration; the weight of that iteration is the remainder to 1, of the others their scores.
     """
 
     halt: Halt
@@ -30,7 +30,7 @@ class Halting:
     sums: list[Array] = field(default_factory=list)
 
     def step(self, score: Array, before: list[Array], after: list[Array], iteration: int) -> list[Array]:
-        """The carries for the next iteration: `after` where a place was still running, `before` where it had halted."""
+        """The carries of the next iteration: `after` at running positions, `before` at halted ones."""
         if iteration == 1:
             self.running = np.ones(score.shape, bool)
             self.total = self.iterations = self.remainder = np.zeros_like(score)
@@ -47,7 +47,7 @@ class Halting:
         return [np.where(spread(was_running, new), new, old) for old, new in zip(before, after, strict=True)]
 
     def _weigh(self, score: Array, was_running: Array, iteration: int) -> Array:
-        """The weight of this iteration, and who goes on after it."""
+        """The weight of this iteration, and the positions that continue."""
         one, bound = score.dtype.type(1), score.dtype.type(1 - self.halt.limit)
         left = one - self.total
         counted = np.where(was_running, score, np.zeros_like(score))
@@ -58,17 +58,17 @@ class Halting:
         return np.where(halts, left, counted)
 
     def carries(self, last: list[Array]) -> list[Array]:
-        """What the loop returns: the weighted sums of floats under `act`, else the carries as they are at the end."""
+        """The results of the loop: weighted sums of floats under `act`, else the final carries."""
         if self.halt.kind != "act":
             return last
         floats = (np.issubdtype(carry.dtype, np.floating) for carry in last)
         return [total if is_float else carry for total, carry, is_float in zip(self.sums, last, floats, strict=True)]
 
     def results(self) -> list[Array]:
-        """The iterations taken and, under `act`, the remainders."""
+        """The numbers of iterations and, under `act`, the remainders."""
         return [self.iterations, self.remainder] if self.halt.kind == "act" else [self.iterations]
 
 
 def spread(score: Array, carry: Array) -> Array:
-    """`score` with axes behind it, so that it broadcasts over `carry`: axes are aligned from the first."""
+    """`score` with trailing axes added, so that it broadcasts over `carry`: axes are aligned from the first."""
     return score.reshape(score.shape + (1,) * (carry.ndim - score.ndim))

@@ -1,4 +1,4 @@
-"""The reference semantics in NumPy: slow, obvious, and the judge of the values of every pass and backend."""
+"""The reference semantics in NumPy: simple and slow, the reference for all passes and backends."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[s
     """Runs `net` at inference.
 
     `inputs` has an array [batch, *shape] for each input (optional ones that are missing are zeros), `weights` one of
-    `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. Everything is
+    `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. All operations are
     computed in the arrays' own precision. Raises CompileError as `itc.arguments.checked` does.
     """
     return computed(net, *checked(net, inputs, weights))
 
 
 def computed(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[str, Array]:
-    """The outputs for an array for each input, unchecked: of other sizes too, where every operation takes them."""
+    """The outputs, without input checks; inputs of other sizes are valid if all operations accept them."""
     run = _Interpreter(net, weights)
     run.values.update(inputs)
     run.statements(net.body)
@@ -35,7 +35,7 @@ def computed(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[st
 
 
 class _Interpreter:
-    """The values so far by name, and the iteration of each loop around."""
+    """The values computed so far by name, and the iteration of each enclosing loop."""
 
     def __init__(self, net: Net, weights: Weights) -> None:
         self.net = net
@@ -60,7 +60,7 @@ class _Interpreter:
                 case When():
                     self.when(statement)
                 case Emit():
-                    pass  # the loop around collects it
+                    pass  # collected by the enclosing loop
 
     def apply(self, apply: Apply) -> None:
         results = apply.op.evaluate(*(self.operand(o) for o in apply.operands))
@@ -105,12 +105,12 @@ class _Interpreter:
         self.values |= series
 
     def frozen(self, halting: Halting, before: list[Value], after: list[Value], t: int) -> list[Value]:
-        """The carries behind iteration `t` of a loop that halts."""
+        """The carries after iteration `t` of a loop that halts."""
         (score,) = _arrays([self.values[halting.halt.score.name]])
         return [*halting.step(score, _arrays(before), _arrays(after), t)]
 
     def collect(self, loop: Loop, t: int, series: dict[str, Series]) -> None:
-        """Adds what the emits of iteration `t` yield to their series."""
+        """Appends the yields of the emits in iteration `t` to their series."""
         for emit, results in loop.collected:
             if t in emit.iterations:
                 for result, value in zip(results, self.body(emit.body), strict=True):
@@ -124,7 +124,7 @@ class _Interpreter:
 
 
 def _arrays(values: list[Value]) -> list[Array]:
-    """The values, none of which is a series."""
+    """The arrays of values that are not series."""
     arrays = [value for value in values if isinstance(value, np.ndarray)]
     assert len(arrays) == len(values)
     return arrays

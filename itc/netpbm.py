@@ -1,6 +1,6 @@
-"""Pictures of the PBM, PGM and PPM formats, plain and raw, as arrays of 8 bits a sample.
+"""Decodes images in the PBM, PGM and PPM formats, plain and raw, to arrays of 8 bits per sample.
 
-Pillow decodes all but the raw ones of 8 bits in Python, value by value; here they take time by their bytes.
+Pillow decodes all but raw 8-bit images in Python, value by value; this decoder is vectorised.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-#: Bytes in which the header, comments among it, has to end.
+#: Maximum bytes of the header, including comments.
 MAX_HEADER = 4096
-#: Bytes of a plain picture, whose values are written as words.
+#: Maximum bytes of a plain image, whose values are text.
 MAX_PLAIN = 16 << 20
-#: Samples that are read at once.
+#: Samples per read.
 BLOCK = 1 << 20
 NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})"
 HEADER = re.compile(rb"P(?:([14])" + 2 * NUMBER + rb"|([2356])" + 3 * NUMBER + rb")\s")
@@ -24,7 +24,7 @@ COMMENT = re.compile(rb"#[^\r\n]*")
 
 @dataclass(frozen=True)
 class Header:
-    """The first lines of a picture: `kind` 1 to 6, sizes, the value of white, and where the values start."""
+    """The header of an image: `kind` 1 to 6, sizes, the value of white, and the offset of the values."""
 
     kind: int
     width: int
@@ -42,19 +42,19 @@ class Header:
 
 
 def header(start: bytes) -> Header:
-    """The header that a file's first bytes hold; raises ValueError where they hold none."""
+    """The header in a file's first bytes; raises ValueError if there is none."""
     match = HEADER.match(start[:MAX_HEADER])
     if not match:
         raise ValueError(f"there is no header of a PBM, PGM or PPM in its first {MAX_HEADER} bytes")
     kind, *sizes = (int(group) for group in match.groups() if group is not None)
     width, height, white = (*sizes, 1)[:3]
     if not 0 < white < 1 << 16:
-        raise ValueError(f"its white is {white}, which is not from 1 to 65535")
+        raise ValueError(f"its maximum value is {white}, not from 1 to 65535")
     return Header(kind, width, height, white, match.end())
 
 
 def pixels(file: BinaryIO, head: Header) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The samples as [height, width] or [height, width, 3]; raises ValueError for too few, or wrong ones."""
+    """The samples as [height, width] or [height, width, 3]; raises ValueError for missing or invalid ones."""
     file.seek(head.end)
     shape = (head.height, head.width, head.bands)[: 2 + (head.bands > 1)]
     if head.kind == 4:
@@ -69,7 +69,7 @@ def pixels(file: BinaryIO, head: Header) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def _raw(file: BinaryIO, head: Header, count: int) -> np.ndarray[Any, Any]:
-    """The next samples, of one byte, or of two where white is beyond one."""
+    """The next samples, of one byte, or of two if white exceeds one byte."""
     dtype = np.dtype(np.uint8 if head.white < 256 else ">u2")
     content = file.read(count * dtype.itemsize)
     if len(content) < count * dtype.itemsize:
@@ -78,7 +78,7 @@ def _raw(file: BinaryIO, head: Header, count: int) -> np.ndarray[Any, Any]:
 
 
 def _bits(file: BinaryIO, head: Header) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A raw bitmap: rows of whole bytes, in which ones are black."""
+    """A raw bitmap: rows of whole bytes, where ones are black."""
     size = -(-head.width // 8)
     content = file.read(size * head.height)
     if len(content) < size * head.height:
@@ -88,10 +88,10 @@ def _bits(file: BinaryIO, head: Header) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def _plain(file: BinaryIO, head: Header, count: int) -> np.ndarray[Any, Any]:
-    """The samples of a plain picture: words of digits, or, of a bitmap, digits that need no space between them."""
+    """The samples of a plain image: numbers as text, or, for a bitmap, digits with optional spaces."""
     content = file.read(MAX_PLAIN + 1)
     if len(content) > MAX_PLAIN:
-        raise ValueError(f"it is written in words and has more than {MAX_PLAIN >> 20} MiB; save it as a raw one")
+        raise ValueError(f"it is plain text of more than {MAX_PLAIN >> 20} MiB; save it in a raw format")
     content = COMMENT.sub(b"", content)
     if content.translate(None, b"0123456789 \t\r\n\v\f"):
         raise ValueError("a value is not a number")
@@ -105,7 +105,7 @@ def _plain(file: BinaryIO, head: Header, count: int) -> np.ndarray[Any, Any]:
 
 
 def _scaled(values: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any]:
-    """Values from 0 to `white` as 0 to 255, rounded; those of a bitmap stay 0 and 1."""
+    """Values from 0 to `white` scaled to 0 to 255 and rounded; those of a bitmap stay 0 and 1."""
     if (values > white).any():
-        raise ValueError(f"a value is larger than its white, {white}")
+        raise ValueError(f"a value exceeds the maximum, {white}")
     return values if white in (1, 255) else (values.astype(np.uint32) * 255 + white // 2) // white

@@ -1,4 +1,4 @@
-"""What a pass is: a net goes in, an equal one comes out, and with it what becomes of the weights of a checkpoint."""
+"""The pass interface: maps a net to an equivalent net, and the weights of a checkpoint to those of the new net."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Adapt = Callable[[Weights], Weights]
 
 
 class WrongPass(ValueError):
-    """A name or an option that no pass has; its text says which there are."""
+    """An unknown name or option of a pass; the message lists the known ones."""
 
 
 def unchanged(weights: Weights) -> Weights:
@@ -27,43 +27,43 @@ def unchanged(weights: Weights) -> Weights:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A net that a pass made, and `adapt`: the weights of the net it was made of as the weights of this one."""
+    """The result of a pass: a net, and `adapt`, which converts weights of the original net."""
 
     net: Net
     adapt: Adapt = unchanged
 
     def then(self, after: Rewritten) -> Rewritten:
-        """What `after` made of this net, with weights that come the whole way."""
+        """The composition with `after`, a rewriting of this net."""
         if unchanged in (self.adapt, after.adapt):
             return Rewritten(after.net, after.adapt if self.adapt is unchanged else self.adapt)
         return Rewritten(after.net, lambda weights: after.adapt(self.adapt(weights)))
 
 
 class Transform(Protocol):
-    """A pass or a pipeline: something with a name that is done to a net."""
+    """A pass or a pipeline."""
 
     @property
     def name(self) -> str:
-        """The word for it on the command line."""
+        """Its name on the command line."""
 
     @property
     def summary(self) -> str:
-        """What it does, in a line."""
+        """Its effect, in one line."""
 
     def __call__(self, net: Net) -> Rewritten:
-        """The net rewritten: well formed, with the outputs of `net` under the same labels."""
+        """The rewritten net: well formed, with the outputs of `net` under the same labels."""
 
 
 @dataclass(frozen=True)
 class Pass(ABC):
-    """One rewriting, as a frozen dataclass whose fields are its options."""
+    """A single pass: a frozen dataclass whose fields are its options."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
 
     @abstractmethod
     def rewrite(self, net: Net) -> Rewritten:
-        """The rewriting itself; parameters that nothing reads any more may stay."""
+        """The rewriting; unused parameters may remain."""
 
     def __call__(self, net: Net) -> Rewritten:
         found = self.rewrite(net)
@@ -71,13 +71,13 @@ class Pass(ABC):
         try:
             verify(result.net)
         except CompileError as error:
-            raise AssertionError(f"the pass `{self.name}` made of {net.name} what is no net: {error}") from error
+            raise AssertionError(f"the pass `{self.name}` produced an invalid net from {net.name}: {error}") from error
         return result
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Passes one after the other."""
+    """A named sequence of passes."""
 
     name: str
     summary: str
@@ -100,7 +100,7 @@ def flat(transforms: Iterable[Transform]) -> Iterator[Transform]:
 
 
 def without_unread(net: Net) -> Rewritten:
-    """`net` without the parameters that no operation reads; a checkpoint may still have them, and they are dropped."""
+    """`net` without unused parameters; adapting a checkpoint drops them too."""
     read = {ref.key for apply in applies(net.body) for ref in apply.refs}
     if len(read) == len(net.params):
         return Rewritten(net)
@@ -115,12 +115,12 @@ def named(text: str, known: Mapping[str, Transform]) -> Transform:
     if name not in known:
         close = get_close_matches(name[:100], known, 1)
         help = f"did you mean `{close[0]}`? " if close else ""
-        raise WrongPass(f"there is no pass `{name}`; {help}there are: {', '.join(known)}")
+        raise WrongPass(f"unknown pass `{name}`; {help}known passes: {', '.join(known)}")
     found = known[name]
     if not opened:
         return found
     if not rest.endswith(")"):
-        raise WrongPass(f"`{text}` lacks its closing parenthesis")
+        raise WrongPass(f"missing closing parenthesis in `{text}`")
     return _with_options(found, [part for part in rest[:-1].split(",") if part.strip()])
 
 
@@ -139,13 +139,13 @@ def _with_options(found: Transform, texts: list[str]) -> Transform:
 
 
 def _option(owner: str, name: str, text: str, default: object) -> int:
-    """The value of an option: true or false where the default is, else a whole number that is not negative."""
+    """The value of an option: a boolean if its default is one, else a non-negative integer."""
     if isinstance(default, bool):
         if text not in ("true", "false"):
-            raise WrongPass(f"`{name}` of `{owner}` is true or false, not `{text}`")
+            raise WrongPass(f"`{name}` of `{owner}` must be true or false, not `{text}`")
         return text == "true"
     if not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise WrongPass(f"`{name}` of `{owner}` is a whole number, not `{text}`")
+        raise WrongPass(f"`{name}` of `{owner}` must be a non-negative integer, not `{text}`")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""What a picture's decoder will need, from its first bytes: nothing is decoded, and little is read.
+"""Reads an image's format and size from its header, and bounds the cost of decoding it.
 
 Decoders allocate by the header's sizes, and some take time by the number of chunks, scans or entries of a file rather
 than by its bytes. So these are read and bounded first.
@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from itc import netpbm
 
-#: Chunks of a PNG and segments of a JPEG; of the bytes in them, those that are not of the pixels.
+#: Maximum chunks of a PNG or segments of a JPEG, and maximum bytes of them without pixel data.
 MAX_CHUNKS, MAX_METADATA = 50_000, 16 << 20
-#: Scans of a progressive JPEG, each of which takes time by the whole picture. Encoders make about ten.
+#: Maximum scans of a progressive JPEG, each of which takes time by the whole image. Encoders write about ten.
 MAX_SCANS = 64
-#: Bytes of a WebP, which its decoder holds three times.
+#: Maximum bytes of a WebP, of which its decoder holds three copies.
 MAX_WEBP = 64 << 20
 BLOCK = 1 << 20
 EXIF = b"Exif\0\0"
@@ -28,7 +28,7 @@ ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class Header:
-    """The format of a picture by its content, and its size."""
+    """The format of an image by its content, and its size."""
 
     format: str
     width: int
@@ -36,9 +36,9 @@ class Header:
 
 
 def header(file: BinaryIO) -> Header:
-    """Format and size of the picture in `file`, which is at its start again afterwards.
+    """Format and size of the image in `file`, which is rewound afterwards.
 
-    Raises ValueError for a file in no format that is read, and for one that would take its decoder too long.
+    Raises ValueError for unsupported formats, and for files that are too expensive to decode.
     """
     start = file.read(netpbm.MAX_HEADER)
     format = next((name for name, is_in in SIGNATURES.items() if is_in(start)), "")
@@ -63,7 +63,7 @@ def _png(file: BinaryIO, start: bytes) -> tuple[int, int]:
         if len(head) < 8 or head[4:] == b"IEND":
             break
         length = int.from_bytes(head[:4], "big")
-        if length > end - at:  # the decoder would take memory for all of it
+        if length > end - at:  # the decoder would allocate all of it
             raise ValueError("it is cut off")
         metadata += 0 if head[4:] == b"IDAT" else length
         at += 12 + length
@@ -99,13 +99,13 @@ ALONE = frozenset((0xFF, 0x01, *range(0xD0, 0xD9)))
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
-    """Marker, place and length of the content of each segment up to the first scan; the scan's place is before it."""
+    """Marker, offset and content length of each segment up to the first scan; the offset of the scan is before it."""
     at = 2
     for _ in range(MAX_CHUNKS):
         file.seek(at)
         first, marker, length = Struct(">BBH").unpack(file.read(4))
         if first != 0xFF:
-            raise ValueError("there is something else between its segments")
+            raise ValueError("there is other data between its segments")
         if marker == 0xDA:
             return
         if marker in ALONE:
@@ -119,7 +119,7 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
 
 
 def _count(file: BinaryIO, signature: bytes) -> int:
-    """How often two bytes stand in the rest of a file."""
+    """The number of occurrences of two bytes in the rest of a file."""
     count, before = 0, b""
     while block := file.read(BLOCK):
         count += (before + block).count(signature)
@@ -140,7 +140,7 @@ def _webp(file: BinaryIO, start: bytes) -> tuple[int, int]:
         case b"VP8 ":
             width, height = (size & 0x3FFF for size in unpack_from("<HH", start, 26))
         case _:
-            raise ValueError("its first chunk is none of a WebP")
+            raise ValueError("its first chunk is not one of a WebP")
     return width, height
 
 
@@ -151,7 +151,7 @@ def _bmp(_file: BinaryIO, start: bytes) -> tuple[int, int]:
         return width, height
     width, height = unpack_from("<ii", start, 18)
     if unpack_from("<I", start, 30)[0] in (1, 2):
-        raise ValueError("it is compressed by run lengths; save it as a PNG")
+        raise ValueError("it is run-length encoded; save it as a PNG")
     return width, abs(height)
 
 
@@ -172,13 +172,13 @@ SIZES = {"PNG": _png, "JPEG": _jpeg, "WebP": _webp, "BMP": _bmp, "PPM": _netpbm}
 
 def _bounded(metadata: int) -> None:
     if metadata > MAX_METADATA:
-        raise ValueError(f"it has more than {MAX_METADATA >> 20} MiB that are not of its pixels")
+        raise ValueError(f"it has more than {MAX_METADATA >> 20} MiB without pixel data")
 
 
 def orientation(exif: bytes) -> int:
-    """How the picture is to be turned, 1 to 8 (1 is as it is), by its EXIF data; where they say nothing, 1.
+    """The EXIF orientation of the image, 1 to 8; 1 (unchanged) if there is none.
 
-    Raises ValueError where the values overlap: a reader would hold many times the file.
+    Raises ValueError if the values overlap, since a reader would hold a multiple of the file.
     """
     data = exif.removeprefix(EXIF)
     order = {b"II": "<", b"MM": ">"}.get(data[:2])

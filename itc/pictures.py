@@ -1,4 +1,4 @@
-"""Pictures in and out: a file becomes an input array, a map of scores a picture with palette and legend."""
+"""Reads images as input arrays, and writes maps of scores as images with a palette and a legend."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from itc.ir.types import FLOATS, TensorType
 from itc.picture_headers import header, orientation
 
 Picture = Image.Image
-#: Pixels of a picture, and of an input that is filled from one: with 4 bytes for each, decoders stay below 1 GiB.
+#: Maximum pixels of an image, and of an input filled from one; with 4 bytes each, decoders need less than 1 GiB.
 MAX_PIXELS, MAX_SIDE = 1 << 25, 1 << 16
 MAX_BYTES = 256 << 20
 CONVERT = "save it as a PNG"
 SMALLER = "scale it down first"
-#: The decoders of Pillow that are used. `Image.open` would try all, and one of them starts another program.
+#: The permitted decoders of Pillow. `Image.open` would try all, and one of them starts another program.
 DECODERS: dict[str, Callable[[BinaryIO], Picture]] = {
     "PNG": PngImageFile, "JPEG": JpegImageFile, "WebP": WebPImageFile, "BMP": BmpImageFile,
 }  # fmt: skip
-#: How a picture is turned upright, by its EXIF orientation.
+#: The transpositions by EXIF orientation.
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -42,10 +42,10 @@ Colour = tuple[int, int, int]
 
 MARGIN, SWATCH, FONT_SIZE = 12, 14, 13
 LEGEND_WIDTH = 190
-#: Classes of a legend, and characters of a title.
+#: Maximum classes of a legend, and characters of a title.
 MAX_LEGEND, MAX_TITLE = 256, 200
 INK, PAPER = (24, 24, 27), (255, 255, 255)
-#: Colours that stay apart for colour-blind readers (Okabe and Ito 2008), for the first classes.
+#: Colours of the first classes, distinct for colour-blind readers (Okabe and Ito 2008).
 OKABE_ITO: tuple[Colour, ...] = (
     (86, 180, 233), (213, 94, 0), (0, 158, 115), (240, 228, 66),
     (0, 114, 178), (204, 121, 167), (230, 159, 0), (80, 80, 80),
@@ -53,7 +53,7 @@ OKABE_ITO: tuple[Colour, ...] = (
 
 
 def read_picture(path: Path, type: TensorType) -> Array:
-    """The picture at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` if it has another size.
+    """The image at `path` as float32 [1, channels, height, width] in 0..1, resized to `type` if its size differs.
 
     Raises CompileError as `open_picture` does.
     """
@@ -61,13 +61,13 @@ def read_picture(path: Path, type: TensorType) -> Array:
 
 
 def open_picture(path: Path, type: TensorType) -> Picture:
-    """The picture at `path`, of its own size, upright and opaque, with as many channels as an input of `type`.
+    """The image at `path`, in its own size, upright and opaque, with the channels of an input of `type`.
 
     Raises CompileError: E0604 a pipe or a device, E0630 there is no such file, E0631 it is no picture, E0632 `type` is
     not a map of floats of one or three channels, E0634 the picture or the input is too large.
     """
     if len(type.shape) != 3 or type.shape[0] not in (1, 3) or type.dtype not in FLOATS:
-        raise fail("E0632", f"a picture is floating-point numbers in 1 or 3 channels, the network's input is {type}")
+        raise fail("E0632", f"an image has floating-point numbers in 1 or 3 channels, the network's input is {type}")
     _bounded("the network's input", type.shape[2], type.shape[1])
     try:
         with opened(path) as file:
@@ -76,9 +76,9 @@ def open_picture(path: Path, type: TensorType) -> Picture:
         raise fail("E0630", f"there is no picture {path}") from None
     except CompileError:
         raise
-    except Exception as error:  # decoders raise all kinds of exceptions for broken files
+    except Exception as error:  # decoders raise various exceptions for corrupt files
         reason = getattr(error, "strerror", None) or str(error) or _in_words(error)
-        raise fail("E0631", f"{path} cannot be read as a picture: {reason}", help=CONVERT) from None
+        raise fail("E0631", f"{path} cannot be read as an image: {reason}", help=CONVERT) from None
 
 
 def _in_words(error: Exception) -> str:
@@ -86,20 +86,20 @@ def _in_words(error: Exception) -> str:
 
 
 def _decoded(file: BinaryIO, path: Path, mode: str) -> Picture:
-    """The picture in `file`, after its sizes are known to be bounded; Pillow chooses no format by itself."""
+    """The image in `file`, with checked sizes and a known format."""
     if file.seek(0, 2) > MAX_BYTES:
-        raise fail("E0634", f"{path} has more than {MAX_BYTES >> 20} MiB, and a picture has at most that", help=SMALLER)
+        raise fail("E0634", f"{path} has more than {MAX_BYTES >> 20} MiB, the limit of an image", help=SMALLER)
     file.seek(0)
     head = header(file)
     _bounded(str(path), head.width, head.height)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whatever matters is an exception, or is checked here
+        warnings.simplefilter("ignore")  # relevant warnings are exceptions, or checked here
         if head.format == "PPM":
             picture = Image.fromarray(netpbm.pixels(file, netpbm.header(file.read(netpbm.MAX_HEADER))))
         else:
             picture = DECODERS[head.format](file)
         if picture.size != (head.width, head.height):
-            raise ValueError("its header says two sizes")
+            raise ValueError("its header states two sizes")
         picture.load()
         turned = TURNED.get(orientation(picture.info.get("exif", b"")))
         picture = _opaque(_eight_bit(picture)).convert(mode)
@@ -108,12 +108,12 @@ def _decoded(file: BinaryIO, path: Path, mode: str) -> Picture:
 
 def _bounded(name: str, width: int, height: int) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
-        bound = f"a picture has at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} on a side"
+        bound = f"an image has at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} per side"
         raise fail("E0634", f"{name} has {width:,} x {height:,} pixels; {bound}", help=SMALLER)
 
 
 def _eight_bit(picture: Picture) -> Picture:
-    """The picture with 8 bits a sample: of 16 the upper ones (Pillow would cut off), others are refused."""
+    """The image with 8 bits per sample: the upper 8 of 16 (Pillow would clip); others are refused."""
     if picture.mode.startswith("I;16"):
         values = np.asarray(picture)
         clear = picture.info.get("transparency")
@@ -121,12 +121,12 @@ def _eight_bit(picture: Picture) -> Picture:
             values = np.where(values == clear, 0xFFFF, values)
         return Image.fromarray((values >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
-        raise ValueError("it has 32 bits a sample, a picture has 8 or 16")
+        raise ValueError("it has 32 bits per sample, an image has 8 or 16")
     return picture
 
 
 def _opaque(picture: Picture) -> Picture:
-    """The picture on white where it has transparency, as viewers show it."""
+    """The image composed on white if it has transparency."""
     if not picture.has_transparency_data:
         return picture
     clear = picture.convert("RGBA")
@@ -136,10 +136,10 @@ def _opaque(picture: Picture) -> Picture:
 
 
 def as_input(picture: Picture, type: TensorType) -> Array:
-    """A picture of `open_picture` as float32 [1, channels, height, width] in 0..1, resized to the size of `type`."""
+    """An image of `open_picture` as float32 [1, channels, height, width] in 0..1, resized to the size of `type`."""
     channels, height, width = type.shape
     if picture.size != (width, height):
-        if width * picture.height > MAX_PIXELS:  # Pillow resizes the rows first, and would hold all of them
+        if width * picture.height > MAX_PIXELS:  # Pillow resizes rows first, and would hold all of them
             picture = picture.resize((picture.width, height), Image.Resampling.BILINEAR)
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(picture).reshape(height, width, channels)
@@ -160,9 +160,9 @@ def _hue(i: int) -> Colour:
 
 
 def write_classes(path: Path, scores: Array, title: str, names: Sequence[str] = ()) -> None:
-    """Writes the class of highest score at each place of `scores` [classes, height, width] as a PNG with a legend.
+    """Writes the class of highest score at each pixel of `scores` [classes, height, width] as a PNG with a legend.
 
-    Of very many classes, the legend has those that cover most.
+    The legend lists the classes with the largest areas.
     """
     classes = scores.argmax(0)
     count = len(scores)

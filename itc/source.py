@@ -1,4 +1,4 @@
-"""Source texts and the spans that point into them; every later stage carries spans, never line numbers."""
+"""Source texts and spans in them; all later stages refer to text by spans."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a text for people: line and column count from 1."""
+    """A position in a text; line and column count from 1."""
 
     line: int
     column: int
@@ -17,7 +17,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Source:
-    """A named text: `name` is what a diagnostic prints after `-->`."""
+    """A named text; diagnostics print `name` after `-->`."""
 
     name: str
     text: str = field(repr=False)

@@ -1,6 +1,6 @@
-"""Tensors in files: names, types and shapes are read first, the values of one when they are asked for.
+"""Reads files of tensors: names, types and shapes first, the values of a tensor on access.
 
-So a file that declares more than a network needs costs nothing but its header. The safetensors format is read here;
+So unused tensors of a file cost only its header. The safetensors format is read here;
 `itc.checkpoints` adds others.
 """
 
@@ -21,16 +21,16 @@ from itc.diagnostics import CompileError, fail
 from itc.files import opened
 from itc.ir.op import Array
 
-#: Bytes of a header, and tensors of a file; large language models have some ten thousand.
+#: Maximum bytes of a header, and tensors of a file; large language models have some ten thousand.
 MAX_HEADER, MAX_TENSORS = 16 << 20, 100_000
 MAX_RANK, MAX_ELEMENTS = 32, 1 << 48
 PICKLES = (".pt", ".pth", ".pkl", ".ckpt")
 CONVERT = (
-    "convert it where you trust it, then import the other file:\n"
+    "if you trust it, convert it, then import the new file:\n"
     "python -c \"import torch, safetensors.torch as s; d = torch.load('{name}', weights_only=True); "
     "s.save_file({{k: v.clone().contiguous() for k, v in d.items()}}, '{stem}.safetensors')\""
 )
-#: The types of safetensors that NumPy has.
+#: The types of safetensors supported by NumPy.
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1", "C64": "<c8",
@@ -40,7 +40,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor as its file declares it; `dtype` is None for a type that NumPy has not, whose name is `type`."""
+    """The declaration of a tensor; `dtype` is None for a type not supported by NumPy, whose name is `type`."""
 
     shape: Shape
     type: str
@@ -54,7 +54,7 @@ class Entry:
 
 
 class Tensors(Mapping[str, Array]):
-    """The tensors of a file by name. Looking one up reads its values, each time anew."""
+    """The tensors of a file by name. Each access reads the values of a tensor."""
 
     def __init__(self, entries: Mapping[str, Entry], read: Callable[[str], Array], close: Callable[[], None]) -> None:
         self.entries = entries
@@ -78,17 +78,17 @@ class Tensors(Mapping[str, Array]):
 
 
 def shapes(found: Mapping[str, Array]) -> dict[str, Shape]:
-    """The shape of each tensor; of a file's, none is read for it."""
+    """The shape of each tensor, without reading its values."""
     return found.shapes if isinstance(found, Tensors) else {name: array.shape for name, array in found.items()}
 
 
 def type_name(found: Mapping[str, Array], name: str) -> str:
-    """The type of a tensor, as NumPy calls it if it has it; of a file's, it is not read for it."""
+    """The type of a tensor, with NumPy's name if it is supported, without reading its values."""
     return found.entries[name].type if isinstance(found, Tensors) else found[name].dtype.name
 
 
 def open_tensors(path: Path) -> BufferedReader:
-    """A file of tensors. Raises CompileError: E0604 a pipe or a device, E0610 no such file, E0611 it is unreadable."""
+    """A file of tensors. Raises CompileError: E0604 (pipe or device), E0610 (missing), E0611 (unreadable)."""
     try:
         return opened(path)
     except FileNotFoundError:
@@ -124,9 +124,9 @@ def _entries(file: BufferedReader, path: Path) -> dict[str, Entry]:
     if start[:4] == b"PK\x03\x04":
         raise fail("E0611", f"{path} is an .npz, not a safetensors file", help="`itc weights import` reads it")
     if size < 8 or length > size - 8:
-        raise fail("E0611", f"{path} is not a safetensors file: it is shorter than its header says")
+        raise fail("E0611", f"{path} is not a safetensors file: it is shorter than its header")
     if length > MAX_HEADER:
-        raise fail("E0617", f"{path} has a header of {length:,} bytes, and at most {MAX_HEADER:,} are read")
+        raise fail("E0617", f"{path} has a header of {length:,} bytes, the limit is {MAX_HEADER:,}")
     file.seek(8)
     try:
         declared = json.loads(file.read(length).decode(), object_pairs_hook=_unique)
@@ -137,44 +137,44 @@ def _entries(file: BufferedReader, path: Path) -> dict[str, Entry]:
             return _checked(declared, 8 + length, size)
     except (ValueError, RecursionError) as error:
         raise fail("E0611", f"{path} is not a safetensors file: {error}") from None
-    raise fail("E0617", f"{path} has {len(declared):,} tensors, and at most {MAX_TENSORS:,} are read")
+    raise fail("E0617", f"{path} has {len(declared):,} tensors, the limit is {MAX_TENSORS:,}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("its header has a name twice")
+        raise ValueError("its header has a duplicate name")
     return found
 
 
 def _checked(declared: dict[str, Any], start: int, size: int) -> dict[str, Entry]:
-    """The entries, which lie side by side and fill the file. Raises ValueError for others."""
+    """The entries; raises ValueError unless they are contiguous and fill the file."""
     spans = sorted((_span(name, value), name) for name, value in declared.items())
     at = start
     for (begin, end), name in spans:
         if begin + start != at:
-            raise ValueError(f"the bytes of {name} do not follow those before")
+            raise ValueError(f"the bytes of {name} do not follow the previous tensor")
         at = start + end
     if at != size:
-        raise ValueError(f"its tensors end at byte {at}, and the file at {size}")
+        raise ValueError(f"its tensors end at byte {at}, the file at {size}")
     entries = {}
     for (begin, end), name in spans:
         kind = declared[name]["dtype"]
         dtype = np.dtype(DTYPES[kind]) if kind in DTYPES else None
         entry = Entry(tuple(declared[name]["shape"]), dtype.name if dtype else kind, dtype, start + begin)
         if dtype and entry.bytes != end - begin:
-            raise ValueError(f"{name} has {end - begin} bytes, and its shape takes {entry.bytes}")
+            raise ValueError(f"{name} has {end - begin} bytes, its shape needs {entry.bytes}")
         entries[name] = entry
     return {name: entries[name] for name in declared}
 
 
 def _span(name: str, value: Any) -> tuple[int, int]:
-    """The first and last byte of a tensor. Raises ValueError unless it is declared in the form of the format."""
-    name.encode()  # half of a surrogate pair is no name
+    """The first and last byte of a tensor. Raises ValueError for an invalid declaration."""
+    name.encode()  # rejects lone surrogates
     if not isinstance(value, dict) or not isinstance(value.get("dtype"), str):
         raise ValueError(f"{name} has no type")
     if not is_shape(value.get("shape")):
-        raise ValueError(f"{name} has no shape that can be")
+        raise ValueError(f"{name} has no valid shape")
     offsets = value.get("data_offsets")
     if not is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ValueError(f"{name} has no first and last byte")
@@ -182,12 +182,12 @@ def _span(name: str, value: Any) -> tuple[int, int]:
 
 
 def is_sizes(value: Any) -> TypeGuard[list[int]]:
-    """Whether a value is a list of whole numbers that are not negative; true and false are none."""
+    """Whether a value is a list of non-negative integers, without booleans."""
     return isinstance(value, list | tuple) and all(type(number) is int and number >= 0 for number in value)
 
 
 def is_shape(value: Any) -> TypeGuard[list[int]]:
-    """Whether NumPy can have an array of this shape; empty ones are bounded too."""
+    """Whether NumPy supports an array of this shape, including empty ones."""
     return is_sizes(value) and len(value) <= MAX_RANK and prod(max(1, size) for size in value) <= MAX_ELEMENTS
 
 
@@ -198,15 +198,15 @@ def _values(file: BufferedReader, path: Path, name: str, entry: Entry) -> Array:
     file.seek(entry.start)
     values = np.empty(prod(entry.shape), entry.dtype)
     if file.readinto(values.view(np.uint8).data) < entry.bytes:
-        raise fail("E0611", f"{path} was cut off while it was read")
+        raise fail("E0611", f"{path} was truncated while it was read")
     return values.reshape(entry.shape)
 
 
 def is_pickle(start: bytes, path: Path) -> bool:
-    """Whether a file that starts so is a pickle; the oldest have no sign at their start, but an ending of their own."""
+    """Whether a file is a pickle by its start; the oldest protocols are recognised by their end."""
     return start[:1] == b"\x80" or path.suffix in PICKLES
 
 
 def pickle(path: Path) -> CompileError:
     help = CONVERT.format(name=path.name, stem=path.stem)
-    return fail("E0650", f"{path} is a pickle: reading it can run code, so itc does not", help=help)
+    return fail("E0650", f"{path} is a pickle: loading it can run code, so itc refuses it", help=help)

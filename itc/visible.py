@@ -1,13 +1,13 @@
-"""Text from outside as a terminal may show it: characters that act on a terminal, or hide, are written as escapes."""
+"""Escapes untrusted text for terminals: control and invisible characters become escape sequences."""
 
 from __future__ import annotations
 
-#: Undecodable bytes of file names and arguments stand in Python's texts as these surrogates.
+#: The surrogates by which Python represents undecodable bytes of file names and arguments.
 BYTES = range(0xDC80, 0xDD00)
 
 
 def visible(text: str) -> str:
-    """`text` on one line, with every character that is not printable written as Python's escape, such as `\\x1b`.
+    """`text` on one line, with unprintable characters as Python escapes, such as `\\x1b`.
 
     Control characters, line ends, directional marks, invisible characters and surrogates are not printable.
     """
@@ -15,7 +15,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """`text` with its line ends, and tabs, as they are; all else is as `visible` has it."""
+    """`text` escaped as by `visible`, but with its line ends and tabs."""
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 

@@ -1,14 +1,14 @@
-"""The values of parameters: fresh ones by each parameter's init, and checkpoints in the safetensors format.
+"""Values of parameters: initial ones by each parameter's `init`, and checkpoints in the safetensors format.
 
-An init is one of these, where fan in is the product of all sizes but the first and fan out that of all but the second:
+An `init` is one of these, where fan-in is the product of all sizes but the first and fan-out of all but the second:
 
-- `zeros`, `ones`, or a number as text: all elements are that;
+- `zeros`, `ones`, or a number as text: a constant;
 - `kaiming`: normal, std = sqrt(2 / fan in); `uniform`: in +-1 / sqrt(fan in), PyTorch's default for biases and linear
   layers; `xavier`: uniform in +-sqrt(6 / (fan in + fan out)); `lecun`: normal, std = 1 / sqrt(fan in), cut off at two
   standard deviations;
 - `normal`, or `normal(std)`: normal, std 1 unless given;
-- `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, positions along all axes but the last, sets among them;
-- `values(a, b, ...)`: these numbers in order, as many as there are elements in all sets.
+- `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, with positions along all axes but the last, including sets;
+- `values(a, b, ...)`: these numbers in order, one per element of all sets.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from itc.tensor_files import shapes as tensor_shapes
 
 #: Floating-point types that every backend computes with.
 FLOAT_TYPES = ("float16", "float32", "float64")
-_OTHER_SPEC = "it was trained with another formula in `iteration`: use the spec that it is of"
+_OTHER_SPEC = "it was trained with another formula in `iteration`: use the original spec"
 
 
 def initial(net: Net, seed: int = 0) -> dict[str, Array]:
-    """Fresh float32 values of every parameter; each depends on `seed` and its own key alone."""
+    """Initial float32 values of all parameters; each depends only on `seed` and its own key."""
     return {
         param.key: _initial(param, np.random.default_rng([seed, zlib.crc32(param.key.encode())]))
         for param in net.params
@@ -66,12 +66,12 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
 
 
 def constants(init: str) -> float:
-    """The number of which an init makes all elements."""
+    """The constant of an init."""
     return {"zeros": 0.0, "ones": 1.0}[init] if init in ("zeros", "ones") else float(init)
 
 
 def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Standard normal numbers, drawn again where they are beyond two standard deviations."""
+    """Standard normal numbers, redrawn beyond two standard deviations."""
     value = rng.normal(0, 1, shape)
     while (beyond := np.abs(value) > 2).any():
         value[beyond] = rng.normal(0, 1, int(beyond.sum()))
@@ -79,9 +79,9 @@ def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
-    """The checkpoint at `path`; raises CompileError (E0610-E0617) naming each key that is not as `net` has it.
+    """The checkpoint at `path`; raises CompileError (E0610-E0617) with all keys that differ from those of `net`.
 
-    No value is read before names and shapes are known to be the network's.
+    Values are read only after names and shapes have been checked.
     """
     found = read(path)
     check(found, net, str(path))
@@ -93,13 +93,13 @@ def load(path: str | Path, net: Net) -> dict[str, Array]:
 def read(path: str | Path) -> Tensors:
     """The tensors of a safetensors file by name; raises CompileError (E0604, E0610, E0611, E0617, E0650) if it is none.
 
-    Values are read where they are looked up, which raises CompileError (E0614) for types that NumPy has not.
+    Values are read on access, which raises CompileError (E0614) for types not supported by NumPy.
     """
     return read_safetensors(Path(path))
 
 
 def as_float32(found: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """The values as float32; raises CompileError for those that are no floats (E0614) or not finite (E0615)."""
+    """The values as float32; raises CompileError unless they are floats (E0614) and finite (E0615)."""
     faults = []
     types = {key: type_name(found, key) for key in found}
     if other := [f"{key} as {type}" for key, type in types.items() if not type.startswith("float")]:
@@ -120,10 +120,10 @@ def as_float32(found: Mapping[str, Array], name: str) -> dict[str, Array]:
 
 
 def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
-    """Raises CompileError (E0616) for constants whose numbers the spec gives and the checkpoint has otherwise."""
+    """Raises CompileError (E0616) for tables that differ between the spec and the checkpoint."""
     tables = [param for param in net.params if param.role == "constant" and param.init.startswith("values(")]
     faults = [
-        Diagnostic("E0616", f"{name} has other numbers in {param.key} than the spec computes", help=_OTHER_SPEC)
+        Diagnostic("E0616", f"{param.key} of {name} differs from the table of the spec", help=_OTHER_SPEC)
         for param in tables
         if not np.allclose(found[param.key], _initial(param, np.random.default_rng()), rtol=1e-3, atol=1e-6)
     ]
@@ -132,7 +132,7 @@ def _tables(found: Mapping[str, Array], net: Net, name: str) -> None:
 
 
 def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") -> None:
-    """Raises CompileError unless `found` has the keys and shapes of `net`'s parameters, no more and no less."""
+    """Raises CompileError unless `found` has exactly the keys and shapes of `net`'s parameters."""
     shapes = {key: param.shape for key, param in net.param.items()}
     faults = mismatches(tensor_shapes(found), shapes, name, net.name)
     if faults:
@@ -140,7 +140,7 @@ def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") ->
 
 
 def argument_faults(values: Mapping[str, object], shapes: Shapes, name: str, owner: str) -> list[Diagnostic]:
-    """What is wrong with arrays that a caller gives for parameters of these shapes (E0612, E0613, E0614)."""
+    """Diagnostics of a caller's arrays for parameters of these shapes (E0612, E0613, E0614)."""
     arrays = {str(key): value for key, value in values.items() if isinstance(value, np.ndarray)}
     others = {str(key): type(value).__name__ for key, value in values.items() if not isinstance(value, np.ndarray)}
     shaped = {key: value.shape for key, value in arrays.items()} | {key: shapes.get(key, ()) for key in others}
@@ -157,7 +157,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def mismatches(found: Shapes, wanted: Shapes, name: str, owner: str) -> list[Diagnostic]:
-    """What differs between the shapes of the values `name` and of the parameters of `owner` (E0612, E0613)."""
+    """Differences between the shapes of the values `name` and of the parameters of `owner` (E0612, E0613)."""
     faults = []
     missing = [key for key in wanted if key not in found]
     foreign = [key for key in found if key not in wanted]
@@ -168,7 +168,7 @@ def mismatches(found: Shapes, wanted: Shapes, name: str, owner: str) -> list[Dia
     if foreign:
         near = get_close_matches(foreign[0], missing[:1000], 1)
         help = f"did you mean {near[0]} where it has {foreign[0]}?" if near else ""
-        faults.append(Diagnostic("E0612", f"{name} has {shortened(foreign)}, which {owner} has not", help=help))
+        faults.append(Diagnostic("E0612", f"{name} has {shortened(foreign)}, which {owner} does not have", help=help))
     if other:
         texts = shortened(f"{key} as {list(found[key])} and not {list(wanted[key])}" for key in other)
         faults.append(Diagnostic("E0613", f"{name} has other shapes than {owner}: {texts}"))
@@ -176,8 +176,8 @@ def mismatches(found: Shapes, wanted: Shapes, name: str, owner: str) -> list[Dia
 
 
 def save(path: str | Path, weights: Mapping[str, Array]) -> None:
-    """Writes a checkpoint; a failure leaves no half-written file.
+    """Writes a checkpoint atomically.
 
-    safetensors serialises, and does not write: it would rename a file of its own, with other permissions.
+    safetensors only serialises: its own writer would create a file with other permissions.
     """
     write_bytes(Path(path), safetensors({key: np.ascontiguousarray(value) for key, value in weights.items()}))

@@ -1,4 +1,4 @@
-"""The example networks that come with itc: what each costs, beside the figures that its spec gives."""
+"""The example networks: costs, compared with the reference figures of their specs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itc.figures import Compared
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A network of a spec and what it costs; or, with `faults` and no cost, why it costs nothing."""
+    """A network of a spec with its costs, or with the `faults` of its compilation."""
 
     spec: Path
     network: str
@@ -26,17 +26,17 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """The network, or the file where its networks cannot be told."""
+        """The name of the network, or of the file if it cannot be parsed."""
         return self.network or self.spec.name
 
     @property
     def missed(self) -> tuple[Compared, ...]:
-        """Figures that were counted from the same layers, and are not met."""
+        """Counted figures that do not match."""
         return tuple(c for c in self.compared if c.figure.kind == "counted" and not c.met)
 
     @property
     def failed(self) -> bool:
-        """Whether it does not compile, or misses a counted figure; how far it is off published ones is but shown."""
+        """Whether it does not compile or misses a counted figure; published figures are only displayed."""
         return bool(self.faults or self.missed)
 
     def json(self) -> dict[str, Any]:
@@ -52,15 +52,15 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where the examples are: in the package as it is installed, beside it in the sources."""
+    """The folder of the examples: in the installed package, or next to it in the sources."""
     installed = Path(__file__).parent / "examples"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "examples"
 
 
 def specs(names: Iterable[str] = ()) -> tuple[tuple[Path, str | None], ...]:
-    """Specs that are asked for, with the network where it is but one: by file, folder, name of an example or network.
+    """The requested specs, with the network if it is a single one: by file, folder, or name of an example or network.
 
-    All examples if nothing is asked for. Raises CompileError (E0601) for what is none of these.
+    Without a request, all examples. Raises CompileError (E0601) for unknown names.
     """
     known = _in(folder())
     asked = [found for name in names for found in _named(name, known)]
@@ -68,7 +68,7 @@ def specs(names: Iterable[str] = ()) -> tuple[tuple[Path, str | None], ...]:
 
 
 def entries(spec: Path, network: str | None = None) -> Iterator[Entry]:
-    """The networks of a spec, or one of them, one after the other."""
+    """Measures the networks of a spec, or one of them."""
     try:
         checked = read(spec)
     except CompileError as error:
@@ -91,7 +91,7 @@ def _in(path: Path) -> list[Path]:
 
 
 def _only_blocks(spec: Path) -> bool:
-    """Whether a file has no networks, but blocks for others to import."""
+    """Whether a file has blocks only."""
     try:
         return not names(spec)
     except CompileError as error:
@@ -107,12 +107,12 @@ def _named(name: str, known: list[Path]) -> list[tuple[Path, str | None]]:
     found: list[tuple[Path, str | None]] = [(spec, None) for spec in known if spec.stem == name]
     found = found or [(spec, name) for spec in known if name in names(spec)]
     if not found:
-        raise fail("E0601", f"there is no file, example or example's network `{name}`", help=_meant(name, known))
+        raise fail("E0601", f"unknown file, example or network of an example `{name}`", help=_meant(name, known))
     return found
 
 
 def _in_folder(path: Path) -> list[Path]:
-    """The specs of a folder that have networks. Raises CompileError (E0601) where there are none."""
+    """The specs with networks in a folder. Raises CompileError (E0601) if there are none."""
     found = [spec for spec in _in(path) if not _only_blocks(spec)]
     if not found:
         raise fail("E0601", f"there is no spec with a network in {path}", help="a spec is an .itn file")

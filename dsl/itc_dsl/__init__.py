@@ -1,4 +1,4 @@
-"""The language (.itn): text in, nets of the IR out; every mistake in a spec is a CompileError with coded diagnostics.
+"""The spec language (.itn): maps spec text to verified nets of the IR; invalid specs raise CompileError.
 
 The usual call: `load_net(read_source(Path("itnet.itn")), settings={"f": 29, "refine.share": "none"})`.
 """
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A net with the figures that were published or counted for the network as it is set, none if there are none."""
+    """A net with its published and counted figures, if any, for the chosen settings."""
 
     net: Net
     published: tuple[Published, ...] = ()
@@ -48,7 +48,7 @@ def load(
 
     `settings` has values for the network's parameters (`f`, `exits`, ...) and for the sharing of its blocks
     (`refine.share`: "all", "none" or "every(4)"; `refine.private`, `refine.shared`: lists of names). Files that the
-    spec imports are looked for in `search`. Raises CompileError (E01xx-E04xx).
+    spec imports are resolved in `search`. Raises CompileError (E01xx-E04xx).
     """
     return load_checked(check(parse(source), search), network, settings)
 
@@ -59,9 +59,9 @@ def load_checked(
     settings: Mapping[str, object] | None = None,
     budget: Budget | None = None,
 ) -> Loaded:
-    """What `load` gives, of a spec that has been parsed and checked: for one that is loaded at many settings.
+    """`load` for a parsed and checked spec, to load it with several settings.
 
-    Networks that are loaded with one `budget` share the bound on the steps of elaboration.
+    Networks loaded with the same `budget` share the limit of elaboration steps.
     """
     chosen = choose(program.main, program.groups, network, settings)
     net = lower(program, chosen, budget)
@@ -75,5 +75,5 @@ def load_net(
     settings: Mapping[str, object] | None = None,
     search: Path | None = None,
 ) -> Net:
-    """The net that `load` gives, without what was published about it."""
+    """The net of `load`, without its published figures."""
     return load(source, network, settings, search).net

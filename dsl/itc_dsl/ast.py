@@ -1,4 +1,4 @@
-"""The syntax tree: what the grammar accepts, nothing resolved, every node with the span of its text.
+"""The syntax tree: nodes with the spans of their text, before any name resolution.
 
 Nodes are frozen and compare by identity, so that tables may be keyed by them; `itc_dsl.printer` gives the text form.
 """
@@ -24,7 +24,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Ident(Node):
-    """A name where it is given or called, as against `Name`, an expression that reads a variable."""
+    """An identifier in a definition or call; the expression that reads a variable is `Name`."""
 
     text: str
 
@@ -101,7 +101,7 @@ class Argument(Node):
 
 @dataclass(frozen=True, eq=False)
 class Call(Node):
-    """A call, or a stage of a pipe, whose first argument is what flows in."""
+    """A call, or a stage of a pipe, whose first argument is the piped value."""
 
     callee: Ident
     arguments: tuple[Argument, ...]
@@ -157,7 +157,7 @@ Expr = (
 
 @dataclass(frozen=True, eq=False)
 class Targets(Node):
-    """`a, (b, c)`: names that a list is unpacked into."""
+    """`a, (b, c)`: the targets of unpacking a list."""
 
     items: tuple[Target, ...]
 
@@ -184,7 +184,7 @@ class Assign(Node):
 
 @dataclass(frozen=True, eq=False)
 class Evaluate(Node):
-    """An expression that is a statement: always a mistake, which the checker explains."""
+    """An expression as a statement, which the checker reports as an error."""
 
     value: Expr
 
@@ -333,7 +333,7 @@ def children(node: Node) -> list[Node]:
 
 
 def walk(*roots: Node) -> Iterator[Node]:
-    """Every node at and below the roots, parents first, in text order, however deep."""
+    """All nodes of the trees in pre-order, without recursion."""
     stack = list(reversed(roots))
     while stack:
         node = stack.pop()

@@ -1,4 +1,4 @@
-"""Documentation comments: the lines of `#` directly above a definition, or above everything else in a file."""
+"""Documentation comments: lines of `#` directly above a definition, or at the top of a file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MARK = "#"
 
 
 def documentation(definition: ast.Definition) -> str:
-    """The comment that stands directly above a definition and its annotations, without `#`; empty if there is none."""
+    """The comment directly above a definition and its annotations, without `#`; empty if there is none."""
     source = definition.span.source
     first = min(node.span.start for node in (definition, *definition.annotations))
     return _comment(source.text, source.text.rfind("\n", 0, first) + 1)
 
 
 def file_documentation(module: ast.Module) -> str:
-    """The comment at the top of a file, below a version line, unless it is that of a definition."""
+    """The comment at the top of a file, below the version line, unless it documents a definition."""
     lines = module.source.text.splitlines()
     rest = dropwhile(lambda line: line.startswith("itn ") or not line.strip(), lines)
     text = "\n".join(map(_text, takewhile(lambda line: line.startswith(MARK), rest)))

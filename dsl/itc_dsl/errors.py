@@ -1,4 +1,4 @@
-"""Every code that the language reports, with what it is about in a line: the headings of its explanations."""
+"""The error codes of the language with their titles, which are the headings of its explanations."""
 
 from __future__ import annotations
 

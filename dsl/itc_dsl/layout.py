@@ -1,4 +1,4 @@
-"""Indentation as tokens: newlines in, newlines with _INDENT and _DEDENT out; inside brackets neither exists."""
+"""Converts newline tokens to newline, _INDENT and _DEDENT tokens; newlines inside brackets are dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOSING = frozenset({"RPAR", "RSQB"})
 
 
 class LayoutError(Exception):
-    """Indentation that fits no line above (`dedent`), too deep a nesting (`nesting`), or too long a text (`length`)."""
+    """Inconsistent dedent (`dedent`), nesting too deep (`nesting`), or text too long (`length`)."""
 
     def __init__(self, kind: str, token: Token, levels: tuple[int, ...] = ()) -> None:
         super().__init__(kind)
@@ -26,7 +26,7 @@ class LayoutError(Exception):
 
 
 class Layout(PostLex):
-    """Keeps no state between texts, so that one parser serves them all."""
+    """Stateless between texts, so that all share one parser."""
 
     always_accept = ("_NEWLINE",)
 
@@ -49,7 +49,7 @@ class Layout(PostLex):
 
 
 def _newline(token: Token, levels: list[int]) -> Iterator[Token]:
-    """A newline and the bodies that its next line opens or closes; `levels` are the indentations that are open."""
+    """A newline and the bodies opened or closed by the next line; `levels` are the open indentations."""
     yield token
     column = len(indentation(token).expandtabs(TAB))
     if column > levels[-1]:
@@ -66,5 +66,5 @@ def _newline(token: Token, levels: list[int]) -> Iterator[Token]:
 
 
 def indentation(newline: str) -> str:
-    """The white space at the start of the line that a newline token leads to."""
+    """The indentation of the line after a newline token."""
     return newline.rsplit("\n", 1)[1]

@@ -1,4 +1,4 @@
-"""Text in, syntax tree out; every mistake of the text is a diagnostic (E01xx), and the parsing itself is Lark's."""
+"""Parses a spec into a syntax tree with Lark; syntax errors are diagnostics (E01xx)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_DEPTH = 100
 MAX_SYNTAX_ERRORS = 10
 MAX_NAME = 255
 
-#: Control characters, surrogates, and marks that turn the direction of text or end a line for some editors alone.
+#: Control characters, surrogates, bidirectional marks, and line separators that only some editors recognise.
 CONTROL = re.compile(
     r"[^\t\r\n\x20-\x7e\x80-\U0010ffff]|[\x7f-\x9f\ufffd\ud800-\udfff\u2028-\u202e\u2066-\u2069]|\r(?!\n)"
 )
@@ -64,7 +64,7 @@ def _without_chains(callbacks: dict[Rule, Callable[[list[Any]], Any]]) -> None:
 
 
 def parse(source: Source) -> ast.Module:
-    """The syntax tree of a file. Raises CompileError with every diagnostic (E01xx) that can be told apart."""
+    """The syntax tree of a file. Raises CompileError with all independent syntax errors (E01xx)."""
     _text_faults(source)
     with _uncollected():
         module = _read(source)
@@ -76,7 +76,7 @@ def parse(source: Source) -> ast.Module:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Inside, no garbage is looked for: a tree only grows, and going through it again and again is not linear."""
+    """Disables garbage collection: the tree only grows, and repeated scans would take quadratic time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -114,7 +114,7 @@ def parse_override(source: Source) -> ast.Override:
 
 
 def _module(source: Source, text: str, faults: list[Diagnostic]) -> ast.Module | None:
-    """The tree of a text, or none and one fault more."""
+    """The tree of a text; on a syntax error None, with a diagnostic added."""
     try:
         tree = lark().parse(text + "\n", start="start")
     except (UnexpectedInput, LayoutError) as error:
@@ -127,7 +127,7 @@ def _module(source: Source, text: str, faults: list[Diagnostic]) -> ast.Module |
 
 
 def _after(text: str, fault: Diagnostic) -> str | None:
-    """The text with everything up to the next definition behind a fault made blank, so that offsets stay."""
+    """The text with blanks from an error up to the next definition; offsets stay."""
     assert fault.primary
     following = DEFINITION.search(text, text.find("\n", fault.primary.span.start))
     if following is None or text.find("\n", fault.primary.span.start) < 0:
@@ -136,13 +136,13 @@ def _after(text: str, fault: Diagnostic) -> str | None:
 
 
 def _text_faults(source: Source) -> None:
-    """Raises for texts that are no specs, before anything reads them."""
+    """Rejects texts that cannot be specs, before parsing."""
     if len(source.text) > MAX_CHARACTERS:
-        message = f"the file has {len(source.text)} characters, at most {MAX_CHARACTERS} are read"
+        message = f"the file has {len(source.text)} characters, the limit is {MAX_CHARACTERS}"
         raise CompileError([Diagnostic("E0108", message, Label(source.span(0, 0)))])
     control = CONTROL.search(source.text)
     if control:
-        message = f"the file is not text: it holds the character U+{ord(control[0]):04X}"
+        message = f"the file is not text: it contains the character U+{ord(control[0]):04X}"
         raise CompileError([Diagnostic("E0105", message, Label(source.span(control.start(), control.end()), "here"))])
     faults = list(islice(_mixed_indentation(source), MAX_SYNTAX_ERRORS))
     if faults:
@@ -150,7 +150,7 @@ def _text_faults(source: Source) -> None:
 
 
 def _mixed_indentation(source: Source) -> Iterator[Diagnostic]:
-    """A fault for each line whose indentation holds another character than the first indented line's."""
+    """A diagnostic for each line whose indentation character differs from that of the first indented line."""
     first: str | None = None
     for match in INDENTATION.finditer(source.text):
         first = first or match[0][0]
@@ -169,13 +169,13 @@ def _mixed_indentation(source: Source) -> Iterator[Diagnostic]:
 
 
 def _check_nodes(module: ast.Module) -> None:
-    """Raises where expressions and bodies nest too deep (E0107) and names are too long (E0113), without recursion."""
+    """Raises CompileError for too deep nesting (E0107) and too long names (E0113), without recursion."""
     stack: list[tuple[ast.Node, int]] = [(definition, 1) for definition in module.definitions]
     while stack:
         node, depth = stack.pop()
         if depth > MAX_DEPTH:
             message = f"nested deeper than {MAX_DEPTH}"
-            help = "name a part of it in a line of its own"
+            help = "assign a part of it to a name on its own line"
             raise CompileError([Diagnostic("E0107", message, Label(node.span, "this deep"), help=help)])
         if isinstance(node, ast.Ident | ast.Name) and len(node.text) > MAX_NAME:
             message = f"a name has at most {MAX_NAME} characters, this has {len(node.text)}"
@@ -187,6 +187,6 @@ def _empty(source: Source) -> Diagnostic:
     return Diagnostic(
         "E0106",
         "the file defines nothing",
-        Label(source.span(0, 0), "a network should stand here"),
+        Label(source.span(0, 0), "a network is expected"),
         help="a spec has at least one `network`, with an `input` and an `emit`",
     )

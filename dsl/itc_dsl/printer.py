@@ -1,4 +1,4 @@
-"""The syntax tree as text, one node a line, its parts indented below it: what `itc show --stage ast` prints."""
+"""Prints a syntax tree, one node per line with its children indented, for `itc show --stage ast`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def print_ast(module: ast.Module) -> str:
 
 
 def _lines(node: ast.Node, label: str, depth: int) -> Iterator[str]:
-    """A node's line: the field it fills, its kind, its own words; then the lines of its parts."""
+    """The line of a node (its field, kind and scalar fields), then the lines of its children."""
     words = [type(node).__name__.lower(), *_words(node)]
     yield INDENT * depth + (f"{label}: " if label else "") + " ".join(words)
     for field in fields(node):
@@ -36,7 +36,7 @@ def _part(name: str, nodes: tuple[ast.Node, ...], depth: int) -> Iterator[str]:
 
 
 def _words(node: ast.Node) -> Iterator[str]:
-    """What stands on the node's own line: its names and plain values."""
+    """The text of a scalar field, on the line of its node."""
     match node:
         case ast.Number(value=value):
             yield repr(value)

@@ -1,4 +1,4 @@
-"""Finds the files a spec imports: `std`, whose blocks are one file each, and files beside it."""
+"""Resolves the imports of a spec: from `std`, with one block per file, and from files in the same folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MOST_BYTES = 4 * MAX_CHARACTERS
 
 @dataclass(eq=False)
 class Unit:
-    """A file and the definitions its text may name: its own and those it imports, each with the unit that holds it.
+    """A file with the definitions in scope: its own and imported ones, each with the unit that defines it.
 
-    `imported` are all names that it imports, those in vain among them.
+    `imported` are all names in its imports, including unresolved ones.
     """
 
     module: ast.Module
@@ -48,14 +48,14 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Defined:
-    """A definition and the unit in whose scope its text is read."""
+    """A definition and the unit that defines it."""
 
     definition: ast.Definition
     unit: Unit
 
 
 def read_source(path: Path) -> Source:
-    """The text of a file. Raises CompileError where there is none, or no text (E0601-E0604, E0108)."""
+    """The text of a file. Raises CompileError if it is missing or not text (E0601-E0604, E0108)."""
     try:
         with opened(path) as file:
             content = file.read(MOST_BYTES + 1)
@@ -73,7 +73,7 @@ def read_source(path: Path) -> Source:
 
 
 def beside(folder: Path) -> list[str]:
-    """The names of the specs in a folder, of very many the first."""
+    """The names of the specs in a folder, up to a limit."""
     try:
         return sorted(path.stem for path in islice(folder.glob("*.itn"), MAX_FILES))
     except OSError:
@@ -81,7 +81,7 @@ def beside(folder: Path) -> list[str]:
 
 
 def decoded(name: str, content: bytes) -> Source:
-    """The text that `content` is. Raises CompileError where it is none, or too long (E0602, E0108)."""
+    """The text of `content`. Raises CompileError if it is not text, or too long (E0602, E0108)."""
     if len(content) > MOST_BYTES:
         raise fail("E0108", f"{name} has more than {MAX_CHARACTERS} characters")
     try:
@@ -97,12 +97,12 @@ def _std_module(name: str) -> ast.Module:
 
 @lru_cache(maxsize=1)
 def std_names() -> tuple[str, ...]:
-    """What `from std import` offers: one block a file, of the file's name."""
+    """The names of the standard library: one block per file, with the file's name."""
     return tuple(sorted(path.stem for path in STD.glob("*.itn")))
 
 
 class Loader:
-    """Loads units, each file once; what goes wrong is in `faults`."""
+    """Loads units, each file once; errors are collected in `faults`."""
 
     def __init__(self, search: Path | None) -> None:
         self.search = search
@@ -112,13 +112,13 @@ class Loader:
         self.characters = 0
 
     def main(self, module: ast.Module) -> Unit:
-        """The unit of the spec itself; a file that imports it closes a circle."""
+        """The unit of the spec itself, which its imports must not import."""
         path = Path(module.source.name)
         beside = self.search is not None and path.suffix == ".itn" and path.parent == self.search
         return self.unit(path.stem if beside else "", module)
 
     def unit(self, key: str, module: ast.Module) -> Unit:
-        """The unit of a parsed file, with everything it imports."""
+        """The unit of a parsed file, with its imports."""
         unit = self.units[key] = Unit(module)
         self.open.append(key)
         self.duplicates(module)
@@ -130,7 +130,7 @@ class Loader:
         return unit
 
     def duplicates(self, module: ast.Module) -> None:
-        """Reports each name that a file defines or imports a second time."""
+        """Reports duplicate definitions and imports of a file."""
         first: dict[str, ast.Ident] = {}
         imported = [name for line in module.imports if line.module.text not in self.open for name in line.names]
         defined = [definition.name for definition in module.definitions]
@@ -172,7 +172,7 @@ class Loader:
         self.faults.append(Diagnostic("E0205", message, Label(name.span, "unknown"), help=help, edit=edit))
 
     def file(self, name: ast.Ident) -> Unit | None:
-        """The unit of a file beside the spec; its own mistakes are reported as they are."""
+        """The unit of a file in the folder of the spec."""
         if name.text in self.units:
             if name.text not in self.open:
                 return self.units[name.text]
@@ -180,7 +180,7 @@ class Loader:
             return None
         path = self.search / f"{name.text}.itn" if self.search else None
         if path is None or not path.is_file() or len(self.units) > MAX_FILES:
-            where = f"there is no {name.text}.itn beside the file" if path else "only `std` can be imported here"
+            where = f"no {name.text}.itn in the folder of the file" if path else "only `std` can be imported here"
             help, edit = suggest(name, ["std", *(beside(self.search) if self.search else ())])
             label = Label(name.span, where)
             self.faults.append(Diagnostic("E0204", f"cannot find `{name.text}`", label, help=help, edit=edit))
@@ -201,11 +201,11 @@ class Loader:
         return source
 
     def circle(self, name: ast.Ident) -> None:
-        """A file that is imported while what it imports is read: itself, or one that leads to it."""
+        """Reports a circular import."""
         path = [*self.open[self.open.index(name.text) :], name.text]
         named = " -> ".join(f"{key}.itn" for key in path)
         message = f"files import each other in a circle: {named}" if len(path) > 2 else "a file imports itself"
-        help = "move what both need into a file of its own" if len(path) > 2 else "leave this line out"
+        help = "move the shared blocks to a file of their own" if len(path) > 2 else "remove this line"
         self.faults.append(Diagnostic("E0205", message, Label(name.span, "closes the circle"), help=help))
 
     def fault(self, code: str, message: str, span: Span, note: str) -> None:

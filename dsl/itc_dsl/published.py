@@ -1,4 +1,4 @@
-"""Figures to check a network against: `@published(params="182 k")` or `@counted(...)` in, numbers with texts out."""
+"""Reads reference figures of a network from `@published(params="182 k")` and `@counted(...)`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from itc.ir.net import Net
 from itc_dsl import ast
 from itc_dsl.signature import suggest
 
-#: Figures that may be given, by the name of what `itc cost` computes; bytes may carry binary or decimal units.
+#: Valid figures, by the name of the figure of `itc cost`; bytes may have binary or decimal units.
 FIGURES = {name: "B" if measure.endswith("bytes") else "" for name, measure in MEASURES.items()}
-#: What may be said of all figures of an annotation: where they are from, and which part's parameters are not in them.
+#: Arguments for all figures of an annotation: the source, and the segment whose parameters are excluded.
 ABOUT = ("source", "without")
-#: Annotations that give figures: those that a paper printed, and those that were counted from a definition of layers.
+#: Annotations with figures: printed in a paper, or counted from a definition of layers.
 KINDS = ("published", "counted")
 NUMBER = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?) ?(|k|K(?=i)|M|G|T)(|i)(|B)", re.ASCII)
 POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def published(definition: ast.Network | ast.Variant) -> tuple[Published, ...]:
-    """The figures of a network. Raises CompileError (E0217) for names and numbers that are not understood."""
+    """The figures of a network. Raises CompileError (E0217) for invalid names and numbers."""
     figures: list[Published] = []
     faults: list[Diagnostic] = []
     for annotation in definition.annotations:
@@ -37,7 +37,7 @@ def published(definition: ast.Network | ast.Variant) -> tuple[Published, ...]:
 
 
 def check_parts(figures: tuple[Published, ...], net: Net) -> None:
-    """Raises CompileError (E0217) where a figure leaves out a part that has no parameters in `net`."""
+    """Raises CompileError (E0217) if a figure excludes a segment without parameters in `net`."""
     segments = {segment for param in net.params for segment in param.key.split(".")}
     unknown = {figure.without: figure for figure in figures if figure.without and figure.without not in segments}
     faults = []
@@ -45,7 +45,7 @@ def check_parts(figures: tuple[Published, ...], net: Net) -> None:
         assert figure.span
         message = f"no parameter's key has the segment `{name}`"
         help = f"keys begin with: {', '.join(dict.fromkeys(param.key.split('.')[0] for param in net.params))}"
-        faults.append(Diagnostic("E0217", message, Label(figure.span, "leaves nothing out"), help=help))
+        faults.append(Diagnostic("E0217", message, Label(figure.span, "excludes nothing"), help=help))
     if faults:
         raise CompileError(faults)
 
@@ -63,14 +63,14 @@ def _about_faults(
         faults.append(Diagnostic("E0217", "a source is a text", label, help='for example `source="Table 2"`'))
     if "without" in about and not isinstance(about["without"].value, ast.Name):
         label = Label(about["without"].value.span, "not a name")
-        message = "what is left out is a segment of the parameters' keys"
+        message = "`without` takes a segment of parameter keys"
         faults.append(Diagnostic("E0217", message, label, help="for example `without=classify`"))
     for argument in given:
         if "without" in about and argument.name and argument.name.text != "params":
             label = Label(argument.span, "not of parameters")
-            message = f"`without` goes with `params` alone, not with `{argument.name.text}`"
+            message = f"`without` applies only to `params`, not to `{argument.name.text}`"
             faults.append(
-                Diagnostic("E0217", message, label, help=f"give `params` a `@{kind}(..., without=...)` of its own")
+                Diagnostic("E0217", message, label, help=f"give `params` in a separate `@{kind}(..., without=...)`")
             )
     return faults
 
@@ -80,7 +80,7 @@ def _figure(argument: ast.Argument, kind: str, about: dict[str, ast.Argument]) -
         help, edit = suggest(argument.name, [*FIGURES, *ABOUT]) if argument.name else ("", None)
         label = Label((argument.name or argument).span, "unknown")
         help = help or f"figures are: {', '.join(FIGURES)}"
-        return Diagnostic("E0217", f"`@{kind}` does not know this figure", label, help=help, edit=edit)
+        return Diagnostic("E0217", f"`@{kind}` has no such figure", label, help=help, edit=edit)
     text = argument.value.value if isinstance(argument.value, ast.Text) else ""
     unit = FIGURES[argument.name.text]
     match = NUMBER.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Settings of a network: variants and values from outside in, one set of overrides out, in the same words."""
+"""Combines the settings of a network from variants and from callers into one set of overrides."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ KINDS_OF_SETTINGS = {
     "list": "a list",
 }
 MAX_VARIANTS = 64
-#: How deep lists in a setting nest, and how many items they have in all.
+#: Maximum nesting depth of lists in a setting, and maximum number of items in total.
 MAX_NESTED = 50
 MAX_ITEMS = 100_000
-#: How many settings a help lists.
+#: Maximum number of settings listed in a help.
 MAX_LISTED = 50
-#: How many mistakes of one variant are looked for.
+#: Maximum number of errors reported per variant.
 MAX_FAULTS = 50
 
 
 class Quoted(str):
-    """A string that stood in quotes: not the name of a block or an operation."""
+    """A string in quotes, which cannot be the name of a block or an operation."""
 
     __slots__ = ()
 
@@ -81,7 +81,7 @@ def _plain(value: ast.Expr) -> object:
 
 
 def setting_text(name: str, value: object) -> str:
-    """`name=value` in the language's words, for a value from Python (E0112 where it has none)."""
+    """`name=value` as spec text, for a Python value (E0112 if it has no text form)."""
     if not isinstance(name, str) or not SETTING.fullmatch(name):
         raise fail("E0112", f"{name!r:.60} is not the name of a setting", help="`f`, or `refine.share`")
     _bounded(name, value)
@@ -89,7 +89,7 @@ def setting_text(name: str, value: object) -> str:
 
 
 def _bounded(name: str, value: object) -> None:
-    """Raises CompileError (E0112) for lists of too many items in all, or that nest too deep: in themselves at last."""
+    """Raises CompileError (E0112) for lists with too many items or too deep nesting, including cyclic lists."""
     stack, count = [(value, 0)], 0
     while stack:
         item, depth = stack.pop()
@@ -102,7 +102,7 @@ def _bounded(name: str, value: object) -> None:
 
 
 def _literal(name: str, value: object) -> str:
-    """A value in the language's words."""
+    """A value as spec text."""
     match value.item() if isinstance(value, np.generic) else value:
         case bool(plain):
             return "true" if plain else "false"
@@ -123,7 +123,7 @@ _SETTABLE = "numbers below 1e18, true, false, none, strings, and lists of these"
 
 
 def _described(value: object) -> str:
-    """What a value is that is no setting."""
+    """The description of a value that cannot be a setting."""
     if isinstance(value, int):
         return "an integer of 19 digits or more"
     if isinstance(value, float):
@@ -133,19 +133,19 @@ def _described(value: object) -> str:
 
 
 def _string(name: str, text: str) -> str:
-    """A word as it is, any other string in quotes."""
+    """A word unchanged, any other string in quotes."""
     if "." in name or (WORD.fullmatch(text) and text not in RESERVED and not isinstance(text, Quoted)):
         return str(text)
     quote = "'" if '"' in text else '"'
     if "\n" in text or quote in text:
-        help = "a string has one line, and one kind of quotes at most"
+        help = "a string has one line, and at most one kind of quotes"
         raise fail("E0112", f"the setting `{name}` cannot be the string {text!r:.60}", help=help)
     return f"{quote}{text}{quote}"
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A network with the parameters that are set and the sharing that is replaced."""
+    """A network with its parameter and sharing overrides."""
 
     name: str
     network: ast.Network
@@ -157,7 +157,7 @@ class Chosen:
 def choose(main: Unit, groups: Segments, name: str | None, settings: Mapping[str, object] | None = None) -> Chosen:
     """The network called `name`, or the first, under `settings`.
 
-    Raises CompileError: an unknown network (E0211), unknown or unfit settings (E0212), those that are missing (E0209).
+    Raises CompileError for an unknown network (E0211), invalid settings (E0212) and missing ones (E0209).
     """
     definition = _network(main, name)
     network, overrides = _root(main, definition)
@@ -190,13 +190,13 @@ def _network(main: Unit, name: str | None) -> ast.Network | ast.Variant:
 
 
 def _root(main: Unit, definition: ast.Network | ast.Variant) -> tuple[ast.Network, list[ast.Override]]:
-    """The network that a variant varies in the end, and the overrides on the way, the innermost first."""
+    """The base network of a chain of variants, and the overrides along the chain, innermost first."""
     chain: list[ast.Variant] = []
     while isinstance(definition, ast.Variant):
         if definition in chain:
-            raise fail("E0206", "networks vary each other in a circle", definition.span, "in the circle")
+            raise fail("E0206", "networks are variants of each other in a circle", definition.span, "in the circle")
         if len(chain) == MAX_VARIANTS:
-            raise fail("E0392", f"networks vary each other deeper than {MAX_VARIANTS}", definition.span, "this deep")
+            raise fail("E0392", f"a chain of variants is longer than {MAX_VARIANTS}", definition.span, "this deep")
         chain.append(definition)
         base = main.own.get(definition.base.text)
         if base is None or isinstance(base, ast.Block):
@@ -216,12 +216,12 @@ class _Chooser:
         self.params = {param.name.text: param for param in network.params}
         self.values: dict[str, ast.Override] = {}
         self.sharing: dict[ast.Block, Sharing] = {}
-        #: For each block whose sharing is set, what set it last.
+        #: For each block with a sharing override, the last override.
         self.setters: dict[ast.Block, ast.Override] = {}
         self.faults: list[Diagnostic] = []
 
     def from_outside(self, text: str) -> ast.Override:
-        """A setting in which bare words are strings where its parameter takes strings, and no operation is meant."""
+        """A setting; bare words are strings if the parameter takes strings, unless they name an operation."""
         override = parse_override(Source("settings", text))
         param = self.params.get(override.path[0].text)
         if len(override.path) > 1 or param is None:
@@ -229,7 +229,7 @@ class _Chooser:
         return replace(override, value=_with_strings(override.value, param.default, self.callable()))
 
     def callable(self) -> set[str]:
-        """The blocks and operations that a word may stand for."""
+        """The blocks and operations that a word may name."""
         return {*self.main.names, *LAYERS, *BUILTINS}
 
     def apply(self, override: ast.Override) -> None:
@@ -241,7 +241,7 @@ class _Chooser:
             self.unknown(override, override.path[0], self.known())
 
     def known(self) -> list[str]:
-        """What can be set, in the words of a setting."""
+        """The names of all settings."""
         used = self.used()
         return [*self.params, *(f"{name}.share" for name, block in self.shareable().items() if block in used)]
 
@@ -249,23 +249,23 @@ class _Chooser:
         return self.groups.used(self.main, self.network, (override.value for override in self.values.values()))
 
     def shareable(self) -> dict[str, ast.Block]:
-        """The blocks whose sharing can be set, under the names that the file has for them."""
+        """The blocks with a sharing setting, by their names in the file."""
         blocks = {name: d.definition for name, d in self.main.names.items() if isinstance(d.definition, ast.Block)}
         return {name: block for name, block in blocks.items() if block.kind in ("iterative", "output")}
 
     def parameter(self, override: ast.Override, param: ast.Param) -> None:
         if isinstance(override.value, ast.Name) and not self.word_fits(override.value, param):
-            self.unfit(override, param, "no value is called this")
+            self.unfit(override, param, "unknown name")
         elif call := next((node for node in ast.walk(override.value) if isinstance(node, ast.Call)), None):
             every = call.callee.text == "every"
-            self.unfit(override, param, "this is for sharing" if every else "nothing is called in a setting")
+            self.unfit(override, param, "`every` is for sharing" if every else "calls are not allowed in a setting")
         elif param.default and not _same_kind(override.value, param.default):
-            self.unfit(override, param, f"not like its default `{param.default.span.text}`")
+            self.unfit(override, param, f"not of the type of its default `{param.default.span.text}`")
         else:
             self.values[param.name.text] = override
 
     def word_fits(self, value: ast.Name, param: ast.Param) -> bool:
-        """A bare word stands for a string where the default is one, and for a block or operation where it is one."""
+        """Whether a bare word may be a string, or a block or operation, according to the default."""
         if isinstance(param.default, ast.Text):
             return True
         return isinstance(param.default, ast.Name) and value.text in self.callable()
@@ -278,7 +278,7 @@ class _Chooser:
         self.faults.append(Diagnostic("E0212", message, label, secondary, help or _like_default(param), edit))
 
     def meant(self, value: ast.Expr, param: ast.Param) -> tuple[str, Edit | None]:
-        """A word that is close to a misspelt one, where the parameter takes words."""
+        """A suggestion for a misspelt word, if the parameter takes words."""
         if not isinstance(value, ast.Name):
             return "", None
         if isinstance(param.default, ast.Name):
@@ -307,7 +307,7 @@ class _Chooser:
         self.setters[block] = override
 
     def settle(self) -> None:
-        """What is wrong with the sharing of blocks in the light of all settings."""
+        """Diagnostics of the sharing of blocks under all settings."""
         used = self.used() if self.setters else set()
         for block, override in self.setters.items():
             if block not in used:
@@ -345,7 +345,7 @@ class _Chooser:
 
 
 def _with_strings(value: ast.Expr, default: ast.Expr | None, callable: Collection[str]) -> ast.Expr:
-    """A value with words as strings: alone where the default is none; in a list where nothing `callable` is meant."""
+    """A value with words as strings: a single word if the default is none, words in a list unless `callable`."""
     match value, default:
         case ast.Name(), None | ast.Constant(value=None):
             return ast.Text(value.span, value.text)
@@ -357,7 +357,7 @@ def _with_strings(value: ast.Expr, default: ast.Expr | None, callable: Collectio
 
 
 def _strings(value: ast.Expr, words: Collection[str]) -> ast.Expr:
-    """A value in which names are strings, those in lists too, but for `words`."""
+    """A value with names, except `words`, as strings, including those in lists."""
     if isinstance(value, ast.Name) and value.text not in words:
         return ast.Text(value.span, value.text)
     if isinstance(value, ast.List):
@@ -366,7 +366,7 @@ def _strings(value: ast.Expr, words: Collection[str]) -> ast.Expr:
 
 
 def _kind(value: ast.Expr) -> str:
-    """What a literal is; empty for what has to be computed."""
+    """The kind of a literal; empty for other expressions."""
     match value:
         case ast.Number(value=number):
             return "integer" if isinstance(number, int) else "number"
@@ -382,7 +382,7 @@ def _kind(value: ast.Expr) -> str:
 
 
 def _like_default(param: ast.Param) -> str:
-    """A help that shows what the parameter takes, where its default is a literal."""
+    """A help with the type of the parameter, if its default is a literal."""
     if param.default is None or not _kind(param.default):
         return ""
     kind = KINDS_OF_SETTINGS[_kind(param.default)]
@@ -413,7 +413,7 @@ def _annotated(main: Unit) -> dict[tuple[ast.Network, Effective], ast.Network | 
 
 
 def _effective(network: ast.Network, overrides: list[ast.Override]) -> dict[Path, str]:
-    """The settings that differ from the defaults, by path, in one spelling each."""
+    """The settings that differ from the defaults, by path, in canonical spelling."""
     defaults: dict[Path, str] = {(p.name.text,): _spelling(p.default) for p in network.params if p.default}
     out: dict[Path, str] = {}
     for override in overrides:
@@ -426,7 +426,7 @@ def _spelling(value: ast.Expr) -> str:
 
 
 def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
-    """What is wrong with the variants of a file, none of which is chosen."""
+    """Diagnostics of all variants of a file."""
     for definition in main.networks:
         if isinstance(definition, ast.Variant):
             yield from _set_twice(definition)
@@ -437,11 +437,11 @@ def check_variants(main: Unit, groups: Segments) -> Iterable[Diagnostic]:
 
 
 def _set_twice(variant: ast.Variant) -> Iterable[Diagnostic]:
-    """A diagnostic (E0210) for each setting that a variant gives a second time."""
+    """A diagnostic (E0210) for each duplicate setting of a variant."""
     seen: dict[Path, ast.Override] = {}
     for override in variant.overrides:
         path = tuple(part.text for part in override.path)
         first = seen.setdefault(path, override)
         if first is not override:
             labels = Label(override.span, "again here"), (Label(first.span, "first here"),)
-            yield Diagnostic("E0210", f"`{'.'.join(path)}` is set twice", *labels, "leave out one of them")
+            yield Diagnostic("E0210", f"`{'.'.join(path)}` is set twice", *labels, "remove one of them")

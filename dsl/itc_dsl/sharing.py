@@ -1,4 +1,4 @@
-"""What `@share`, `@loop` and `@halt` say: annotations and overrides in, their parts out, not yet evaluated."""
+"""Reads `@share`, `@loop` and `@halt` annotations and overrides into their unevaluated parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itc_dsl.signature import suggest
 
 #: The forms of `@halt`.
 HALTS = "`@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`"
-#: The words of `@share`, and what it names; in one line for a help.
+#: The forms of `@share`, for a help.
 WORDS = ("all", "none", "calls")
 NAMED = ("every", "private", "shared")
 FORMS = "`all`, `none`, `every=k` or, on a block, `calls`; exceptions as `private=` and `shared=`"
@@ -27,9 +27,9 @@ KINDS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Sharing:
-    """One set for `all` iterations, one for each (`none`), or one for each run of `every`; with exceptions by name.
+    """One set for `all` iterations, one per iteration (`none`), or one per group of `every`; with exceptions by name.
 
-    `calls` is for blocks: all calls read one set.
+    `calls` is for blocks: one set for all calls.
     """
 
     mode: str = "all"
@@ -43,7 +43,7 @@ class Sharing:
 
 
 def sharing_of(block: ast.Block) -> Sharing:
-    """What the block's `@share` says. Raises CompileError (E0210, E0217) where it is not understood."""
+    """The `@share` of a block. Raises CompileError (E0210, E0217) if it is invalid."""
     annotation = next((a for a in block.annotations if a.name.text == "share"), None)
     return read_sharing(annotation) if annotation else Sharing()
 
@@ -69,33 +69,39 @@ def read_sharing(annotation: ast.Annotation) -> Sharing:
 
 
 def _effective(sharing: Sharing) -> None:
-    """Raises CompileError (E0217) for exceptions that change nothing."""
+    """Raises CompileError (E0217) for exceptions without effect."""
     if sharing.mode == "calls" and sharing.groups:
-        message = "what all calls share has no exceptions"
+        message = "`@share(calls)` has no exceptions"
         raise fail("E0217", message, sharing.groups[0].span, "without effect", "write `@share(calls)`")
     if sharing.mode == "all" and sharing.shared and not sharing.private:
-        message, help = "`all` are shared already", "write `@share(all, private=...)` or `@share(none, shared=...)`"
+        message, help = (
+            "with `all`, everything is shared already",
+            "write `@share(all, private=...)` or `@share(none, shared=...)`",
+        )
         raise fail("E0217", message, sharing.shared[0].span, "without effect", help)
     if sharing.mode == "none" and sharing.private and not sharing.shared:
-        message, help = "`none` are shared anyway", "write `@share(none, shared=...)` or `@share(all, private=...)`"
+        message, help = (
+            "with `none`, everything is private already",
+            "write `@share(none, shared=...)` or `@share(all, private=...)`",
+        )
         raise fail("E0217", message, sharing.private[0].span, "without effect", help)
 
 
 def agreeing(sharing: Sharing, span: Span) -> None:
-    """Raises CompileError (E0217) where one name is an exception in both ways."""
+    """Raises CompileError (E0217) if a name is in both `private` and `shared`."""
     both = {name.text for name in sharing.private} & {name.text for name in sharing.shared}
     if both:
         help = "name it in one of `private` and `shared`"
-        raise fail("E0217", f"`{min(both)}` cannot be both private and shared", span, "says both", help)
+        raise fail("E0217", f"`{min(both)}` cannot be both private and shared", span, "in both", help)
 
 
 def _once(annotation: ast.Annotation) -> None:
-    """Raises CompileError where an annotation says nothing (E0217), or twice how sets are shared (E0210)."""
+    """Raises CompileError if an annotation has no mode (E0217) or two (E0210)."""
     if not annotation.arguments:
-        raise fail("E0217", "`@share` does not say how", annotation.span, "says nothing", FORMS)
+        raise fail("E0217", "`@share` needs a mode", annotation.span, "no mode", FORMS)
     modes = [a for a in annotation.arguments if a.name is None or a.name.text == "every"]
     if len(modes) > 1 and any(mode.name is None for mode in modes):
-        raise fail("E0210", "`@share` says twice how sets are shared", modes[1].span, "again here", f"one of {FORMS}")
+        raise fail("E0210", "`@share` has two modes", modes[1].span, "again here", f"one of {FORMS}")
 
 
 def _mode(value: ast.Expr) -> str:
@@ -125,20 +131,20 @@ def _groups(value: ast.Expr) -> tuple[ast.Name, ...]:
 
 
 def _not_understood(node: ast.Node, word: ast.Node | None, known: tuple[str, ...]) -> CompileError:
-    """What is written in `node`, with the word in it that is none of those known."""
+    """The error of an unknown word in `node`."""
     help, edit = suggest(word, known) if isinstance(word, ast.Name | ast.Ident) else ("", None)
     return _unknown(node, help or FORMS, edit)
 
 
 def _unknown(node: ast.Node, help: str, edit: Edit | None) -> CompileError:
     label = Label(node.span, "not understood")
-    return CompileError([Diagnostic("E0217", "`@share` does not know this", label, help=help, edit=edit)])
+    return CompileError([Diagnostic("E0217", "invalid argument of `@share`", label, help=help, edit=edit)])
 
 
 def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
     """The sharing with one part replaced: `b.share=none`, `b.share=every(4)`, `b.private=norm`, `b.shared=[]`.
 
-    Raises CompileError (E0217) where the value is not understood.
+    Raises CompileError (E0217) if the value is invalid.
     """
     field, value = override.path[1].text, override.value
     if field == "private":
@@ -154,27 +160,27 @@ def override_sharing(sharing: Sharing, override: ast.Override) -> Sharing:
 
 
 def _run(override: ast.Override, value: ast.Expr) -> ast.Number:
-    """How many iterations share one set: a number, as no name of the file means anything in an override (E0217)."""
+    """The number of iterations per set, a literal, since overrides cannot use names of the file (E0217)."""
     if isinstance(value, ast.Number) and isinstance(value.value, int) and value.value >= 1:
         return value
-    help = f"write a whole number from 1: `{override.path[0].text}.share=every(2)`"
+    help = f"write a positive integer: `{override.path[0].text}.share=every(2)`"
     raise fail("E0217", "`every` takes the number of iterations that share one set", value.span, "not this", help)
 
 
-#: The annotations that an override can replace, as fields behind a block's name.
+#: The fields of a block that an override can replace.
 OVERRIDABLE = ("share", "private", "shared")
 
 
 @dataclass(frozen=True)
 class LoopCount:
-    """How often a loop runs: `@loop(times)`, or `@loop(max=n)` for one that halts."""
+    """The number of iterations: `@loop(times)`, or `@loop(max=n)` for a loop that halts."""
 
     count: ast.Expr
     halting: bool
 
 
 def loop_of(block: ast.Block) -> LoopCount | None:
-    """What the block's `@loop` says; none where it has none, as for a loop over `each`. Raises CompileError (E0217)."""
+    """The `@loop` of a block; none for a loop over `each`. Raises CompileError (E0217)."""
     annotation = next((a for a in block.annotations if a.name.text == "loop"), None)
     if annotation is None:
         return None
@@ -190,9 +196,9 @@ def loop_of(block: ast.Block) -> LoopCount | None:
 
 @dataclass(frozen=True)
 class Halting:
-    """How a loop halts: `@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`.
+    """The stopping rule: `@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(below=1e-3)`.
 
-    `limit` is the epsilon or the threshold; what is not written is none.
+    `limit` is the epsilon or the threshold; omitted parts are none.
     """
 
     kind: HaltKind
@@ -201,7 +207,7 @@ class Halting:
 
 
 def halting_of(block: ast.Block) -> Halting | None:
-    """What the block's `@halt` says; none where it has none. Raises CompileError (E0217)."""
+    """The `@halt` of a block, if any. Raises CompileError (E0217)."""
     annotation = next((a for a in block.annotations if a.name.text == "halt"), None)
     if annotation is None:
         return None
@@ -220,10 +226,10 @@ def _word(value: ast.Expr) -> str:
 
 
 def _not_a_halt(annotation: ast.Annotation, unnamed: list[ast.Expr], named: dict[str, ast.Expr]) -> CompileError:
-    """The first argument that fits no form, or the whole where each would fit one."""
+    """The error at the first argument that matches no form, or at the whole annotation."""
     wrong = [value for value in unnamed if _word(value) != "act"]
     wrong += [value for name, value in named.items() if name not in ("epsilon", "ponder", "above", "below")]
     if not wrong:
-        return fail("E0217", "`@halt` is not one of its forms", annotation.span, "not understood", HALTS)
+        return fail("E0217", "invalid form of `@halt`", annotation.span, "not understood", HALTS)
     kinds = get_args(HaltKind)
-    return fail("E0217", f"loops halt by {', '.join(kinds)}", wrong[0].span, "not understood", HALTS)
+    return fail("E0217", f"the stopping rules of loops are {', '.join(kinds)}", wrong[0].span, "not understood", HALTS)

@@ -1,4 +1,4 @@
-"""Signatures of what can be called, and how arguments meet them; an operation's is that of its layer function."""
+"""Signatures of blocks, operations and functions, and the binding of arguments to parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itc.ir.types import TensorType
 from itc.source import Span
 from itc_dsl import ast
 
-#: Functions of compile-time values, with the least and most arguments they take.
+#: Functions of compile-time values, with minimum and maximum number of arguments.
 BUILTINS = {
     "range": (1, 3),
     "zip": (1, 64),
@@ -35,20 +35,20 @@ BUILTINS = {
     "identity": (1, 1),
     "split": (2, 3),
 }
-#: The parameters of those whose arguments may carry names.
+#: Parameters of the functions with named arguments.
 BUILTIN_NAMES = {"split": ("x", "parts", "axis")}
 
-#: Beyond these a misspelt name gets no suggestion: finding one takes time.
+#: Limits of the search for a suggestion for a misspelt name.
 MAX_SUGGESTED = 64
 MAX_CANDIDATES = 1000
-#: How many parameters a help lists at most.
+#: Maximum number of parameters listed in a help.
 MAX_LISTED = 100
 
-#: A keyword that every call of a block or an operation takes: the call's segment of the keys.
+#: The keyword of every call of a block or an operation for its segment of the keys.
 NAME_KEYWORD = "name"
 
 
-#: The kinds of values that parameters take, in words for messages; `anything` is what a block's parameters take.
+#: Kinds of parameter values, in words for messages; `anything` is for parameters of blocks.
 KINDS = {
     "tensor": "a tensor",
     "integer": "an integer",
@@ -65,7 +65,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What a parameter takes: kinds of KINDS, and words that are legal there without quotes."""
+    """Accepted values of a parameter: kinds of KINDS, and words without quotes."""
 
     kinds: frozenset[str]
     words: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ ANYTHING = Accepts(frozenset({"anything"}))
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`variadic` ones take every positional argument that is left."""
+    """A parameter; `variadic` ones take all remaining positional arguments."""
 
     name: str
     kind: Literal["positional", "keyword", "variadic"] = "positional"
@@ -94,7 +94,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What can be called: `what` names it in messages; `named` says whether a call may carry `name=`."""
+    """A callable: `what` is its name in messages, `named` whether arguments may be named."""
 
     what: str
     parameters: tuple[Parameter, ...]
@@ -104,7 +104,7 @@ class Signature:
         return ", ".join(p.name if p.required else f"{p.name}=..." for p in self.parameters)
 
 
-#: For each parameter its arguments; None stands for what flows in through a pipe.
+#: The arguments of each parameter; None stands for the piped value.
 Bound = dict[str, list[ast.Expr | None]]
 
 
@@ -142,7 +142,7 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
 
 
 def accepts(hint: Any) -> Accepts:
-    """What a Python annotation of a layer function stands for."""
+    """The accepted values for a Python annotation of a layer function."""
     if get_origin(hint) in (Union, UnionType):
         parts = [accepts(part) for part in get_args(hint)]
         kinds = frozenset(kind for part in parts for kind in part.kinds)
@@ -162,7 +162,7 @@ def call_name(call: ast.Call) -> ast.Argument | None:
 
 
 def bind(signature: Signature, call: ast.Call, piped: bool, helps: bool = True) -> tuple[Bound, list[Diagnostic]]:
-    """The arguments of `call` by parameter, and what is wrong with them (E0208-E0210), with what helps."""
+    """The arguments of `call` by parameter, and the diagnostics of the binding (E0208-E0210)."""
     binder = _Binder(signature, call, helps)
     given: list[tuple[ast.Expr | None, Span]] = [(None, call.span)] if piped else []
     given += [(a.value, a.span) for a in call.arguments if a.name is None]
@@ -195,7 +195,7 @@ class _Binder:
             self.excess = True
             most = len([p for p in self.signature.parameters if p.kind != "keyword"])
             help = self.parameters() if self.signature.named else ""
-            message = f"{self.signature.what} takes {plural(most, 'argument')} without a name"
+            message = f"{self.signature.what} takes {plural(most, 'positional argument')}"
             self.faults.append(Diagnostic("E0210", message, Label(span, "one too many"), help=help))
 
     def keyword(self, name: ast.Ident, argument: ast.Argument) -> None:
@@ -230,7 +230,7 @@ class _Binder:
 
 
 def suggest(name: ast.Ident | ast.Name, known: Iterable[str]) -> tuple[str, Edit | None]:
-    """A help and an edit for a misspelt name, empty where nothing known is close."""
+    """A help and an edit for a misspelt name, empty without a close match."""
     candidates = sorted(known)
     if len(name.text) > MAX_SUGGESTED or len(candidates) > MAX_CANDIDATES:
         return "", None

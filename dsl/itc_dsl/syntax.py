@@ -1,7 +1,8 @@
-"""Explains what Lark could not read: its exceptions in, a diagnostic with the likely cause and its mending out."""
+"""Converts Lark's exceptions to diagnostics with the likely cause and a fix."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -45,36 +46,36 @@ TERMINALS = {
     "_EMIT": "`emit`",
 }
 MAX_EXPECTED = 5
-#: What may join expressions, and may not follow a pipe.
+#: Operators between expressions, which may not follow a pipe.
 OPERATORS = frozenset(
     [
         "_IF", "OR", "AND", "NOT", "IN", "COMPARE", "EQUAL", "PLUS", "MINUS", "STAR", "SLASH", "DOUBLESLASH",
         "PERCENT", "POWER", "LSQB",
     ]
 )  # fmt: skip
-CONTINUED = "a line goes on inside brackets, or in a line that starts with `|>`"
-#: For words and signs of other languages, what is written instead.
+CONTINUED = "a line continues inside brackets, or on a line that starts with `|>`"
+#: Replacements for keywords and operators of other languages.
 INSTEAD = {
     ".": "values have no attributes: write `f(x)` or `x |> f`",
-    "@": "the product of two matrices is `matmul(a, b)`",
-    "as": "what is imported keeps its name",
-    "class": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
-    "def": "what computes is a `block`, a `data`, an `iterative` or an `output` block",
+    "@": "write `matmul(a, b)` for the product of two matrices",
+    "as": "imports cannot be renamed",
+    "class": "define a `block`, or a `data`, `iterative` or `output` block",
+    "def": "define a `block`, or a `data`, `iterative` or `output` block",
     "import": "write `from name import a, b`",
     "is": "compare with `==`",
     "lambda": "write a `block`; blocks are values",
-    "while": "what repeats is an `iterative` block, or a `for`",
+    "while": "write an `iterative` block, or a `for`",
 }
 
 
 def explain(source: Source, error: UnexpectedInput | LayoutError, code: str = "E0101", help: str = "") -> Diagnostic:
-    """The diagnostic of a parser's exception; `code` and `help` are those of a mistake that no rule knows better."""
+    """The diagnostic of a parser exception; `code` and `help` are the defaults if no specific rule applies."""
     match error:
         case LayoutError(kind="nesting", token=token):
             message = f"brackets or bodies are nested deeper than {MAX_NESTING}"
             return Diagnostic("E0107", message, Label(_span(source, token), "this deep"))
         case LayoutError(kind="length", token=token):
-            message = f"the file has more than {MAX_TOKENS} words and signs"
+            message = f"the file has more than {MAX_TOKENS} tokens"
             return Diagnostic("E0108", message, Label(_span(source, token), "reached here"))
         case LayoutError():
             return _bad_dedent(source, error)
@@ -91,7 +92,7 @@ def _span(source: Source, token: Token) -> Span:
 
 
 def _indentation_span(source: Source, newline: Token) -> Span:
-    """The white space of the line that a newline token, or an _INDENT made of it, leads to."""
+    """The indentation after a newline token, or an _INDENT of it."""
     end = min(newline.end_pos or 0, len(source.text))
     return source.span(source.text.rfind("\n", 0, end) + 1, end)
 
@@ -103,7 +104,7 @@ def _bad_dedent(source: Source, error: LayoutError) -> Diagnostic:
     levels = " or ".join(str(level) for level in error.levels)
     return Diagnostic(
         "E0103",
-        "the indentation fits no line above",
+        "the indentation matches no line above",
         Label(span, f"indented by {column}, the bodies above by {levels}"),
         help=f"indent the line by {nearest}",
         edit=Edit(span, " " * nearest),
@@ -117,27 +118,27 @@ def _bad_character(source: Source, error: UnexpectedCharacters, code: str) -> Di
     if char in {'"', "'"}:
         end = source.text.find("\n", at)
         rest = source.span(at, end if end >= 0 else len(source.text))
-        return Diagnostic(code, "the string does not end in its line", Label(rest, f"no closing {char}"))
+        return Diagnostic(code, "the string does not end on its line", Label(rest, f"no closing {char}"))
     known = {
-        ";": "one statement a line, without `;`",
+        ";": "write one statement per line, without `;`",
         "\\": CONTINUED,
-        "{": "the language has no dictionaries; lists are written `[a, b]`",
-        "!": "the language writes `not`",
-        "&": "the language writes `and`",
-        "|": "the language writes `or`; a pipe is `|>`",
+        "{": "there are no dictionaries; write lists as `[a, b]`",
+        "!": "write `not`",
+        "&": "write `and`",
+        "|": "write `or`; a pipe is `|>`",
     }
     return Diagnostic(code, f"the character `{char}` has no meaning here", label, help=known.get(char, ""))
 
 
 class _Unexpected:
-    """One token that the grammar has no place for, with what the parser had read before it."""
+    """An unexpected token, with the parser's stack before it."""
 
     def __init__(self, source: Source, error: UnexpectedToken) -> None:
         self.source = source
         self.token: Token = error.token
         state: Any = error.state
         self.stack: Sequence[Token | Tree[Token]] = list(state.value_stack)
-        #: What the parser would take here; what the exception itself lists depends on who raised it.
+        #: The tokens that the parser accepts here; those in the exception depend on its origin.
         self.expected: Collection[str] = InteractiveParser(None, state, state.lexer).accepts()  # type: ignore[no-untyped-call]
         self.span = _span(source, self.token)
 
@@ -157,7 +158,7 @@ class _Unexpected:
 
     @property
     def before(self) -> Span:
-        """The end of what stands before the token."""
+        """The end of the previous token."""
         last = self.stack[-1] if self.stack else None
         end = last.meta.end_pos if isinstance(last, Tree) else getattr(last, "end_pos", None)
         end = min(end or 0, len(self.source.text))
@@ -165,7 +166,7 @@ class _Unexpected:
 
     @property
     def opener(self) -> Token | None:
-        """The innermost bracket that is open."""
+        """The innermost open bracket."""
         closed = 0
         for token in reversed(self.stack):
             kind = token.type if isinstance(token, Token) else ""
@@ -176,7 +177,7 @@ class _Unexpected:
         return None
 
     def unclosed(self) -> Diagnostic | None:
-        """A line that starts no further right than the one with an open bracket: the bracket was forgotten."""
+        """An unclosed bracket, if the line is not indented more than the line of the bracket."""
         opener = self.opener
         ends = self.token.type in ("$END", "_DEDENT")
         if opener is None or not (ends or self.starts_line_left_of(opener)):
@@ -211,14 +212,14 @@ class _Unexpected:
             return Diagnostic(
                 "E0103",
                 "a body is missing",
-                Label(self.colon(), "the lines of its body follow, indented"),
-                help="indent the lines that belong to it",
+                Label(self.colon(), "an indented body must follow"),
+                help="indent the lines of the body",
             )
         if set(self.expected) == {"_NEWLINE"} and self.last_is("COLON"):
             return Diagnostic(
                 "E0103",
-                "a body stands on lines of its own",
-                Label(self.span, "in the line of the `:`"),
+                "a body must start on a new line",
+                Label(self.span, "on the line of the `:`"),
                 help="start a new line after the `:` and indent it",
             )
         return None
@@ -237,7 +238,7 @@ class _Unexpected:
             return None
         label = Label(self.before, "here")
         if [token.type for token in self.stack[-2:] if isinstance(token, Token)] == ["_INPUT", "NAME"]:
-            help = f"say what it is: `input {self.stack[-1]}: f32[3, 32, 32]`"
+            help = f"add its type: `input {self.stack[-1]}: f32[3, 32, 32]`"
             return Diagnostic("E0101", "the type of the input is missing", label, help=help)
         edit = Edit(self.before, ":")
         return Diagnostic("E0101", "a `:` is missing", label, help="end the line with `:`", edit=edit)
@@ -248,23 +249,23 @@ class _Unexpected:
         return Diagnostic(
             "E0110",
             "`|>` does not mix with operators",
-            Label(self.span, "its left is a name, a call, an index or parentheses"),
-            help="put what flows into parentheses: `(a + b) |> f`, or `a + (b |> f)`",
+            Label(self.span, "the left side must be a name, a call, an index or in parentheses"),
+            help="add parentheses: `(a + b) |> f`, or `a + (b |> f)`",
         )
 
     def pipe_before_if(self) -> Diagnostic | None:
-        """`x |> f if c else y`: the pipe is looser than the choice, which would pick the last stage."""
+        """`x |> f if c else y`: the pipe has lower precedence than the condition, which would select the last stage."""
         if self.token.type not in OPERATORS or self.before_stage() != "_PIPE":
             return None
         return Diagnostic(
             "E0110",
-            f"`{self.token}` does not follow a pipe",
-            Label(self.span, "of the whole pipe, or of its last stage?"),
+            f"`{self.token}` cannot follow a pipe",
+            Label(self.span, "applies to the whole pipe or to its last stage?"),
             help=f"put the pipe into parentheses: `(x |> f) {self.token} ...`",
         )
 
     def before_stage(self) -> str:
-        """What stands before the call, or the name, that was read last."""
+        """The token before the last call or name."""
         kinds = [token.type if isinstance(token, Token) else "" for token in self.stack]
         if kinds and kinds[-1] == "RPAR" and "LPAR" in kinds:
             del kinds[len(kinds) - 1 - kinds[::-1].index("LPAR") :]
@@ -279,29 +280,31 @@ class _Unexpected:
     def reserved(self) -> Diagnostic | None:
         if self.token not in RESERVED or "NAME" not in self.expected:
             return None
-        message = f"`{self.token}` is a word of the language"
-        return Diagnostic("E0101", message, Label(self.span, "a name is expected"), help="take another name")
+        message = f"`{self.token}` is a reserved word"
+        return Diagnostic("E0101", message, Label(self.span, "a name is expected"), help="use another name")
 
     def late_version(self) -> Diagnostic | None:
         if self.token != "itn" or "BLOCK" not in self.expected:
             return None
-        help = "only comments may stand above it"
+        help = "only comments may precede it"
         label = Label(self.span, "not the first line")
-        return Diagnostic("E0109", "the version of the language is the first line of a file", label, help=help)
+        return Diagnostic("E0109", "the version of the language must be the first line of a file", label, help=help)
 
     def anything(self, code: str, help: str) -> Diagnostic:
         found = TERMINALS.get(self.token.type, f"`{self.token}`") if not self.token.strip() else f"`{self.token}`"
         if self.token.type == "_NEWLINE":
             self.span = self.before
         help = help or self.instead()
-        return Diagnostic(code, f"{found} does not fit here", Label(self.span, self.note()), help=help)
+        return Diagnostic(
+            code, f"unexpected {re.sub('^(the|an?) ', '', found)}", Label(self.span, self.note()), help=help
+        )
 
     def instead(self) -> str:
-        """What this language writes, where the token or the one before it is of another language."""
+        """The syntax of this language, if the token or the previous one belongs to another language."""
         before = [token for token in self.stack[-2:] if isinstance(token, Token)]
         kinds = [token.type for token in before]
         if "_FROM" in kinds:
-            return "imports are from `std`, or from a file beside this one: `from name import a, b`"
+            return "import from `std`, or from a file in the same folder: `from name import a, b`"
         if kinds[-1:] == ["_IMPORT"]:
             return "name what is imported: `from std import a, b`"
         if self.token.type == "EQUALS" and kinds and kinds[-1] in OPERATORS:
@@ -314,7 +317,7 @@ class _Unexpected:
         return known or (sizes if self.token.type == "NAME" and "BLOCK" in self.expected else "")
 
     def note(self) -> str:
-        """What the parser would have taken, where that is short to say."""
+        """The expected tokens, if they have a short description."""
         expected = set(self.expected)
         if expected >= {"NAME", "INT", "LPAR"}:
             return "expected an expression"

@@ -1,6 +1,6 @@
-"""Turns Lark's parse tree into the syntax tree of `itc_dsl.ast`: one method for each rule of the grammar."""
+"""Converts Lark's parse tree to the syntax tree of `itc_dsl.ast`, with one method per grammar rule."""
 
-# ruff: noqa: ARG002  every rule gets its place, not every rule has a use for it
+# ruff: noqa: ARG002  all rules have the same signature
 from __future__ import annotations
 
 from itertools import takewhile
@@ -21,16 +21,16 @@ CONSTANTS = {"TRUE": True, "FALSE": False, "NONE": None}
 
 
 class TreeReader:
-    """Without recursion, so that the depth of a text is no danger; mistakes it meets are in `faults`."""
+    """Converts a parse tree without recursion; errors are collected in `faults`."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.faults: list[Diagnostic] = []
 
     def transform(self, tree: Tree[Token]) -> Any:
-        """What the methods, each called as a rule, make of a tree, from its leaves up.
+        """The syntax tree, bottom-up: each method handles the rule of its name.
 
-        Lark's own transformers wrap every call anew, which takes longer than the calls.
+        Lark's own transformers wrap each call, which costs more than the calls.
         """
         order: list[Tree[Token] | Token] = []
         left: list[Tree[Token] | Token] = [tree]
@@ -76,9 +76,9 @@ class TreeReader:
             self.faults.append(
                 Diagnostic(
                     "E0109",
-                    f"this itc reads version 1 of the language, not {number:.20}",
+                    f"this version of itc supports version 1 of the language, not {number:.20}",
                     Label(span, "not known"),
-                    help="write `itn 1`, or use an itc that knows the version",
+                    help="write `itn 1`, or use a newer itc",
                     edit=Edit(span, "1"),
                 )
             )
@@ -141,7 +141,7 @@ class TreeReader:
         return ast.Assign(self.at(meta), self.target(left[0]), value)
 
     def target(self, written: ast.Expr) -> ast.Target:
-        """What stands left of `=`, parsed as an expression, as names to be assigned."""
+        """Converts the left side of `=`, parsed as an expression, to targets."""
         match written:
             case ast.Name(text=text):
                 return ast.Ident(written.span, text)
@@ -192,7 +192,7 @@ class TreeReader:
         return ast.For(self.statement_span(meta, body[-1]), targets, source, body)
 
     def statement_span(self, meta: Meta, last: ast.Node) -> Span:
-        """From where a statement starts to the end of the last one inside it."""
+        """From the start of a statement to the end of its last nested statement."""
         return self.source.span(meta.start_pos, last.span.end)
 
     def targets(self, meta: Meta, parts: Children) -> ast.Target:
@@ -302,6 +302,6 @@ def _only(parts: Children, kind: type[N]) -> list[N]:
 
 
 def _annotated(parts: Children) -> tuple[tuple[ast.Annotation, ...], Children]:
-    """The annotations that a definition or an emit starts with, and the rest."""
+    """The annotations of a definition or emit, and the rest."""
     annotations = tuple(takewhile(lambda part: isinstance(part, ast.Annotation), parts))
     return annotations, parts[len(annotations) :]

@@ -1,1 +1,1 @@
-"""What can be told of a net without running it, in time by the size of the program and not by its iterations."""
+"""Static analyses of nets; their time depends on the size of the program, not on the number of iterations."""

@@ -1,13 +1,13 @@
-"""What a net costs by the definitions of the ItNet paper (section II-C): in total, and up to each of its outputs.
+"""Costs of a net by the definitions of the ItNet paper (section II-C): in total, and up to each of its outputs.
 
-Graph size and latency are over convolutions alone, as in the paper; MACs are of whatever multiplies matrices. Batch 1:
+Graph size and latency cover convolutions only, as in the paper; MACs cover all matrix multiplications. Batch 1:
 
 - parameters: elements of all sets of all trained parameters, norms included;
-- MACs: multiply-accumulates of everything that runs up to and including an output;
-- graph size: over the unique nodes, bytes of (parameters + input map + output map). A node in a loop counts once, and
-  once for each set of its weights where they are not shared: then each set is a node of its own;
+- MACs: multiply-accumulates of all executions up to and including an output;
+- graph size: sum over the unique nodes of the bytes of parameters + input map + output map. A node in a loop counts
+  once if its weights are shared, else once for each parameter set;
 - latency: convolutions on the longest path from the input to the output;
-- state: bytes of the carries of the largest loop, the outer loops' with it;
+- state: largest sum of the bytes of a loop's carries and those of its enclosing loops;
 - peak activation memory: see `itc.analysis.liveness`.
 """
 
@@ -23,13 +23,13 @@ import numpy as np
 
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
-from itc.analysis.moments import Counts, Moments, Run, params_read, phases, runs_of, starts
+from itc.analysis.program_points import Counts, Points, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
 
 
 @dataclass(frozen=True, slots=True)
 class OutputCost:
-    """What the net has cost when it hands out one output."""
+    """The costs up to and including one output."""
 
     label: str
     macs: int
@@ -57,13 +57,13 @@ class Cost:
 
 
 def cost(net: Net) -> Cost:
-    """The cost of `net`; takes time by the size of the program and by its exits, whatever its loops run."""
+    """The costs of `net`; the time depends on the size of the program and its exits, not on its iterations."""
     spent = _Spent(net)
-    exits = [(label, spent.moment(output, at)) for output in net.outputs for label, at in _labelled(output)]
-    moments = np.array([moment for _, moment in exits], np.int64)
+    exits = [(label, spent.point(output, at)) for output in net.outputs for label, at in _labelled(output)]
+    points = np.array([point for _, point in exits], np.int64)
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
-    moments, places = np.unique(moments, return_inverse=True)
-    counts = (spent.macs(moments), spent.params(moments), spent.graph_bytes(moments))
+    points, places = np.unique(points, return_inverse=True)
+    counts = (spent.macs(points), spent.params(points), spent.graph_bytes(points))
     columns = ([column[place] for place in places] for column in counts)
     outputs = tuple(
         OutputCost(label, macs, params, graph, paths[label])
@@ -88,7 +88,7 @@ def _labelled(output: Output) -> Iterable[tuple[str, int | None]]:
 
 @dataclass(frozen=True, slots=True)
 class _Exit:
-    """An emit, the series that hold what it yields, and the phase of its loop's `phases` that it ends."""
+    """An emit, the series of its yields, and the phase, of the loop's `phases`, that it ends."""
 
     emit: Emit
     series: tuple[Value, ...]
@@ -102,7 +102,7 @@ def _exits(loop: Loop) -> list[_Exit]:
 
 
 class _Spent:
-    """What a net has spent by moments of its body (see `itc.analysis.moments`)."""
+    """Costs of a net up to program points (see `itc.analysis.program_points`)."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -113,8 +113,8 @@ class _Spent:
         loops = (s for s in net.body if isinstance(s, Loop))
         self.exits = {value.name: exit for loop in loops for exit in _exits(loop) for value in exit.series}
 
-    def moment(self, output: Output, at: int | None) -> int:
-        """The moment at which an output is there: when the statement that makes it ends, or its exit's emit."""
+    def point(self, output: Output, at: int | None) -> int:
+        """The program point at which an output is available: the end of its defining statement, or of its emit."""
         if output.value.name not in self.maker:
             return 0
         at_statement = self.maker[output.value.name]
@@ -125,16 +125,16 @@ class _Spent:
         iteration = exit.emit.iterations.numbers[output.at.rank(at)]
         return self.starts[at_statement] + (iteration - 1) * exit.phases + exit.phase + 1
 
-    def macs(self, moments: Moments) -> list[int]:
+    def macs(self, points: Points) -> list[int]:
         def macs(run: Run) -> int:
             return run.reached.apply.op.macs(*self.net.operand_types(run.reached.apply))
 
-        return self._total(lambda run: id(run.reached.reach), macs, Run.times, moments)
+        return self._total(lambda run: id(run.reached.reach), macs, Run.times, points)
 
-    def params(self, moments: Moments) -> list[int]:
-        return list(params_read(self.net, chain.from_iterable(self.runs), moments))
+    def params(self, points: Points) -> list[int]:
+        return list(params_read(self.net, chain.from_iterable(self.runs), points))
 
-    def graph_bytes(self, moments: Moments) -> list[int]:
+    def graph_bytes(self, points: Points) -> list[int]:
         def alike(run: Run) -> Hashable:
             return id(run.reached.reach), *{ref.index for ref in run.reached.apply.refs}
 
@@ -142,24 +142,24 @@ class _Spent:
             apply = run.reached.apply
             return node_bytes(self.net, apply) if apply.op.counted else 0
 
-        return self._total(alike, size, nodes, moments)
+        return self._total(alike, size, nodes, points)
 
     def _total(
         self,
         alike: Callable[[Run], Hashable],
         each: Callable[[Run], int],
-        often: Callable[[Run, Moments], Counts],
-        moments: Moments,
+        often: Callable[[Run, Points], Counts],
+        points: Points,
     ) -> list[int]:
-        """The sum of `each` x `often` over all runs by each of `moments`; those that are `alike` are as often.
+        """The sum of `each` x `often` over all runs up to each of `points`; runs with equal `alike` have equal `often`.
 
-        Of whole statements, and of part of the one that a moment lies in.
+        It adds the totals of complete statements and the partial total of the statement at the point.
         """
-        within = np.searchsorted(self.starts, moments, "left") - 1
-        out, before = np.zeros(len(moments), object), 0
+        within = np.searchsorted(self.starts, points, "left") - 1
+        out, before = np.zeros(len(points), object), 0
         for at, (end, runs) in enumerate(zip(self.starts[1:], self.runs, strict=True)):
             here = np.flatnonzero(within == at)
-            asked = np.append(moments[here], end)
+            asked = np.append(points[here], end)
             total = np.zeros(len(asked), object)
             for run, size in _grouped(runs, alike, each):
                 total = total + often(run, asked) * size
@@ -170,7 +170,7 @@ class _Spent:
 def _grouped(
     runs: Iterable[Run], alike: Callable[[Run], Hashable], each: Callable[[Run], int]
 ) -> Iterable[tuple[Run, int]]:
-    """One of the runs of each group, and the sum of `each` over the group."""
+    """A representative run of each group, and the sum of `each` over the group."""
     found: dict[Hashable, tuple[Run, int]] = {}
     for run in runs:
         if size := each(run):
@@ -180,20 +180,20 @@ def _grouped(
     return found.values()
 
 
-def nodes(run: Run, moments: Moments) -> Counts:
-    """How many unique nodes an operation has been by each of `moments`: one for each set of its weights."""
-    sets = [run.sets(ref, moments) for ref in run.reached.apply.refs]
-    return reduce(np.maximum, sets) if sets else np.minimum(run.times(moments), 1)
+def nodes(run: Run, points: Points) -> Counts:
+    """Number of unique nodes of an operation up to each of `points`: one per parameter set."""
+    sets = [run.sets(ref, points) for ref in run.reached.apply.refs]
+    return reduce(np.maximum, sets) if sets else np.minimum(run.times(points), 1)
 
 
 def node_bytes(net: Net, apply: Apply) -> int:
-    """Bytes of one node: one set of its parameters, its inputs and its outputs."""
+    """Bytes of one node: one parameter set, its inputs and its outputs."""
     params = sum(net.ref_type(ref).bytes for ref in apply.refs)
     return params + sum(value.type.bytes for value in (*apply.values, *apply.results))
 
 
 def _state_bytes(statements: tuple[Statement, ...]) -> int:
-    """The most bytes of carries that are round a statement at once."""
+    """The largest sum of carry bytes over nested loops."""
     return max((_carried(statement) for statement in statements), default=0)
 
 

@@ -1,8 +1,8 @@
-"""The longest path from the inputs to each output, through loops of any length.
+"""The longest path from the inputs to each output, through rolled loops.
 
-A body turns the depths of its carries into those of the next iteration by maxima of sums, which is a matrix product in
-the max-plus algebra; n iterations are a power of that matrix, so the time goes with the body's size and log n. Only a
-loop that walks a series takes its iterations one by one: each brings an element of a depth of its own.
+The body of a loop maps the depths of its carries to those of the next iteration by maxima of sums, a matrix product in
+max-plus algebra. n iterations are a power of that matrix, so the time depends on the size of the body and log n. Only
+loops over a series are evaluated iteration by iteration, since each element has its own depth.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Matrix = NDArray[np.float64]
 Cost = Callable[[Apply], float]
 NEVER = -np.inf
 FEW = 256
-#: So many iterations one by one are quicker than the powers of a matrix.
+#: Up to this number of iterations, single steps are faster than matrix powers.
 FEW_STEPS = 64
-#: A product with so few columns is quicker column by column.
+#: Below this number of columns, a product is faster column by column.
 FEW_COLUMNS = 16
 
 
 def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
-    """For each output label the greatest sum of `cost` over the operations of a path from an input to it.
+    """For each output label, the greatest sum of `cost` over a path from an input.
 
-    Where a loop inside another walks a series of FEW or more elements from outside both, all count as the deepest.
+    If a nested loop reads a series of FEW or more elements from outside both loops, all elements count as the deepest.
     """
     solver = _Depth(cost, sources=1)
     solver.forms |= {value.name: np.zeros(1) for value in net.inputs}
@@ -47,7 +47,7 @@ def longest_paths(net: Net, cost: Cost) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Iterations `first` to `last`, all of which take the same branches; so do all segments of one `kind`."""
+    """Iterations `first` to `last`, which take the same branches, as do all segments of equal `kind`."""
 
     first: int
     last: int
@@ -55,9 +55,9 @@ class Segment:
 
 
 class _Depth:
-    """Depths of values as forms: entry j is the distance from source j.
+    """Depths of values as max-plus linear forms: entry j is the distance from source j.
 
-    The sources are the inputs together; in a loop, also the elements of series that it walks and its carries.
+    The inputs together are one source; in a loop, the elements of its series and its carries are sources too.
     """
 
     def __init__(self, cost: Cost, sources: int, iteration: dict[str, int] | None = None) -> None:
@@ -78,7 +78,7 @@ class _Depth:
                     chosen = statement.body if self.iteration[var] in iterations else statement.otherwise
                     self.forms |= zip((v.name for v in statement.results), self.body(chosen), strict=True)
                 case Emit():
-                    pass  # the loop around asks for it at its exits
+                    pass  # evaluated by the enclosing loop at its exits
 
     def body(self, body: Body) -> list[Form]:
         self.statements(body.statements)
@@ -93,7 +93,7 @@ class _Depth:
     def loop(self, loop: Loop) -> None:
         after, exits = _LoopDepth(loop, self).run()
         self.forms |= zip((v.name for v in loop.carry_results), after, strict=False)
-        # How long it ran is known when it has ended, which is when its carries leave.
+        # The number of iterations is known at the end of the loop, like its carries.
         self.forms |= {value.name: np.max(after, axis=0) for value in loop.halt_results}
         for (_, results), depths in zip(loop.collected, exits, strict=True):
             for position, result in enumerate(results):
@@ -102,9 +102,9 @@ class _Depth:
 
 
 class _LoopDepth:
-    """One loop: what its body makes of elements of series and of carries, beside the sources outside.
+    """Depths of one loop, as forms over the elements of its series, its carries and the outer sources.
 
-    The score of a loop that halts is the last of its carries: no operation reads it, and all others wait for it.
+    The score of a loop that halts is an extra carry at the end: no operation reads it, and all others depend on it.
     """
 
     def __init__(self, loop: Loop, outer: _Depth) -> None:
@@ -128,12 +128,12 @@ class _LoopDepth:
         self.state = np.array(state).reshape(self.rows, outer.sources)
 
     def element(self, each: Each, iteration: int) -> Form:
-        """The depth of what a series holds for an iteration."""
+        """The depth of the element of a series for an iteration."""
         known = self.outer.series.get(each.series.name)
         return known[iteration - 1] if known else self.outer.forms[each.series.name]
 
     def run(self) -> tuple[Matrix, list[list[list[Form]]]]:
-        """Depths of the carries after the loop, and for each emit those at each of its exits."""
+        """Depths of the carries after the loop, and of the yields of each emit at each of its exits."""
         exits: list[list[list[Form]]] = [[] for _ in self.outlets]
         for segment in segments(self.loop):
             at = segment.first
@@ -149,24 +149,24 @@ class _LoopDepth:
         return self.state[len(self.loop.each) :], exits
 
     def head(self, segment: Segment, place: int) -> list[Form]:
-        """Depths of what an emit hands out, over the body's sources."""
+        """Depths of the yields of an emit, over the sources of the body."""
         if (segment.kind, place) not in self.heads:
             _, solver = self.representative(segment)
             self.heads[segment.kind, place] = solver.body(self.outlets[place].body)
         return self.heads[segment.kind, place]
 
     def stops(self, segment: Segment) -> Iterable[int]:
-        """The exits inside a segment; every iteration if each brings another element of a series."""
+        """The exits in a segment; all its iterations if the loop reads a series."""
         if self.loop.each:
             return range(segment.first, segment.last + 1)
         return self.stopping[bisect_left(self.stopping, segment.first) : bisect_right(self.stopping, segment.last)]
 
     def forward(self, form: Form, state: Matrix) -> Form:
-        """A depth over the body's sources as one over the sources outside."""
+        """A depth over the sources of the body, converted to the outer sources."""
         return np.asarray(_Step(form[None, : self.rows], form[None, self.rows :])(state)[0])
 
     def representative(self, segment: Segment) -> tuple[_Step, _Depth]:
-        """What iterations that branch as those of a segment make of the state, and the depths in their body."""
+        """The state transition of the iterations of a segment's kind, and the depths in their body."""
         if segment.kind not in self.bodies:
             sources = self.rows + self.outer.sources
             solver = _Depth(self.outer.cost, sources, {**self.outer.iteration, self.loop.var: segment.first})
@@ -174,7 +174,7 @@ class _LoopDepth:
             solver.forms |= {name: self.outside(self.outer.forms[name]) for name in self.read}
             solver.series = {name: [self.outside(form) for form in self.outer.series[name]] for name in self.series}
             rows = solver.body(self.loop.body)
-            if self.loop.halt:  # which decides what each carry becomes
+            if self.loop.halt:  # every carry depends on the score
                 score = solver.forms[self.loop.halt.score.name]
                 rows = [*(np.maximum(row, score) for row in rows), score]
             elements = unit(sources)[: len(self.loop.each)]
@@ -183,14 +183,14 @@ class _LoopDepth:
         return self.bodies[segment.kind]
 
     def outside(self, form: Form) -> Form:
-        """A depth over the sources outside as one over the body's."""
+        """A depth over the outer sources, converted to the sources of the body."""
         return np.append(np.full(self.rows, NEVER), form)
 
 
 class _Step:
-    """What an iteration makes of a state, which has a row of distances for each element and carry.
+    """The transition of one iteration on a state with a row of distances per element and carry.
 
-    `over` are distances from the rows before, `outside` those from the sources outside by other ways.
+    `over` are distances from the previous rows, `outside` distances from outer sources that bypass them.
     """
 
     def __init__(self, over: Matrix, outside: Matrix) -> None:
@@ -201,7 +201,7 @@ class _Step:
         return np.maximum(product(self.over, state), self.outside)
 
     def run(self, count: int, state: Matrix) -> Matrix:
-        """The state behind `count` iterations: one by one where they are few, else by repeated squaring."""
+        """The state after `count` iterations: single steps if they are few, else repeated squaring."""
         if count <= FEW_STEPS:
             for _ in range(count):
                 state = self(state)
@@ -215,7 +215,7 @@ class _Step:
 
 
 def segments(loop: Loop) -> Iterator[Segment]:
-    """Runs of iterations between which some condition on this loop's variable changes."""
+    """Maximal ranges of iterations without a change of any condition on the loop's variable."""
     conditions = [s.iterations for s in walk(loop.body.statements) if isinstance(s, When) and s.var == loop.var]
     chosen = list(dict.fromkeys(conditions))
     changes = (part for iterations in chosen for run in iterations.runs for part in _changes(run))
@@ -232,7 +232,7 @@ def segments(loop: Loop) -> Iterator[Segment]:
 
 
 def _changes(run: range) -> tuple[NDArray[np.int64], ...]:
-    """Iterations at which being one of `run` begins or ends."""
+    """Iterations at which membership in `run` changes."""
     if run.step == 1:
         return (np.array([run[0], run[-1] + 1]),)
     members = np.arange(run.start, run.stop, run.step)
@@ -240,7 +240,7 @@ def _changes(run: range) -> tuple[NDArray[np.int64], ...]:
 
 
 def unit(size: int) -> Matrix:
-    """The matrix that changes nothing: 0 on the diagonal, never elsewhere."""
+    """The max-plus identity matrix: 0 on the diagonal, NEVER elsewhere."""
     return np.where(np.eye(size) > 0, 0.0, NEVER)
 
 

@@ -1,7 +1,7 @@
-"""What differs between two nets: parameters by key, and the rows of their structure, aligned by operation and key.
+"""Differences of two nets: parameters by key, and rows of structure, aligned by operation and parameter keys.
 
-Rows correspond where the operation and the keys of its parameters do, in the same order; what is left between two that
-correspond is matched by the operation alone. A pair differs in its facts, in where it is, or in the rows that it reads.
+Rows are aligned in order, first by operation and parameter keys, then, between aligned rows, by operation only. Aligned
+rows may differ in their facts, in their enclosing statements, or in the rows that they read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Key = Callable[[Row], Hashable]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row of the first net (`a`), of the second (`b`), or a pair; `facts` are those that differ, `""` for none."""
+    """A row of the first net (`a`), of the second (`b`), or a pair; `facts` are the differing ones, `""` if absent."""
 
     a: Row | None
     b: Row | None
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two nets side by side; `rows` are all rows of both, in order."""
+    """The comparison of two nets; `rows` are all rows of both, in order."""
 
     a: Net
     b: Net
@@ -55,7 +55,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether the nets are the same but for the names of values."""
+        """Whether the nets are equal up to the names of values."""
         return not self.params and not self.changes
 
     @property
@@ -79,12 +79,12 @@ class Difference:
 
 
 def difference(a: Net, b: Net) -> Difference:
-    """What differs between two nets."""
+    """The differences of two nets."""
     return Difference(a, b, tuple(_params(a, b)), tuple(_Aligned(rows(a), rows(b)).changes()))
 
 
 def _params(a: Net, b: Net) -> Iterator[tuple[str, str, str]]:
-    """Key and both texts of each parameter that is not in both nets, or not the same."""
+    """Key and both texts of each parameter that is missing in one net or differs."""
     for key in dict.fromkeys((*a.param, *b.param)):
         first, second = (_param_text(net.param[key]) if key in net.param else "" for net in (a, b))
         if first != second:
@@ -105,7 +105,7 @@ def _by_operation(row: Row) -> Hashable:
 
 
 class _Aligned:
-    """The rows of two nets, and which value of the first stands for which of the second."""
+    """The rows of two nets, and the correspondence of their values."""
 
     def __init__(self, a: list[Row], b: list[Row]) -> None:
         self.a, self.b = a, b
@@ -120,7 +120,7 @@ class _Aligned:
         return (Change(a, b, self.facts(a, b) if a and b else {}) for a, b in pairs)
 
     def facts(self, a: Row, b: Row) -> dict[str, tuple[str, str]]:
-        """What differs between two rows that correspond."""
+        """The differing facts of two aligned rows."""
         names = dict.fromkeys((*a.facts, *b.facts))
         out = {name: (a.facts.get(name, ""), b.facts.get(name, "")) for name in names}
         out["name"], out["inside"] = (a.name, b.name), (" > ".join(a.inside), " > ".join(b.inside))
@@ -133,7 +133,7 @@ class _Aligned:
 
 
 def _align(a: Sequence[Row], b: Sequence[Row], keys: tuple[Key, ...]) -> Iterator[tuple[Row | None, Row | None]]:
-    """The rows of both in order, those that correspond by the first of `keys` in pairs, the others by the next."""
+    """The rows of both in order: pairs aligned by the first of `keys`, the others by the next keys."""
     if not keys:
         yield from ((row, None) for row in a)
         yield from ((None, row) for row in b)

@@ -1,8 +1,8 @@
-"""How many bytes of values are alive at once, at most, when operations run one after the other and buffers are reused.
+"""Peak bytes of live values, for sequential execution with buffer reuse.
 
-Every result is its own buffer beside its operands; a buffer is free after its last reader: a carry after that of each
-iteration. What a loop reads from outside stays for the whole loop. A series that only leaves the net is handed over at
-each exit and takes no memory.
+Each result has a buffer distinct from its operands', which is freed after the last read (for carries: in each
+iteration). A value defined outside a loop and read inside it is live for the whole loop. A series that is only an
+output of the net is handed over at each exit and takes no memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Sizes = Mapping[str, int]
 
 
 def peak_bytes(net: Net) -> int:
-    """Peak bytes of activations of one image, the inputs among them; parameters are not."""
+    """Peak bytes of activations of one image, including inputs, without parameters."""
     read = all_reads(net.body, data=True)
     last = {output.value.name for output in net.outputs if output.at is None}
     alive = {value.name: value.type.bytes for value in net.inputs}
@@ -24,7 +24,7 @@ def peak_bytes(net: Net) -> int:
 
 
 def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[str], used: set[str]) -> int:
-    """Peak over the statements, starting with `alive`; `last` are read behind them, `used` anywhere at all."""
+    """Peak over the statements, with `alive` live before them; `last` are read after them, `used` anywhere."""
     ends = _last_reads(statements) | dict.fromkeys(last, len(statements))
     read_last_by: dict[int, list[str]] = {}
     for name in {*alive, *used}:
@@ -42,19 +42,19 @@ def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[st
 
 
 def _last_reads(statements: tuple[Statement, ...]) -> dict[str, int]:
-    """The position of the last statement that reads a name."""
+    """The position of the last reader of each name."""
     return {name: at for at, statement in enumerate(statements) for name in all_reads((statement,), data=True)}
 
 
 def _taken_over(statement: Statement) -> set[str]:
-    """What the carries of a loop start as and its body does not read: they take its place."""
+    """Initial values of carries not read in the body: the carries reuse their buffers."""
     if not isinstance(statement, Loop):
         return set()
     return {carry.init.name for carry in statement.carries} - body_reads(statement.body, data=True)
 
 
 def _inside(statement: Statement, around: int, free: int) -> int:
-    """Peak within a statement that holds others; `around` bytes are alive when it starts, of which `free` go then."""
+    """Peak within a structured statement; `around` bytes are live at its start, of which `free` are freed then."""
     match statement:
         case Loop():
             carries = {carry.inner.name: carry.inner.type.bytes for carry in statement.carries}
@@ -68,6 +68,6 @@ def _inside(statement: Statement, around: int, free: int) -> int:
 
 
 def _body_peak(body: Body, alive: dict[str, int], keep: bool = True) -> int:
-    """Peak of a body beside what is alive around it; what it yields stays until its end if that is kept."""
+    """Peak of a body, without values live around it; its yields are live until its end if `keep`."""
     last = {value.name for value in body.yields} if keep else set()
     return _peak(body.statements, alive, last, body_reads(body, data=True))

@@ -1,4 +1,4 @@
-"""Which iterations reach each operation: the loops around it, and in each the iterations that its conditions leave."""
+"""Reaching iterations of each operation: for each enclosing loop, the iterations that satisfy its conditions."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Reach = Mapping[str, IterationSet]
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """An operation and, for the variable of each loop around it, the iterations in which it runs."""
+    """An operation and, by variable of each enclosing loop, the iterations in which it runs."""
 
     apply: Apply
     reach: Reach
 
     @property
     def times(self) -> int:
-        """How often it runs for one image."""
+        """Number of executions for one image."""
         return prod(len(iterations) for iterations in self.reach.values())
 
 
 def distinct(index: Index | int, reach: Reach) -> int:
-    """How many sets the iterations of `reach` read along one axis."""
+    """Number of sets read by the iterations of `reach` along one axis."""
     if isinstance(index, int):
         return 1
-    return reach[index.var].moved(index.step, index.offset).groups(index.every)
+    return reach[index.var].image(index.step, index.offset).groups(index.every)
 
 
 def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
-    """Which sets, from 0, the iterations of `reach` read along one axis, in ascending order."""
+    """Numbers of the sets, from 0 and ascending, read by the iterations of `reach` along one axis."""
     if isinstance(index, int):
         return np.array([index])
     iterations = index.step * np.array(reach[index.var].numbers) + index.offset
@@ -45,7 +45,7 @@ def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
 
 
 def reached(statements: tuple[Statement, ...], reach: Reach | None = None) -> Iterator[Reached]:
-    """Every operation that runs, in text order."""
+    """All operations with a reaching iteration, in text order."""
     reach = reach or {}
     for statement in statements:
         match statement:

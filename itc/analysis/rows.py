@@ -1,6 +1,6 @@
-"""A net as a flat list of rows, one for each statement, input and output, in text order; names of values play no part.
+"""A net as a flat list of rows, one per statement, input and output, in text order, independent of value names.
 
-Two nets are the same where their rows have the same facts and read the rows that correspond.
+Two nets are equal if their rows have equal facts and read corresponding rows.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from itc.ir.printer import attribute_text
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a net: `what` and `name` say which, `facts` what it is like, `inside` the loops and branches around it.
+    """A line of a net: its kind `what` and `name`, `facts` about it, and the enclosing loops and branches `inside`.
 
-    `reads` and `gives` are names of values of this net: what the row takes, and what it stands for in rows below.
-    `usual` are facts that go without saying, such as attributes that have their default.
+    `reads` and `gives` are the values of this net that the row reads and defines. `usual` are facts not worth
+    printing, such as attributes with their default.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Random inputs of a net: of its types, and numbers that its tables have rows for."""
+"""Random inputs of a net, of its types; integers are valid rows of its tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itc.ir.types import FLOATS, NUMPY_NAMES, TensorType
 
 
 def random_inputs(net: Net, seed: int = 0) -> dict[str, Array]:
-    """One sample for each input that has to be given: uniform from 0 to 1, or whole numbers below `rows`."""
+    """One sample for each required input: uniform from 0 to 1, or integers below `rows`."""
     rng, count = np.random.default_rng(seed), rows(net)
     return {value.name: _random(rng, value.tensor, count) for value in net.required}
 
 
 def rows(net: Net) -> int:
-    """How many rows the smallest table has that integers choose from; 2 where there is none."""
+    """The rows of the smallest embedding table; 2 if there is none."""
     tables = (net.operand_types(apply)[1] for apply in applies(net.body) if isinstance(apply.op, Embed))
     return min((table.shape[0] for table in tables), default=2)
 

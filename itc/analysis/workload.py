@@ -1,9 +1,9 @@
-"""Bytes and elementary operations of computing a net's values, estimated from types alone before anything is computed.
+"""Estimates of the bytes and elementary operations of computing a net's values, from types only.
 
-The estimates are those of the interpreter, in float32: every value of the program is kept until the end, and beside
-them the temporary arrays of one operation. An elementary operation is a multiply-add or an element that is read or
-written; each run of an operation costs `RUN` more. Both are bounded, so that a spec of a few lines cannot fill the
-memory or run for days. The environment variables `ITC_MAX_GIB` and `ITC_MAX_GIGAOPERATIONS` give other bounds.
+The estimates are for the interpreter, in float32: all values of the program are kept until the end, plus the temporary
+arrays of one operation. An elementary operation is a multiply-add or an element read or written; each execution of an
+operation adds `RUN`. Both are limited, so that a short spec cannot exhaust the memory or run for days. The environment
+variables `ITC_MAX_GIB` and `ITC_MAX_GIGAOPERATIONS` set other limits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_GIB, MAX_GIGAOPERATIONS = 8, 300
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Bytes that are held at most and elementary operations, each with the operation that takes most of it."""
+    """Peak bytes and elementary operations, each with the operation that contributes most."""
 
     bytes: int
     operations: int
@@ -33,7 +33,7 @@ class Workload:
 
 
 def workload(net: Net, batch: int = 1) -> Workload:
-    """The estimate for inputs of `batch` samples. Time and memory of this are those of the program's text."""
+    """The estimate for inputs of `batch` samples, in time of the size of the program."""
     kept = sum(value.type.bytes for value in net.inputs) * batch + sum(param.bytes for param in net.params)
     kept += batch * sum(result.type.bytes for each in walk(net.body) for result in getattr(each, "results", ()))
     bytes, largest = 0, None
@@ -51,15 +51,15 @@ def workload(net: Net, batch: int = 1) -> Workload:
 
 
 def check_workload(found: Workload, what: str, span: Span | None = None) -> None:
-    """Raises CompileError for what takes too many bytes (E0665) or operations (E0666)."""
+    """Raises CompileError if a workload exceeds the limit of bytes (E0665) or operations (E0666)."""
     gib, giga = _limit("ITC_MAX_GIB", MAX_GIB), _limit("ITC_MAX_GIGAOPERATIONS", MAX_GIGAOPERATIONS)
     faults = []
     if found.bytes > gib * 2**30:
-        message = f"{what} would take some {found.bytes / 2**30:,.1f} GiB of memory, at most {gib:,g} GiB are used"
+        message = f"{what} would take about {found.bytes / 2**30:,.1f} GiB of memory, the limit is {gib:,g} GiB"
         faults.append(_fault("E0665", message, found.largest, span, f"set `ITC_MAX_GIB={_above(found.bytes / 2**30)}`"))
     if found.operations > giga * 1e9:
         taken = f"{found.operations / 1e9:,.0f} G elementary operations"
-        message = f"{what} would take some {taken}, at most {giga:,g} G are done"
+        message = f"{what} would take about {taken}, the limit is {giga:,g} G"
         help = f"set `ITC_MAX_GIGAOPERATIONS={_above(found.operations / 1e9)}`"
         faults.append(_fault("E0666", message, found.longest, span, help))
     if faults:
@@ -67,7 +67,7 @@ def check_workload(found: Workload, what: str, span: Span | None = None) -> None
 
 
 def check_weights(net: Net) -> None:
-    """Raises CompileError (E0665) for parameters whose fresh values take too many bytes, one in float64."""
+    """Raises CompileError (E0665) if initial weights take too many bytes, with the largest one in float64."""
     largest = max((param.size for param in net.params), default=0)
     total = sum(param.bytes for param in net.params) + 12 * largest
     check_workload(Workload(total, 0), f"the weights of {net.name}", net.span)
@@ -93,8 +93,10 @@ def _above(number: float) -> int:
 
 def _fault(code: str, message: str, apply: Apply | None, span: Span | None, help: str) -> Diagnostic:
     at = apply.span if apply and apply.span else span
-    note = "most of it here" if apply and apply.span else "here"
-    return Diagnostic(code, message, Label(at, note) if at else None, help=f"make it smaller, or {help}")
+    note = "the largest part is here" if apply and apply.span else "here"
+    return Diagnostic(
+        code, message, Label(at, note) if at else None, help=f"reduce the network or its inputs, or {help}"
+    )
 
 
 def _tensors(apply: Apply) -> list[TensorType]:

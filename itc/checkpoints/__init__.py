@@ -1,4 +1,4 @@
-"""Weights that others named: files in safe formats in, a checkpoint with a net's own keys out."""
+"""Import of foreign checkpoints: maps files in safe formats to checkpoints with a net's keys."""
 
 from itc.checkpoints.checking import TOLERANCE, Checked, check
 from itc.checkpoints.importing import Imported, import_weights

@@ -1,10 +1,9 @@
-"""A proposal which layer of a file is which of a net: a tree of names and a net's layers in text order in, pairs out.
+"""Proposes an assignment of a file's layers (a tree of names) to a net's layers (in text order).
 
-Modules with numbers are tried in the order of their numbers; for other names no order is given, so all ways to
-interleave them are tried against the shapes, each module's layers staying together. Where more than one way fits, the
-one with most words in common is taken, then the one with most numbers in common. If nothing fits, numbers behind a name
-(`w1`, `w2`) are no order either, and last each shape is taken by itself. None of this is evidence: `evidence.py` judges
-every pair of the proposal, and refuses what another order fits as well.
+Numbered modules keep the order of their numbers; other names have no order, so all interleavings that keep modules
+contiguous are matched against the shapes. Of several matches, the one with most common words is chosen, then with most
+common numbers. Without a match, numbers in names (`w1`, `w2`) are ignored as well, and finally each shape is assigned
+separately. The proposal is not evidence: `evidence.py` judges each pair.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from itc.checkpoints.matching import Pair
 from itc.diagnostics import CompileError, fail
 
 Chains = list[list[Node]]
-#: How many of each chain are taken.
+#: The number of layers taken from each chain.
 Taken = tuple[int, ...]
 
-#: Ways to interleave that are looked at in one module; beyond it, its names are taken in alphabetical order.
+#: Maximum number of interleavings per module; above it, names are taken in alphabetical order.
 MAX_STATES = 20_000
-#: Steps of the whole search.
+#: Maximum number of search steps.
 MAX_STEPS = 3_000_000
-#: Layers of a file of which each fits somewhere, if not all have a place.
+#: Maximum number of layers for a partial assignment.
 MAX_FITTING = 20_000
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Pairs (theirs, ours) in the net's order, and how many words and numbers their names have in common."""
+    """Pairs (theirs, ours) in the net's order, and the number of words and numbers common to their names."""
 
     pairs: tuple[Pair, ...] = ()
     words: int = 0
@@ -51,9 +50,9 @@ class Aligned:
 
 
 def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
-    """Every layer of both in a pair if that is possible, else as many pairs as can be.
+    """A complete assignment if possible, else one with the most pairs.
 
-    Raises CompileError (E0653) where there are too many ways to try.
+    Raises CompileError (E0653) if the search is too large.
     """
     if theirs.size == len(ours):
         for free in (False, True):
@@ -69,12 +68,12 @@ def align(theirs: Node, ours: Sequence[Layer]) -> Aligned:
 
 
 def _too_many() -> CompileError:
-    help = "pair layers by hand: --pair THEIRS=OURS"
-    return fail("E0653", "the layers of the file fit in too many ways to try them all", help=help)
+    help = "assign layers by hand: --pair THEIRS=OURS"
+    return fail("E0653", "the layers of the file have too many possible assignments", help=help)
 
 
 def _by_shape(theirs: list[Layer], ours: Sequence[Layer]) -> Aligned | None:
-    """Each shape by itself, whatever modules the layers are in: by words in common, then in order."""
+    """An assignment per shape, independent of modules: by common words, then in order."""
     left = list(theirs)
     if Counter(layer.signature for layer in left) != Counter(layer.signature for layer in ours):
         return None
@@ -98,7 +97,7 @@ class _Search:
     steps: int = 0
 
     def fit(self, node: Node, at: int) -> Aligned | None:
-        """All layers of `node` on as many of ours from `at` on, or None."""
+        """An assignment of all layers of `node` to ours from `at` on, or None."""
         if at + node.size > len(self.ours):
             return None
         key = (id(node), at)
@@ -118,7 +117,7 @@ class _Search:
         return Aligned(((layer, own),), len(own.words & layer.words), len(own.numbers & layer.numbers))
 
     def _module(self, node: Node, at: int) -> Aligned | None:
-        """The best order of the children that fits."""
+        """The best valid order of the children."""
         chains = _bounded(node.chains(self.free), MAX_STATES)
         best: dict[Taken, Aligned] = {(0,) * len(chains): Aligned()}
         for taken in _states(chains):
@@ -132,7 +131,7 @@ class _Search:
         return best.get(tuple(map(len, chains)))
 
     def most(self, root: Node) -> Aligned:
-        """As many pairs as can be, where modules of the root, parts of its lists, and layers of ours may stay alone."""
+        """The largest assignment; modules of the root, parts of its lists, and layers of ours may be unpaired."""
         chains = root.chains() if root.children else [[root]]
         while True:
             found = self._with_gaps(chains)
@@ -143,7 +142,7 @@ class _Search:
             chains = opened
 
     def _with_gaps(self, chains: Chains) -> Aligned:
-        """The best way through the states: taken of each chain, place in ours, whether the place before is paired."""
+        """The best path through states (items taken per chain, position in ours, previous position paired)."""
         chains = _bounded(chains, MAX_STATES // 4)
         end, best, found = tuple(map(len, chains)), {((0,) * len(chains), 0, False): Aligned()}, Aligned()
         for taken in _states(chains):
@@ -161,7 +160,7 @@ class _Search:
     def _moves(
         self, chains: Chains, taken: Taken, at: int, follows: bool, way: Aligned
     ) -> Iterator[tuple[tuple[Taken, int, bool], Aligned]]:
-        """Leave one of ours alone, or one of their modules; or pair a module. A lone norm needs a pair before it."""
+        """Skips a layer of ours or a module of theirs, or pairs a module; a lone norm needs a pair before it."""
         if at < len(self.ours):
             yield (taken, at + 1, False), way
         for child, after in _next(chains, taken):
@@ -174,25 +173,25 @@ class _Search:
 
 
 def _states(chains: Chains) -> Iterator[Taken]:
-    """How many may be taken of each chain, fewer before more."""
+    """The possible numbers of items taken per chain, in ascending order."""
     return product(*(range(len(chain) + 1) for chain in chains))
 
 
 def _next(chains: Chains, taken: Taken) -> Iterator[tuple[Node, Taken]]:
-    """The modules that may be taken next, each with what is taken then."""
+    """The modules that may be taken next, each with the resulting state."""
     for i, chain in enumerate(chains):
         if taken[i] < len(chain):
             yield chain[taken[i]], (*taken[:i], taken[i] + 1, *taken[i + 1 :])
 
 
 def _bounded(chains: Chains, limit: int) -> Chains:
-    """The chains, or if they interleave in more ways than `limit` a single one."""
+    """The chains, or a single chain if they have more than `limit` interleavings."""
     states = prod(len(chain) + 1 for chain in chains)
     return chains if states <= limit else [[node for chain in chains for node in chain]]
 
 
 def _opened(node: Node, placed: set[str]) -> list[Node]:
-    """The parts of a list that has no place as a whole, else the node itself."""
+    """The items of a list that cannot be assigned as a whole, else the node itself."""
     if node.layer or next(node.leaves()).path in placed:
         return [node]
     chains = node.chains()

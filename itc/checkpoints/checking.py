@@ -1,4 +1,4 @@
-"""Whether imported weights give the values of where they are from: inputs and outputs of a file in, differences out."""
+"""Compares the outputs of a net with imported weights to reference outputs of a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES, TensorType
 
-#: Float32 sums of a few thousand terms, some hundred layers deep, in another order.
+#: Rounding differences of float32 sums of a few thousand terms in another order, over some hundred layers.
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Checked:
-    """For each output that was compared max |a - b| / max |b|."""
+    """For each compared output, max |a - b| / max |b|."""
 
     name: str
     tolerance: float
@@ -32,13 +32,13 @@ def check(
     """Runs `net` on the inputs in `found` and compares with the outputs there.
 
     Raises CompileError: E0656 if these are not inputs and outputs of the net, E0657 where values are off by more than
-    `tolerance` of the largest.
+    `tolerance` of the largest value.
     """
     inputs, outputs = _split(found, net, name)
     try:
         values = interpret(net, inputs, weights)
     except IndexError as error:  # ids beyond a table
-        raise fail("E0656", f"{name} has inputs on which {net.name} cannot run: {error}") from None
+        raise fail("E0656", f"{net.name} cannot run on the inputs of {name}: {error}") from None
     wrong = [
         f"{label} {list(array.shape)}, which is {list(values[label].shape)}"
         for label, array in outputs.items()
@@ -50,8 +50,8 @@ def check(
     faults = [
         Diagnostic(
             "E0657",
-            f"{label} is not as in {name}: off by {value:.2g} of its largest value, {tolerance:g} is allowed",
-            help="some layers are not where they belong, or the spec computes something else; nothing is written",
+            f"{label} differs from {name} by {value:.2g} of its largest value, the tolerance is {tolerance:g}",
+            help="layers may be exchanged, or the spec differs from the source network; nothing is written",
         )
         for label, value in off.items()
         if not value <= tolerance
@@ -62,11 +62,11 @@ def check(
 
 
 def _split(found: Mapping[str, Array], net: Net, name: str) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The inputs and the outputs. Raises CompileError (E0656) for all that is wrong with them."""
+    """The inputs and the outputs. Raises CompileError (E0656) with all mismatches."""
     types = {value.name: value.tensor for value in net.inputs}
     outputs = {key: array for key, array in found.items() if key in net.labels and key not in types}
     faults = [
-        Diagnostic("E0656", f"{name} has {key}, which is neither an input nor an output of {net.name}", help=_has(net))
+        Diagnostic("E0656", f"{key} of {name} is neither an input nor an output of {net.name}", help=_has(net))
         for key in list(found)[:20]
         if key not in types and key not in outputs
     ]
@@ -82,7 +82,7 @@ def _split(found: Mapping[str, Array], net: Net, name: str) -> tuple[dict[str, A
         if fault := _unfit(array, types[key]):
             faults.append(Diagnostic("E0656", f"{name}: the input {key} {fault}"))
     if len({array.shape[:1] for array in inputs.values()}) > 1:
-        faults.append(Diagnostic("E0656", f"{name}: the inputs are of different batches"))
+        faults.append(Diagnostic("E0656", f"{name}: the batch sizes of the inputs differ"))
     faults += [
         Diagnostic("E0656", f"{name}: the output {key} is {array.dtype}, not numbers")
         for key, array in outputs.items()
@@ -109,7 +109,7 @@ def _unfit(array: Array, type: TensorType) -> str:
 
 
 def _batched(array: Array, rank: int) -> Array:
-    """The array with an axis for a batch of one, if it has none."""
+    """The array with a batch axis added, if it has none."""
     return array[None] if array.ndim == rank - 1 else array
 
 

@@ -1,7 +1,7 @@
-"""What a net computes before what: layers and the values between them in, order of execution out.
+"""The order of execution of a net's layers, by dominators of its dataflow graph.
 
-A value dominates another if all ways from the inputs to it lead through that value. Loops count as run once, and of a
-layer that is called several times the first call counts.
+A value dominates another if every path from the inputs to the other passes through it. Loops count as run once, and
+only the first call of a layer counts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from itc.checkpoints.layers import Layer, Shape
 from itc.ir.net import Apply, Emit, Loop, Net, Statement, Value, When
 from itc.source import Span
 
-#: The node before all inputs, and the one of constants, which no way leads through.
+#: The node before all inputs, and the node of constants, which is on no path.
 ROOT, CONSTANT = 0, -1
 
 
 @dataclass(frozen=True)
 class Use:
-    """The first call of a layer: what it reads, its result, and the layer whose output it reads, if that is one."""
+    """The first call of a layer: its operands, its result, and the layer whose output it reads, if any."""
 
     index: int
     reads: tuple[int, ...]
@@ -40,7 +40,7 @@ class Dataflow:
     nearest: list[str | None] = field(default_factory=lambda: [None])
 
     def one_after_the_other(self, first: Iterable[str], second: Iterable[str]) -> bool:
-        """Whether all that the layers of `second` read has passed through all the layers of `first`."""
+        """Whether all paths to the layers of `second` pass through all layers of `first`."""
         cut = self._cut(second)
         bits = 0
         for path in first:
@@ -50,7 +50,7 @@ class Dataflow:
         return cut is not None and bits & self.above[cut] == bits
 
     def same_size_or_passed(self, first: str, second: str) -> bool:
-        """Whether two layers read maps of one size, or nothing that the second reads goes round the first."""
+        """Whether two layers read maps of equal size, or no path to the second bypasses the first."""
         one, other = self.uses[first], self.uses[second]
         if one.shapes == other.shapes:
             return True
@@ -58,7 +58,7 @@ class Dataflow:
         return cut is not None and self._dominates(one.result, cut)
 
     def attached(self, path: str) -> tuple[str, ...]:
-        """The layer whose output this one reads, and those that read its own."""
+        """The layer whose output this one reads, and the layers that read its output."""
         use = self.uses.get(path)
         if use is None:
             return ()
@@ -75,7 +75,7 @@ class Dataflow:
                 self._readers.setdefault(use.before, []).append(path)
 
     def node(self, before: Sequence[int], layer: str | None = None) -> int:
-        """A value that is computed from those before it."""
+        """Adds a node for a value computed from others."""
         sources = [node for node in before if node != CONSTANT]
         at = len(self.dominator)
         dominator = self._common(sources) if sources else ROOT
@@ -93,7 +93,7 @@ class Dataflow:
         return self._bits[path]
 
     def _cut(self, paths: Iterable[str]) -> int | None:
-        """The last node that dominates all that these layers read."""
+        """The nearest common dominator of the operands of these layers."""
         reads = [node for path in paths if path in self.uses for node in self.uses[path].reads]
         return self._common(reads) if reads else None
 
@@ -152,7 +152,7 @@ class _Walk:
         reads = tuple(self.nodes[value.name] for value in apply.values)
         moving = tuple(node for node in reads if node != CONSTANT)
         if not moving:
-            self.nodes |= {result.name: CONSTANT for result in apply.results}  # parameters that are values themselves
+            self.nodes |= {result.name: CONSTANT for result in apply.results}  # free parameters
             return
         node = self.flow.node(moving, layers[0] if layers else None)
         for path in layers:

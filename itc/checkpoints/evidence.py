@@ -1,16 +1,16 @@
-"""Which pairs of a proposal have evidence: pairs of layers in, a reason for each and groups without evidence out.
+"""Judges a proposed assignment of layers: gives evidence for each pair, and groups of layers without evidence.
 
-Layers of different shapes cannot be mistaken. Of two layers of one shape, one of these has to say which is which:
+Layers of different shapes cannot be exchanged. Between two layers of equal shapes, one of these rules must decide:
 
-- *names*: a word, not a number, that one of them has in common with its partner and not with the other's;
-- *list*, *class*, *number*: two pairs are told apart by what `relations.py` says of lists, of modules with the same
+- *names*: a word, not a number, common to a layer and its partner, but not to the other layer's partner;
+- *list*, *class*, *number*: the rules of `relations.py` for items of lists, for modules with equal
   names inside, and of neighbours with the same number;
-- *module*: layers of a module stay together in the net, so none goes beyond layers that are known to be of another.
+- *module*: layers of a module are contiguous in the net, not separated by layers known to belong to another module.
 
-Numbers behind names (`conv1`, `w2`) say nothing by themselves: authors count in order of execution, of definition, or
-from fine to coarse. The proposal is accepted if every other assignment contradicts one of these. They rest on
-conventions: a file whose list runs backwards in the middle has the names and shapes of one whose list does not, and
-values alone tell them apart (`--check`).
+Numbers in names (`conv1`, `w2`) are not evidence: authors number in order of execution, of definition, or
+from fine to coarse. The proposal is accepted if every other assignment contradicts a rule. The rules rest on
+conventions: a file may break one without any difference in names and shapes, for example a partly reversed list;
+only values reveal this (`--check`).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from itc.checkpoints.circles import components, without_loss
+from itc.checkpoints.cycles import components, without_loss
 from itc.checkpoints.dataflow import Dataflow
 from itc.checkpoints.extents import Extents
 from itc.checkpoints.layers import Layer, Signature
 from itc.checkpoints.matching import Matching, Pair, parting
 from itc.checkpoints.relations import Relations
 
-#: Layers of one shape that are compared with one another.
+#: Maximum number of layers of one shape compared pairwise.
 MAX_CLASS = 1500
-#: Why a layer was taken that nothing else is left for.
-REST = "what is left of its shapes"
+#: The reason for a layer assigned by elimination.
+REST = "the last one of its shapes"
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """Layers of the file, and those of the net of which each may be any."""
+    """An ambiguous group: layers of the file, and layers of the net to which each of them may belong."""
 
     theirs: tuple[Layer, ...]
     ours: tuple[Layer, ...]
@@ -41,7 +41,7 @@ class Undecided:
 
 @dataclass(frozen=True)
 class Judged:
-    """For each pair by the file's path why it was taken; groups that nothing decides; modules told by their names."""
+    """The reasons of each pair, by the file's path; undecided groups; modules decided by names."""
 
     reasons: Mapping[str, tuple[str, ...]]
     undecided: tuple[Undecided, ...]
@@ -64,7 +64,7 @@ class _Judge:
         self.extents = Extents(self.matching, frozenset(their.path for their, _ in self.matching.fixed))
 
     def judged(self) -> Judged:
-        """Layers that are certain are evidence for others, so it is asked again until nothing is added."""
+        """Iterates to a fixed point, since decided layers are evidence for others."""
         classes: dict[Signature, list[Pair]] = {}
         for pair in self.matching.pairs:
             classes.setdefault(pair[0].signature, []).append(pair)
@@ -82,7 +82,7 @@ class _Judge:
         return Judged(reasons, tuple(undecided), tuple(dict.fromkeys(self.by_name)))
 
     def _class(self, signature: Signature, pairs: list[Pair]) -> list[Undecided]:
-        """The groups of one shape that may be exchanged among themselves."""
+        """The groups of one shape whose layers could be exchanged."""
         spare = [layer for layer in self.matching.unused if layer.signature == signature]
         empty = [layer for layer in self.matching.missing if layer.signature == signature]
         for their, _ in pairs:
@@ -107,7 +107,7 @@ class _Judge:
         return out
 
     def _open(self, pair: Pair, other: Pair) -> bool:
-        """Whether the first's layer of the file could be the second's of the net."""
+        """Whether the layer of the first pair could be assigned to the layer of the second."""
         reason = self.relations.tell(pair, other)
         if not reason and self.extents.outside(pair[0], other):
             reason = f"layers of {self.extents.branch(pair[0], other[0])} stay together"
@@ -117,7 +117,7 @@ class _Judge:
         return True
 
     def _nameless(self, group: list[int], edges: Sequence[Sequence[int]], pairs: list[Pair]) -> list[list[int]]:
-        """The parts of a group that can be exchanged without losing a word in common."""
+        """The parts of a group that can be exchanged without losing common words."""
         inside = set(group)
         gains = {(i, j): self._gain(pairs[i], pairs[j]) for i in group for j in edges[i] if j in inside}
         if any(gain > 0 for gain in gains.values()):
@@ -140,7 +140,7 @@ class _Judge:
         if words:
             self._because(pair, f"names: {', '.join(sorted(words))}")
         else:
-            self._because(pair, f"names: those of {other[0].path} are nearer to {other[1].path}")
+            self._because(pair, f"names: {other[0].path} has more words in common with {other[1].path}")
         at = parting(pair[0], other[0])
         self.by_name.append(".".join(pair[0].names[:at]) or pair[0].names[0])
 
@@ -149,11 +149,11 @@ class _Judge:
 
     @staticmethod
     def _gain(pair: Pair, other: Pair) -> int:
-        """How many more words the first's layer of the file has in common with the second's of the net than its own."""
+        """The gain in common words if the layer of the first pair is assigned to the layer of the second."""
         return len(pair[0].words & other[1].words) - len(pair[0].words & pair[1].words)
 
     def _fits_better(self, spare: Layer, pair: Pair) -> bool:
-        """Whether a layer of the file without a partner may be in the place of a paired one."""
+        """Whether an unpaired layer of the file could replace a paired one."""
         if len(spare.words & pair[1].words) < len(pair[0].words & pair[1].words):
             self._because(pair, f"names: {', '.join(sorted((pair[0].words & pair[1].words) - spare.words))}")
             return False
@@ -163,7 +163,7 @@ class _Judge:
         return True
 
     def _goes_elsewhere(self, pair: Pair, empty: Layer) -> bool:
-        """Whether a paired layer of the file may be one of the net's that has no partner."""
+        """Whether a paired layer of the file could be assigned to an unpaired one of the net."""
         if len(pair[0].words & empty.words) < len(pair[0].words & pair[1].words):
             self._because(pair, f"names: {', '.join(sorted((pair[0].words & pair[1].words) - empty.words))}")
             return False

@@ -1,4 +1,4 @@
-"""Layers of a module stay together: which places in a net are known to be of a module of a file, which of others."""
+"""Extents of modules: the positions in a net known to belong to a module of a file, or to other modules."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from itc.ir.op import Array
 
 @dataclass(eq=False)
 class Extents:
-    """The extents of a file's modules; `certain` are the layers whose partners are known, beside those by shape."""
+    """The extents of a file's modules; `certain` are layers with decided partners, besides those decided by shape."""
 
     matching: Matching
     certain: frozenset[str]
     known: dict[str, Extent] = field(default_factory=dict)
 
     def outside(self, their: Layer, other: Pair) -> bool:
-        """Whether the place of `other` is beyond layers that are not of a module of this layer."""
+        """Whether layers outside a module of this layer separate it from the position of `other`."""
         return self.beyond(their, parting(their, other[0]) + 1, self.matching.index[other[1].path], True)
 
     def beyond(self, their: Layer, start: int, at: int, down: bool = False) -> bool:
@@ -50,13 +50,13 @@ class Extents:
         return Counter(layer.signature for layer in self._everyone)
 
     def _extent(self, module: str) -> Extent:
-        """Which places in the net are known to be of a module of the file, and which of others."""
+        """The positions in the net known to belong to a module of the file, or to others."""
         if module not in self.known:
             self.known[module] = self._measured(self._members[module])
         return self.known[module]
 
     def _measured(self, members: list[Layer]) -> Extent:
-        """None is known of a module whose own layers are apart in the proposal: there the rule does not hold."""
+        """None for a module whose layers are separated in the proposal, to which the rule does not apply."""
         counts = Counter(layer.signature for layer in members)
         names = {layer.path for layer in members}
         paired = [layer for layer in members if layer.path in self.matching.partner]
@@ -83,14 +83,14 @@ class Extents:
 
 @dataclass(frozen=True)
 class Extent:
-    """The first and last place in the net that are known to be of a module, and how many before each are of others."""
+    """The first and last known position of a module in the net, and the number of other modules' layers before each."""
 
     first: int
     last: int
     others: Array
 
     def leaves(self, at: int) -> bool:
-        """Whether others' layers are between what is known of the module and this place."""
+        """Whether layers of other modules are between the module's known extent and this position."""
         if self.first < 0:
             return False
         low, high = min(self.first, at), max(self.last, at)

@@ -1,4 +1,4 @@
-"""What an import is refused for, in words: layers without a partner, and layers that nothing tells apart."""
+"""Diagnostics of a refused import: layers without a partner, and ambiguous layers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from itc.checkpoints.evidence import Undecided
 from itc.checkpoints.layers import NUMBER, Layer
 from itc.diagnostics import CompileError, Diagnostic, shortened
 
-#: Groups and layers of each kind that are named; how many more there are is said.
+#: Maximum number of groups and layers listed.
 MOST, MOST_IN_GROUP = 6, 12
-PARTIAL = "--partial takes what fits and leaves the rest of the network with fresh weights"
-IN_ORDER = "or, if all numbers in the file's names count in the order in which the layers run: --in-order"
-#: What is safe in a shell without quotes.
+PARTIAL = "--partial imports the matching layers and leaves the others with initial weights"
+IN_ORDER = "or, if all numbers in the file's names follow the order of execution: --in-order"
+#: Text that needs no quotes in a shell.
 PLAIN = re.compile(r"[\w.=/-]+")
 
 
 def undecided(groups: Sequence[Undecided], still: Sequence[Undecided], name: str) -> CompileError:
-    """E0653 for each group of layers that fit in more than one order; groups that differ in numbers alone are one.
+    """E0653 for each ambiguous group of layers; groups that differ only in numbers are merged.
 
-    `still` are those that are left if numbers count in order of execution.
+    `still` are the groups that remain with `in_order`.
     """
     open_ = {layer.path for group in still for layer in group.theirs}
     kinds: dict[tuple[str, ...], list[Undecided]] = {}
@@ -30,7 +30,7 @@ def undecided(groups: Sequence[Undecided], still: Sequence[Undecided], name: str
         kinds.setdefault(key, []).append(group)
     faults = [_undecided(kind, open_, name) for kind in list(kinds.values())[:MOST]]
     if len(kinds) > MOST:
-        faults.append(Diagnostic("E0653", f"{name}: so it is with {len(kinds) - MOST} more groups of layers"))
+        faults.append(Diagnostic("E0653", f"{name}: {len(kinds) - MOST} more groups of layers are ambiguous"))
     return CompileError(faults)
 
 
@@ -38,16 +38,16 @@ def _undecided(kind: Sequence[Undecided], still: set[str], name: str) -> Diagnos
     group, more = kind[0], len(kind) - 1
     theirs, ours = ([layer.path for layer in side] for side in (group.theirs, group.ours))
     like = f" (and {more} more groups like it)" if more else ""
-    message = f"{name}: nothing tells which of {shortened(theirs)} is which of {shortened(ours)}{like}"
+    message = f"{name}: ambiguous assignment of {shortened(theirs)} to {shortened(ours)}{like}"
     edits = [_edit(their, own) for their, own in zip(theirs, ours, strict=False)]
     rest = f"\n... and {len(edits) - MOST_IN_GROUP} more" if len(edits) > MOST_IN_GROUP else ""
     numbers = [] if still & set(theirs) else [IN_ORDER]
     lines = [
-        "shapes fit in every order, and numbers are none; the code that the file is of says which is which.",
-        "Say it, each of the file's with one of the net's; if they are in this order:",
+        "shapes match in every order, and numbers are not evidence; the source code of the file decides.",
+        "Assign each layer; if the order is this one:",
         " ".join(edits[:MOST_IN_GROUP]) + rest,
         *numbers,
-        "--check FILE.npz, with inputs and outputs of that code, shows whether it was right",
+        "--check FILE.npz, with inputs and outputs of that code, verifies the result",
     ]
     return Diagnostic("E0653", message, help="\n".join(lines))
 
@@ -60,22 +60,24 @@ def _edit(their: str, own: str) -> str:
 def without_partner(
     unused: Sequence[Layer], missing: Sequence[Layer], name: str, net: str, sizes: tuple[int, int]
 ) -> CompileError:
-    """E0652: layers that differ from one of the other side in a size or a part first, then what is left.
+    """E0652: first layers that differ from one of the other side in a size or a part, then the others.
 
-    `sizes` are how many layers the file and the net have.
+    `sizes` are the numbers of layers of the file and the net.
     """
     near = _near(unused, missing)
     faults = [Diagnostic("E0652", _difference(their, own, name, net)) for their, own in near[:MOST]]
     if len(near) > MOST:
-        faults.append(Diagnostic("E0652", f"{len(near) - MOST} more layers of {name} differ so from one of {net}"))
+        faults.append(
+            Diagnostic("E0652", f"{len(near) - MOST} more layers of {name} differ slightly from one of {net}")
+        )
     taken = {id(layer) for pair in near for layer in pair}
     gone, over = ([layer for layer in side if id(layer) not in taken] for side in (missing, unused))
     if gone:
         what = f"{len(gone)} layers" if len(gone) > 1 else "a layer"
-        faults.append(Diagnostic("E0652", f"{name} has nothing for {what} of {net}: {_listed(gone)}"))
+        faults.append(Diagnostic("E0652", f"{name} has no partner for {what} of {net}: {_listed(gone)}"))
     if over:
         what = f"{len(over)} layers" if len(over) > 1 else "a layer"
-        faults.append(Diagnostic("E0652", f"{net} has no place for {what} of {name}: {_listed(over)}"))
+        faults.append(Diagnostic("E0652", f"{net} has no partner for {what} of {name}: {_listed(over)}"))
     last = faults.pop()
     cause = f"{name} has {sizes[0]} layers, {net} has {sizes[1]}\n" if sizes[0] != sizes[1] else ""
     return CompileError([*faults, Diagnostic(last.code, last.message, help=cause + PARTIAL)])
@@ -86,7 +88,7 @@ def _listed(layers: Sequence[Layer]) -> str:
 
 
 def _near(unused: Sequence[Layer], missing: Sequence[Layer]) -> list[tuple[Layer, Layer]]:
-    """Layers of both sides that differ in one size or in having a part, each with the one of the nearest name."""
+    """Layers of both sides that differ in one size or in a missing part, each with the one of the most similar name."""
     if len(unused) * len(missing) > 20_000:
         return []
     out, left = [], list(unused)
@@ -125,4 +127,4 @@ def _difference(their: Layer, own: Layer, name: str, net: str) -> str:
         if "bias" in two:
             has, lacks = lacks, has
         return f"{has} has a bias, {lacks} has none"
-    return f"{their} of {name} is not of the shapes of {own} of {net}"
+    return f"the shapes of {their} of {name} differ from those of {own} of {net}"

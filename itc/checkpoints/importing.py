@@ -1,4 +1,4 @@
-"""A file's tensors under a net's keys: names and shapes in, pairs with their reasons and what has none out."""
+"""Imports a file's tensors as weights of a net: pairs of layers with reasons, and unmatched layers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from itc.weights import as_float32, initial
 
 @dataclass(frozen=True)
 class Imported:
-    """The weights of a net from a file, and how they were found.
+    """The weights of a net from a file, and their provenance.
 
-    `pairs` are layers of the file and of the net, each with why it was taken, and `sources` for each of the net's keys
+    `pairs` are layers of the file and of the net with the reasons, and `sources` gives for each of the net's keys
     the file's tensors of which it is. `keys` maps the file's names to the net's where one is the other, alone or in a
     stack. `unused` are the file's layers without a partner, `missing` the net's, which have fresh values; `ignored` are
     names that mean nothing here; `by_name` are modules of the file in which more than one order fits the shapes, so
@@ -114,7 +114,7 @@ class _Matched:
 def _matched(
     theirs: Sequence[Layer], ours: Sequence[Layer], by_pair: Sequence[Wanted], flow: Dataflow, name: str, in_order: bool
 ) -> _Matched:
-    """Layers of both sides: those set by hand, those of the same name, and others for which there is evidence."""
+    """The matching: pairs by hand, by equal names, and by evidence."""
     hand = by_hand(theirs, ours, by_pair)
     taken = {id(layer) for pair in hand for layer in pair}
     open_ = [[layer for layer in side if id(layer) not in taken] for side in (theirs, ours)]
@@ -140,33 +140,33 @@ def _matched(
 
 
 def _same_names(theirs: Sequence[Layer], ours: Sequence[Layer]) -> tuple[Pair, ...]:
-    """Namesakes of the same shapes, if one side has nothing else: then the file has the net's own keys."""
+    """Layers of equal names and shapes, if they are all layers of one side: then the file has the net's own keys."""
     named = {layer.path: layer for layer in theirs}
     pairs = tuple((named[own.path], own) for own in ours if named.get(own.path) == own)
     return pairs if pairs and len(pairs) in (len(theirs), len(ours)) else ()
 
 
 def _without_effect(hand: Sequence[Pair], theirs: Sequence[Layer], ours: Sequence[Layer]) -> None:
-    """Raises CompileError (E0655) for pairs of namesakes, if the file has the net's own keys anyway."""
+    """Raises CompileError (E0655) for pairs of namesakes, if the file has the net's own keys."""
     if len(_same_names(theirs, ours)) < len(hand):
         return
     same = [their.path for their, own in hand if their.path == own.path]
     if same:
         raise CompileError(
-            Diagnostic("E0655", f"--pair {path}={path} changes nothing: the file has the network's own keys")
+            Diagnostic("E0655", f"--pair {path}={path} has no effect: the file has the network's own keys")
             for path in same
         )
 
 
 def _values(found: Mapping[str, Array], tensors: Tensors, keys: Mapping[str, str], name: str) -> dict[str, Array]:
-    """The net's tensors, of values that are numbers."""
+    """The net's tensors, checked to be finite floats."""
     used = {source: found[source] for key in keys.values() for source in tensors[key].sources}
     numbers = as_float32(used, name)
     return {own: tensors[key].value(numbers) for own, key in keys.items()}
 
 
 def _renamed(sources: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The net's key for each of the file's that is in one of them alone."""
+    """The net's key for each of the file's keys that is used in only one."""
     owns: dict[str, list[str]] = {}
     for own, keys in sources.items():
         for key in keys:
@@ -175,14 +175,14 @@ def _renamed(sources: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _explained(pair: tuple[Layer, Layer, tuple[str, ...]], tensors: Tensors) -> tuple[Layer, Layer, tuple[str, ...]]:
-    """The pair with why it was taken, and how its tensors were laid out."""
+    """The pair with its reasons and layout conversions."""
     their, own, reasons = pair
     layout = dict.fromkeys(tensors[key].why for key in their.keys.values() if tensors[key].why)
     return their, own, (*reasons, *layout)
 
 
 def _permute(values: dict[str, Array], net: Net) -> None:
-    """Reorders the rows of the layers whose results are turned by `rope`. Raises CompileError (E0658) if none are."""
+    """Permutes the rows of the layers before `rope`. Raises CompileError (E0658) if there are none."""
     before = {apply.results[0].name: apply for apply in applies(net.body)}
     turned: dict[str, int] = {}
     for apply in applies(net.body):
@@ -193,7 +193,5 @@ def _permute(values: dict[str, Array], net: Net) -> None:
     for key in done:
         values[key] = rotated(values[key], len(net.param[key].sets), turned[key])
     if not done:
-        help = "it permutes the layers whose results go into `rope`"
-        raise fail(
-            "E0658", f"--rope interleaved changes nothing: {net.name} has no such layer from the file", help=help
-        )
+        help = "it permutes the layers before `rope`"
+        raise fail("E0658", f"--rope interleaved has no effect: {net.name} has no such layer from the file", help=help)

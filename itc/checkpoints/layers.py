@@ -1,4 +1,4 @@
-"""Tensors by key in; layers, and the tree of their names, out: what two checkpoints can agree on beside keys."""
+"""Groups tensors by key into layers and a tree of modules."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from functools import cached_property
 Shape = tuple[int, ...]
 Signature = tuple[tuple[str, Shape], ...]
 
-#: The tensors of one layer, as PyTorch and itc name them: what is before the last dot is the layer.
+#: The layer and tensor name of a key, as in PyTorch and itc: split at the last dot.
 PARTS = ("weight", "bias", "running_mean", "running_var")
-#: Counts batches for norms without momentum; no network here reads it.
+#: A batch counter of norms without momentum, which is ignored.
 IGNORED = "num_batches_tracked"
 WORD = re.compile(r"[a-z]+")
 NUMBER = re.compile(r"\d+")
 NUMBERED = re.compile(r"(.*?)_?(\d{0,9})", re.DOTALL)
-#: Words that stand for one another wherever attention is written.
+#: Synonyms in attention layers.
 SAME_WORD = {
     **dict.fromkeys(("query", "queries", "wq"), "q"),
     **dict.fromkeys(("key", "keys", "wk"), "k"),
     **dict.fromkeys(("value", "values", "wv"), "v"),
     **dict.fromkeys(("o", "wo"), "out"),
 }
-#: Deeper names are one name.
+#: Maximum depth of names; deeper ones are one name.
 MAX_DEPTH = 32
 
 
@@ -43,7 +43,7 @@ class Layer:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words of its path. Numbers are none: they count, and in what order is not known from them."""
+        """The words of its path, without numbers."""
         return frozenset(SAME_WORD.get(word, word) for word in WORD.findall(self.path.lower()))
 
     @cached_property
@@ -52,7 +52,7 @@ class Layer:
 
     @property
     def is_norm(self) -> bool:
-        """Whether it has vectors alone, which fit in more places than a matrix does."""
+        """Whether it has vectors only, which match more layers than matrices do."""
         return all(len(shape) <= 1 for _, shape in self.signature)
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Layer:
 
 
 def layers(shapes: Mapping[str, Shape]) -> list[Layer]:
-    """The layers in the order in which their first tensors come."""
+    """The layers in the order of their first tensors."""
     found: dict[str, dict[str, str]] = {}
     for key in shapes:
         path, _, part = key.rpartition(".")
@@ -91,7 +91,7 @@ def stem(name: str) -> str:
 
 @dataclass(eq=False)
 class Node:
-    """A module: a layer, or modules by name; `size` counts the layers in it."""
+    """A module: a layer, or child modules by name; `size` is the number of its layers."""
 
     path: str
     layer: Layer | None = None
@@ -101,8 +101,8 @@ class Node:
     def chains(self, free: bool = False) -> list[list[Node]]:
         """The children in chains of one name with numbers behind it (`conv1`, `conv2`; `0`, `1`).
 
-        A chain is in the order of its numbers; nothing says how two chains interleave. Chains are sorted by name. If
-        `free`, only the items of a list (`0`, `1`) are in an order.
+        A chain is ordered by its numbers; the interleaving of chains is unknown. Chains are sorted by name. If
+        `free`, only the items of a list (`0`, `1`) are ordered.
         """
         found: dict[str, list[tuple[int, Node]]] = {}
         for name, child in self.children.items():
@@ -123,7 +123,7 @@ class Node:
 
 
 def tree(found: Iterable[Layer]) -> Node:
-    """The modules that hold these layers, from the first that branches."""
+    """The tree of these layers, from the first branching module."""
     root = Node("")
     for layer in found:
         _put(root, layer)
@@ -136,7 +136,7 @@ def _put(root: Node, layer: Layer) -> None:
     node = root
     node.size += 1
     for name in layer.names:
-        if node.layer:  # a module that has tensors of its own beside modules
+        if node.layer:  # a module with both tensors and child modules
             node.children[""] = Node(node.path, node.layer, size=1)
             node.layer = None
         node = node.children.setdefault(name, Node(f"{node.path}.{name}".lstrip(".")))

@@ -1,8 +1,8 @@
-"""Tensors as another library lays them out, as tensors of a net: a file's shapes and a net's in, recipes out.
+"""Converts the tensor layouts of other libraries to those of a net, as recipes on a file's tensors.
 
-What is read from several tensors, or from a part of one, has a name of its own: `norms.*.weight` is a list of norms
-stacked, `attn.q.weight` the rows of the queries in `attn.in_proj_weight`. Each recipe applies only where the net has no
-tensor of the file's shape, and one of the result's.
+A tensor made of several tensors, or of a part of one, has a derived name: `norms.*.weight` is a list of norms
+stacked, `attn.q.weight` the rows of the queries in `attn.in_proj_weight`. A recipe applies only if the net has no
+tensor of the file's shape, but one of the result's shape.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from itc.ir.op import Array
 
 IN_PROJ = re.compile(r"(?P<path>.*\.)?in_proj_(?P<part>weight|bias)")
 RECURRENT = re.compile(r"(?P<path>.*\.)?(?P<part>weight|bias)_(?P<side>ih|hh)(?P<layer>_l\d{1,4})?(?P<back>_reverse)?")
-#: PyTorch's gates in its order, by the words of the cells of `std`.
+#: PyTorch's gates in its order, by the names in the cells of `std`.
 GATES = {4: ("take", "keep", "new", "show"), 3: ("reset", "update", "new")}
 CELLS = {4: "LSTM", 3: "GRU"}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as a net may have it: of which of the file's it is made, how, and in words why."""
+    """A converted tensor: its source tensors, the conversion, and its description."""
 
     shape: Shape
     sources: tuple[str, ...]
@@ -50,7 +50,7 @@ def as_found(shapes: Mapping[str, Shape]) -> Tensors:
 
 
 def laid_out(tensors: Tensors, net: Net) -> Tensors:
-    """The tensors after every layout that brings them nearer to the net."""
+    """The tensors after all applicable layout conversions."""
     shapes = {param.shape for param in net.params} | {param.type.shape for param in net.params}
     split: Tensors = {}
     for key, tensor in tensors.items():
@@ -126,7 +126,7 @@ def _with_ones(shape: Shape) -> Iterable[tuple[Shape, str]]:
 
 
 def _stacked(tensors: Tensors, net: Net) -> Tensors:
-    """Lists whose items are the sets of a parameter: one for each iteration of a loop, in the order of their numbers.
+    """Lists whose items are the sets of a parameter: one per iteration of a loop, ordered by number.
 
     Inner lists come first, as the sets of an inner loop are the later axis.
     """
@@ -184,6 +184,6 @@ def stacked(parts: Sequence[Tensor], why: str) -> Tensor:
 
 
 def rotated(value: Array, sets: int, heads: int) -> Array:
-    """Rows of queries or keys whose pairs are neighbours, in the order of `rope`: i beside i + d / 2."""
+    """The rows of queries or keys, permuted from neighbouring pairs to the order of `rope` (i and i + d / 2)."""
     split = value.reshape(*value.shape[:sets], heads, -1, 2, *value.shape[sets + 1 :])
     return np.ascontiguousarray(np.moveaxis(split, sets + 2, sets + 1)).reshape(value.shape)

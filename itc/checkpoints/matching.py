@@ -1,4 +1,4 @@
-"""A proposed assignment of a file's layers to a net's: pairs in, each layer's partner, or that it has none, out."""
+"""A proposed assignment of a file's layers to a net's, with lookup of partners in both directions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pair = tuple[Layer, Layer]
 
 @dataclass(frozen=True)
 class Matching:
-    """`pairs` are to be judged; `fixed` are certain, `unused` and `missing` have no partner. `index` is text order."""
+    """`pairs` are to be judged, `fixed` are decided; `unused` and `missing` have no partner. `index` is text order."""
 
     pairs: Sequence[Pair]
     fixed: Sequence[Pair]
@@ -27,21 +27,21 @@ class Matching:
 
     @cached_property
     def partner(self) -> dict[str, Layer]:
-        """The net's layer by the path of the file's."""
+        """The net's layer for the path of a file's layer."""
         return {their.path: own for their, own in self.both}
 
     @cached_property
     def owner(self) -> dict[str, Layer]:
-        """The file's layer by the path of the net's."""
+        """The file's layer for the path of a net's layer."""
         return {own.path: their for their, own in self.both}
 
     def place(self, their: Layer) -> int:
-        """Where in the net's text the partner of a paired layer is."""
+        """The position in the net's text of the partner of a paired layer."""
         return self.index[self.partner[their.path].path]
 
 
 def parting(one: Layer, other: Layer) -> int:
-    """How many names of their paths two layers share."""
+    """The length of the common prefix of two layers' paths."""
     return next(
         (i for i, (a, b) in enumerate(zip(one.names, other.names, strict=False)) if a != b),
         min(len(one.names), len(other.names)),

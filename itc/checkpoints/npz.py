@@ -1,4 +1,4 @@
-"""The arrays of an .npz, a zip of .npy files: all headers are read first, the values of one when they are asked for."""
+"""Reads an .npz, a zip of .npy files: all headers first, the values of an array on access."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from itc.diagnostics import CompileError, fail
 from itc.ir.op import Array
 from itc.tensor_files import Entry, Tensors, is_shape, open_tensors, pickle
 
-#: Uncompressed bytes of an .npz, and arrays in it; what is more belongs into safetensors.
+#: Maximum uncompressed bytes and number of arrays of an .npz.
 MAX_BYTES, MAX_ARRAYS = 2 << 30, 20_000
-#: Bytes of the zip's list of files, and characters of the header of an array, which NumPy bounds too.
+#: Maximum bytes of the zip's directory, and characters of an array's header.
 MAX_LIST, MAX_HEADER = 8 << 20, 10_000
 BLOCK = 1 << 20
 SAVE = "save it as safetensors"
 
 
 class _Bounded(io.RawIOBase):
-    """A file of which no more than `MAX_LIST` bytes are read at once: the list of a zip can be any length."""
+    """A file that limits single reads to `MAX_LIST` bytes, since the directory of a zip can have any length."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -64,7 +64,7 @@ def read_npz(path: Path) -> Tensors:
     except CompileError:
         file.close()
         raise
-    except Exception:  # what zipfile and NumPy raise for broken files is of all kinds
+    except Exception:  # zipfile and NumPy raise various exceptions for corrupt files
         file.close()
         raise _broken(path) from None
 
@@ -80,7 +80,7 @@ def read_npz(path: Path) -> Tensors:
 
 
 def _broken(path: Path) -> CompileError:
-    return fail("E0651", f"{path} is not an .npz file of plain arrays, or is broken")
+    return fail("E0651", f"{path} is not an .npz file of plain arrays, or is corrupt")
 
 
 def _members(archive: ZipFile, path: Path) -> dict[str, ZipInfo]:
@@ -89,17 +89,17 @@ def _members(archive: ZipFile, path: Path) -> dict[str, ZipInfo]:
     if any(member.filename.endswith((".pkl", "/version")) for member in listed):
         raise pickle(path)
     if len(listed) > MAX_ARRAYS:
-        raise fail("E0651", f"{path} has {len(listed):,} arrays, and at most {MAX_ARRAYS:,} are read", help=SAVE)
+        raise fail("E0651", f"{path} has {len(listed):,} arrays, the limit is {MAX_ARRAYS:,}", help=SAVE)
     if sum(member.file_size for member in listed) > MAX_BYTES:
-        raise fail("E0651", f"{path} is larger than 2 GiB when it is unpacked", help=SAVE)
+        raise fail("E0651", f"{path} is larger than 2 GiB when unpacked", help=SAVE)
     members = {member.filename.removesuffix(".npy"): member for member in listed}
     if len(members) < len(listed) or any(m.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for m in listed):
-        raise ValueError("a name twice, or a compression that NumPy does not write")
+        raise ValueError("a duplicate name, or an unsupported compression")
     return members
 
 
 def _entry(archive: ZipFile, member: ZipInfo) -> Entry:
-    """What the header of an array says, if that agrees with the size of the file that it is in."""
+    """The header of an array, checked against the size of its file."""
     with archive.open(member) as file:
         header = _header(file)
     with warnings.catch_warnings():
@@ -108,14 +108,14 @@ def _entry(archive: ZipFile, member: ZipInfo) -> Entry:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(io.BytesIO(header[8:]))
     if not is_shape(shape) or dtype.hasobject or dtype.fields or dtype.subdtype:
-        raise ValueError("an array of objects or records, or of a shape that cannot be")
+        raise ValueError("an array of objects or records, or of an invalid shape")
     if len(header) + prod(shape) * dtype.itemsize > member.file_size:
-        raise ValueError("an array that is shorter than it says")
+        raise ValueError("an array that is shorter than its header states")
     return Entry(tuple(shape), dtype.name, dtype, len(header), fortran)
 
 
 def _header(file: IO[bytes]) -> bytes:
-    """The first bytes of a .npy, up to its values, whose length the version says."""
+    """The header of a .npy, whose length field depends on the version."""
     start = file.read(8)
     digits = {b"\1\0": 2, b"\2\0": 4}[start[6:]]
     length = file.read(digits)
@@ -125,7 +125,7 @@ def _header(file: IO[bytes]) -> bytes:
 
 
 def _values(archive: ZipFile, member: ZipInfo, entry: Entry) -> Array:
-    """One array; no more than its shape takes is unpacked."""
+    """One array; unpacks at most the bytes of its shape."""
     values: np.ndarray[Any, Any] = np.empty(prod(entry.shape), entry.dtype)
     raw, at = values.view(np.uint8), 0
     with archive.open(member) as file:
@@ -134,5 +134,5 @@ def _values(archive: ZipFile, member: ZipInfo, entry: Entry) -> Array:
             raw[at : at + len(block)] = np.frombuffer(block, np.uint8)
             at += len(block)
     if at < raw.size:
-        raise ValueError("an array that is shorter than it says")
+        raise ValueError("an array that is shorter than its header states")
     return values.reshape(entry.shape, order="F" if entry.fortran else "C")

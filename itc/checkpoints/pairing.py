@@ -1,4 +1,4 @@
-"""Pairs that are set by hand: the texts of `--pair` in, the layers that they name and stacks of tensors out."""
+"""Parses `--pair` options into pairs of layers and stacks of tensors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itc.checkpoints.layers import PARTS, Layer
 from itc.checkpoints.layouts import Tensors, stacked
 from itc.diagnostics import CompileError, Diagnostic, fail
 
-LAYER = "a layer is what is before the last dot of a tensor's name; see `itc weights list`"
-#: Ours of a pair whose `*` are the sets of a parameter.
+LAYER = "a layer is the part of a tensor's name before the last dot; see `itc weights list`"
+#: The suffix of a layer of the net whose sets are assigned.
 SETS = re.compile(r"(.*?)\[\*\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One `--pair`: names of layers, in which a `*` stands for any text without a dot, the same on both sides.
+    """One `--pair`: names of layers, in which a `*` matches any text without a dot, the same on both sides.
 
     `ours` that ends in `[*]` takes the layers of the file as its sets, in the order of their numbers.
     """
@@ -31,7 +31,7 @@ class Wanted:
 
     @property
     def sets(self) -> str:
-        """The layer whose sets are meant, or nothing."""
+        """The layer whose sets are assigned, or nothing."""
         match = SETS.fullmatch(self.ours)
         return match[1] if match else ""
 
@@ -41,13 +41,13 @@ class Wanted:
         return found.groups() if found else None
 
     def partner(self, texts: Sequence[str]) -> str:
-        """The name of ours for the texts that the `*` of theirs stand for."""
+        """The name of ours for the texts matched by the `*` of theirs."""
         first, *rest = self.ours.split("*")
         return first + "".join(text + part for text, part in zip(texts, rest, strict=True))
 
 
 def wanted(texts: Iterable[str] | Mapping[str, str]) -> tuple[Wanted, ...]:
-    """The pairs that texts `THEIRS=OURS` ask for. Raises CompileError (E0654, E0655) for those of another form."""
+    """The pairs of texts `THEIRS=OURS`. Raises CompileError (E0654, E0655) for invalid or duplicate ones."""
     if isinstance(texts, Mapping):
         texts = [f"{their}={own}" for their, own in texts.items()]
     out: list[Wanted] = []
@@ -57,12 +57,14 @@ def wanted(texts: Iterable[str] | Mapping[str, str]) -> tuple[Wanted, ...]:
         pair = Wanted(theirs, ours)
         if not (theirs and ours) or "=" in ours:
             help = "for example: --pair fc=classify.linear"
-            faults.append(Diagnostic("E0654", f"--pair is THEIRS=OURS, not {text}", help=help))
+            faults.append(Diagnostic("E0654", f"--pair must be THEIRS=OURS, not {text}", help=help))
         elif ours.count("*") not in (0, theirs.count("*")):
-            help = "a `*` stands for the same text on both sides; `[*]` behind a layer of the net for its sets"
-            faults.append(Diagnostic("E0654", f"--pair {text} has not as many `*` on both sides", help=help))
+            help = "a `*` matches the same text on both sides; `[*]` after a layer of the net stands for its sets"
+            faults.append(
+                Diagnostic("E0654", f"--pair {text} has different numbers of `*` on the two sides", help=help)
+            )
         elif pair in out:
-            faults.append(Diagnostic("E0655", f"--pair {text} is given twice"))
+            faults.append(Diagnostic("E0655", f"--pair {text} is repeated"))
         else:
             out.append(pair)
     if faults:
@@ -71,7 +73,7 @@ def wanted(texts: Iterable[str] | Mapping[str, str]) -> tuple[Wanted, ...]:
 
 
 def with_stacks(tensors: Tensors, pairs: Sequence[Wanted]) -> Tensors:
-    """The tensors after the pairs that take layers as sets. Raises CompileError (E0654) for numbers with gaps."""
+    """The tensors after pairs of layers with sets. Raises CompileError (E0654) for gaps in the numbers."""
     out = dict(tensors)
     for pair in pairs:
         if pair.sets:
@@ -81,7 +83,7 @@ def with_stacks(tensors: Tensors, pairs: Sequence[Wanted]) -> Tensors:
 
 def _stack(tensors: Tensors, pair: Wanted) -> None:
     if pair.theirs.count("*") != 1:
-        raise fail("E0654", f"--pair {pair.text} has one `*` on the left, for the number of the set")
+        raise fail("E0654", f"--pair {pair.text} needs one `*` on the left, for the number of the set")
     groups: dict[str, dict[int, str]] = {}
     for key in tensors:
         path, _, part = key.rpartition(".")
@@ -90,15 +92,15 @@ def _stack(tensors: Tensors, pair: Wanted) -> None:
         if names is None:
             continue
         if not (names[0].isdecimal() and len(names[0]) < 7):
-            raise fail("E0654", f"--pair {pair.text}: {key} has no number where the `*` is", help=LAYER)
+            raise fail("E0654", f"--pair {pair.text}: {key} has no number at the `*`", help=LAYER)
         groups.setdefault(part, {})[int(names[0])] = key
     for part, items in groups.items():
         numbers = sorted(items)
         parts = [tensors[items[number]] for number in numbers]
         if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
-            raise fail("E0654", f"--pair {pair.text}: the numbers of {pair.theirs} in the file have gaps")
+            raise fail("E0654", f"--pair {pair.text}: the numbers of {pair.theirs} in the file are not consecutive")
         if any(tensor.shape != parts[0].shape for tensor in parts):
-            raise fail("E0654", f"--pair {pair.text}: {pair.theirs} in the file are of different shapes")
+            raise fail("E0654", f"--pair {pair.text}: {pair.theirs} in the file have different shapes")
         for key in items.values():
             del tensors[key]
         name = f"{pair.theirs}.{part}" if part else pair.theirs
@@ -106,7 +108,7 @@ def _stack(tensors: Tensors, pair: Wanted) -> None:
 
 
 def by_hand(theirs: Sequence[Layer], ours: Sequence[Layer], pairs: Sequence[Wanted]) -> tuple[tuple[Layer, Layer], ...]:
-    """The pairs of layers that are set. Raises CompileError (E0654) for each that cannot be."""
+    """The pairs of layers set by hand. Raises CompileError (E0654) for each invalid one."""
     out: list[tuple[Layer, Layer]] = []
     faults: list[Diagnostic] = []
     named = {layer.path: layer for layer in theirs}, {layer.path: layer for layer in ours}
@@ -121,7 +123,7 @@ def by_hand(theirs: Sequence[Layer], ours: Sequence[Layer], pairs: Sequence[Want
             if second is None:
                 faults.append(Diagnostic("E0654", f"--pair: the net has no layer {own}", help=LAYER))
             elif their.signature != second.signature:
-                faults.append(Diagnostic("E0654", f"--pair: {their} is not of the shapes of {second}"))
+                faults.append(Diagnostic("E0654", f"--pair: the shapes of {their} differ from those of {second}"))
             else:
                 out.append((their, second))
     faults += _contradictions(out)
@@ -131,7 +133,7 @@ def by_hand(theirs: Sequence[Layer], ours: Sequence[Layer], pairs: Sequence[Want
 
 
 def _hits(pair: Wanted, named: Mapping[str, Layer]) -> list[tuple[Layer, str]]:
-    """The layers of the file that a pair names, each with the name of ours."""
+    """The layers of the file matched by a pair, each with the name of ours."""
     if pair.sets or "*" not in pair.theirs:
         layer = named.get(pair.theirs)
         return [(layer, pair.sets or pair.ours)] if layer else []
@@ -149,6 +151,6 @@ def _contradictions(pairs: Sequence[tuple[Layer, Layer]]) -> list[Diagnostic]:
             if before is not pair:
                 others = f"{before[1 - side].path} and {pair[1 - side].path}"
                 faults.append(
-                    Diagnostic("E0654", f"--pair: the {word}'s {pair[side].path} is named twice, for {others}")
+                    Diagnostic("E0654", f"--pair: the {word}'s {pair[side].path} is in two pairs, with {others}")
                 )
     return faults

@@ -1,7 +1,7 @@
-"""A file in, its tensors by name out: safetensors and .npz; what can run code when it is read is refused.
+"""Reads the tensors of a safetensors or .npz file by name; formats that can run code are refused.
 
-PyTorch's own files are pickles. Its restricted reader (`weights_only=True`) has had holes of its own (CVE-2025-32434),
-and what is read here need not be trusted: so they are refused, with the command that converts one where it is.
+PyTorch's own files are pickles. Its restricted reader (`weights_only=True`) has had vulnerabilities (CVE-2025-32434),
+and files read here need not be trusted: so pickles are refused, with a command that converts one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itc.tensor_files import Tensors, open_tensors, read_safetensors
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Every tensor by its name in the file; the format is told by content. Values are read where they are looked up.
+    """All tensors by their names in the file; the format is detected by content. Values are read on access.
 
     Raises CompileError: E0604 for a pipe or a device, E0610 for a file that is not there, E0611 for one in no known
     format, E0617 for a header beyond the bounds, E0650 for pickles, E0651 for a broken or too large .npz. Looking up a

@@ -1,11 +1,11 @@
-"""Why two pairs of layers of one shape cannot be exchanged: a matching and the net's dataflow in, reasons out.
+"""Evidence that two pairs of layers of equal shapes cannot be exchanged, from a matching and the net's dataflow.
 
-- *list*: items `0`, `1`, ... of a module count in order of execution, if shapes show it in this list or in one whose
-  path differs in numbers alone, none of them is in another order, and the net runs the items one after the other: all
-  that reaches an item has passed through the one before, at one size of map or with nothing that goes round;
-- *class*: modules whose paths differ in numbers alone and that have the same names inside are of one class. What the
-  shapes settle in one of them holds in the others, if the net's layers come from the same lines of the spec;
-- *number*: a layer belongs to the one beside it with its number (`bn2` to `conv2`), if in the net one reads the other.
+- *list*: items `0`, `1`, ... of a module are numbered in order of execution. Shapes must show it in this list or in one
+  whose path differs only in numbers, without a contradiction, and the net must run the items in sequence: every
+  path to an item passes through the previous one, or both read maps of one size;
+- *class*: modules with equal names inside whose paths differ only in numbers are of one class. An assignment decided by
+  shapes in one of them holds in the others, if the net's layers come from the same lines of the spec;
+- *number*: a layer belongs to its neighbour of the same number (`bn2` to `conv2`), if one reads the other in the net.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itc.checkpoints.matching import Matching, Pair, parting
 
 @dataclass(eq=False)
 class Relations:
-    """What tells pairs of a matching apart; with `in_order`, all numbers count in order of execution."""
+    """Relations between pairs of a matching; with `in_order`, all numbers follow the order of execution."""
 
     matching: Matching
     flow: Dataflow
@@ -31,10 +31,10 @@ class Relations:
     lists: dict[str, bool] = field(default_factory=dict)
 
     def tell(self, pair: Pair, other: Pair) -> str:
-        """Why two pairs of one shape cannot be exchanged, or nothing."""
+        """The reason why two pairs of one shape cannot be exchanged, or nothing."""
         key = (pair[0].path, other[0].path) if pair[0].path < other[0].path else (other[0].path, pair[0].path)
         if key not in self.told:
-            self.told[key] = ""  # nothing is evidence for itself
+            self.told[key] = ""  # breaks circular evidence
             self.told[key] = self._list(pair, other) or self._kin(pair, other) or self._number(pair, other)
         return self.told[key]
 
@@ -93,7 +93,7 @@ class Relations:
         return out
 
     def _counts(self, prefix: str) -> bool:
-        """Whether shapes show that a list, or one of its kind, counts in order of execution, and none does not."""
+        """Whether shapes show that a list, or one of its kind, is in order of execution, and none contradicts it."""
         if prefix not in self.lists:
             family = self._families[NUMBER.sub("#", prefix)]
             self.lists[prefix] = all(map(self._ascends, family)) and any(map(self._shown, family))
@@ -108,7 +108,7 @@ class Relations:
         return at == sorted(at)
 
     def _shown(self, prefix: str) -> bool:
-        """Whether two items of different shapes show how the list counts."""
+        """Whether two items of different shapes show the order of the list."""
         kinds = [Counter(layer.signature for layer in item) for item in self._ordered(prefix)]
         return any(kind != kinds[0] for kind in kinds)
 
@@ -125,7 +125,7 @@ class Relations:
         return {key: list(modules) for key, modules in out.items()}
 
     def _kin(self, pair: Pair, other: Pair) -> str:
-        """A module of the same class in which shapes tell the two layers of these names apart, in the same order."""
+        """A module of the same class in which shapes decide between the two layers of these names."""
         at = parting(pair[0], other[0])
         module, rests = pair[0].names[:at], (pair[0].names[at:], other[0].names[at:])
         witness = ""
@@ -142,7 +142,7 @@ class Relations:
         return f"as in {witness}" if witness else ""
 
     def _same_lines(self, here: tuple[Layer, Layer], there: tuple[Layer, Layer]) -> bool:
-        """Whether two layers are the same two of a block as two others: lines, names in it, and order."""
+        """Whether two layers correspond to two others of the same block, by lines, names and order."""
         if any(self.flow.span(one.path) != self.flow.span(two.path) for one, two in zip(here, there, strict=True)):
             return False
         at, other = parting(*here), parting(*there)
@@ -154,20 +154,20 @@ class Relations:
     # numbers of neighbours --------------------------------------------------------------------------------------
 
     def _number(self, pair: Pair, other: Pair) -> str:
-        """Layers beside them with their numbers, which they read or which read them, and which are told apart."""
+        """The evidence of neighbours of the same numbers, connected in the net, that cannot be exchanged."""
         at = parting(pair[0], other[0])
         for one in self._beside(pair, at):
             for two in self._beside(other, at):
                 same = self._reads(pair, one) == self._reads(other, two)
                 if same and one[0].path != two[0].path and self._told(one, two):
-                    return "numbers of what it is attached to"
+                    return "numbers of its neighbour"
         return ""
 
     def _reads(self, pair: Pair, other: Pair) -> bool:
         return self.flow.uses[pair[1].path].before == other[1].path
 
     def _beside(self, pair: Pair, at: int) -> list[Pair]:
-        """Layers attached to this one, in the same module behind the parting or of the same number beside it."""
+        """Layers connected to this one, in the same module after the parting or with the same number."""
         out = []
         for path in self.flow.attached(pair[1].path):
             their = self.matching.owner.get(path)

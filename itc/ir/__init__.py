@@ -1,4 +1,4 @@
-"""The looped IR: types, operations, nets, and their text form."""
+"""The looped IR: types, operations, nets, builder, verifier, and the text form (docs/ir.md)."""
 
 from itc.ir import ops as _ops  # noqa: F401  fills the registry
 from itc.ir.builder import Builder, close

@@ -1,4 +1,4 @@
-"""Builds nets statement by statement: gives every value a fresh name and every operation the types of its rule."""
+"""Builds nets statement by statement: generates value names and infers result types by the rules of the operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itc.source import Span
 
 
 class Builder:
-    """Collects the statements of a net; `body()` opens a nested body and hands back its list."""
+    """Collects the statements of a net; `body()` opens a nested body and yields its list of statements."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -25,7 +25,7 @@ class Builder:
         self._stack: list[list[Statement]] = [[]]
 
     def fresh(self, hint: str = "") -> str:
-        """A name nobody has: a number, or `hint`, with `_2`, `_3`, ... where it is taken."""
+        """An unused name: a number, or `hint` with a suffix `_2`, `_3`, ... if it is used."""
         count = self._names.get(hint, -1 if not hint else 0) + 1
         self._names[hint] = count
         name = str(count) if not hint else hint if count == 1 else f"{hint}_{count}"
@@ -44,7 +44,7 @@ class Builder:
         return value
 
     def param(self, param: Param) -> ParamRef:
-        """Declares a parameter; the same key twice must be the same parameter."""
+        """Declares a parameter; repeated declarations of a key must be equal."""
         known = self.params.setdefault(param.key, param)
         assert known == param, f"{param.key} is declared twice"
         return ParamRef(param.key)
@@ -53,7 +53,7 @@ class Builder:
         self._stack[-1].append(statement)
 
     def apply(self, op: Op, operands: Sequence[Operand], span: Span | None = None, hint: str = "") -> Value:
-        """Adds `op`, with the type its rule gives; raises RuleError where the operands do not fit."""
+        """Adds `op` with inferred result types; raises RuleError if the operands break its type rule."""
         check_arity(op, len(operands))
         types = (o.tensor if isinstance(o, Value) else self.params[o.key].type for o in operands)
         (result,) = (self.value(type, hint) for type in op.result_types(*types))
@@ -62,7 +62,7 @@ class Builder:
 
     @contextmanager
     def body(self) -> Iterator[list[Statement]]:
-        """Statements added inside go to the list that is handed out."""
+        """Directs statements to a new list, until the context ends."""
         statements: list[Statement] = []
         self._stack.append(statements)
         try:
@@ -79,5 +79,5 @@ class Builder:
 
 
 def close(statements: list[Statement], yields: Sequence[Value]) -> Body:
-    """The body of collected statements and what it hands out."""
+    """A body of collected statements with its yields."""
     return Body(tuple(statements), tuple(yields))

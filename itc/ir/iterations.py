@@ -1,4 +1,7 @@
-"""Sets of iterations of a loop, counted from 1, kept as runs so that their text and cost do not grow with the loop."""
+"""Sets of iterations of a loop, counted from 1, stored as arithmetic progressions (runs).
+
+Text and time depend on the number of runs, not of iterations, except where an operation says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class IterationSet:
-    """A sorted set of positive integers as disjoint ascending ranges; equal sets have equal runs."""
+    """A set of positive integers as ascending disjoint runs in canonical form: equal sets have equal runs."""
 
     runs: tuple[range, ...]
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> IterationSet:
-        """The set of `numbers` in canonical runs (greedy from the left; two numbers are no progression)."""
+        """The set of `numbers` in canonical runs: greedy from the left; a run has step 1 or at least three members."""
         return cls.joined(range(number, number + 1) for number in sorted(set(numbers)))
 
     @classmethod
     def joined(cls, runs: Iterable[range]) -> IterationSet:
-        """The set of ascending disjoint `runs` in canonical ones; takes time by the runs, not by their members."""
+        """The set of ascending disjoint `runs`, made canonical; its time depends on the runs, not on their members."""
         left = deque(run for run in runs if run)
         out: list[range] = []
         while left:
@@ -63,26 +66,26 @@ class IterationSet:
 
     @cached_property
     def _before(self) -> tuple[int, ...]:
-        """How many members the runs before each run have, and at the end how many all have."""
+        """Number of members before each run, then of all members."""
         return tuple(accumulate((len(run) for run in self.runs), initial=0))
 
     @property
     def last(self) -> int:
-        """The greatest member, 0 if there is none."""
+        """The greatest member, or 0 for the empty set."""
         return self.runs[-1][-1] if self.runs else 0
 
     @property
     def changes(self) -> int:
-        """How often, at most, being a member begins or ends."""
+        """Upper bound of the number of changes of membership between consecutive iterations."""
         return sum(2 if run.step == 1 else 2 * len(run) for run in self.runs)
 
     def count_until(self, iteration: int) -> int:
-        """How many members are at most `iteration`; takes time by the runs, as all the counts here."""
+        """Number of members up to `iteration`."""
         at = bisect_right(self._starts, iteration)
         return self._before[at - 1] + bisect_right(self.runs[at - 1], iteration) if at else 0
 
-    def meets(self, other: IterationSet) -> bool:
-        """Whether some iteration is a member of both."""
+    def intersects(self, other: IterationSet) -> bool:
+        """Whether the two sets have a common member."""
         few, many = sorted((self, other), key=lambda each: len(each.runs))
         return any(many._has_some_of(run) for run in few.runs)
 
@@ -92,17 +95,17 @@ class IterationSet:
         return any(iteration in self for iteration in run)
 
     def rank(self, iteration: int) -> int:
-        """The position of a member, from 0."""
+        """The rank of a member, from 0."""
         assert iteration in self, f"{iteration} is not in {self}"
         return self.count_until(iteration) - 1
 
     def groups_until(self, every: int, iterations: NDArray[np.int64]) -> NDArray[np.int64]:
-        """In how many groups of `every` iterations, from the first on, lie the members up to each of `iterations`."""
+        """Number of groups (of `every` consecutive iterations) with a member up to each of `iterations`."""
         if not self.runs:
             return np.zeros_like(iterations)
         start, step, last = (np.array(part, np.int64) for part in zip(*map(_bounds, self.runs), strict=True))
         first = (start - 1) // every
-        again = np.append(False, first[1:] == (last[:-1] - 1) // every)  # the run before has reached this group
+        again = np.append(False, first[1:] == (last[:-1] - 1) // every)  # the previous run ends in this group
         before = np.append(0, np.cumsum(_groups(start, step, last, every) - again))
         at = np.searchsorted(start, iterations, "right") - 1
         inside = np.minimum(iterations, last[at])
@@ -111,11 +114,11 @@ class IterationSet:
         return np.where(at < 0, 0, counts)
 
     def groups(self, every: int) -> int:
-        """In how many groups of `every` iterations the members lie."""
+        """Number of groups (of `every` consecutive iterations) with a member."""
         return len(self) if every == 1 else int(self.groups_until(every, np.array([self.last]))[0])
 
     def group(self, iteration: int, every: int) -> int:
-        """The position of an iteration's group among those that have members, from 0."""
+        """Rank of an iteration's group among the groups with a member, from 0."""
         if every == 1:
             return self.rank(iteration)
         group = (iteration - 1) // every
@@ -127,14 +130,14 @@ class IterationSet:
         """The members from `first` to `last`."""
         return IterationSet.joined(run[bisect_left(run, first) : bisect_right(run, last)] for run in self.runs)
 
-    def moved(self, step: int, offset: int) -> IterationSet:
-        """`step * t + offset` of each member t, where that is 1 or more; `step` is positive."""
+    def image(self, step: int, offset: int) -> IterationSet:
+        """The image under t -> `step * t + offset`, without numbers below 1; `step` is positive."""
         runs = (range(step * r[0] + offset, step * r[-1] + offset + 1, step * r.step) for r in self.runs)
         return IterationSet.joined(run[bisect_left(run, 1) :] for run in runs)
 
-    def pulled(self, step: int, offset: int, count: int) -> IterationSet:
-        """Those t of 1 to `count` of which `step * t + offset` is a member; `step` is positive."""
-        return IterationSet.joined(part for run in self.runs for part in _pulled(run, step, offset)).clip(1, count)
+    def preimage(self, step: int, offset: int, count: int) -> IterationSet:
+        """The t in 1..`count` for which `step * t + offset` is a member; `step` is positive."""
+        return IterationSet.joined(part for run in self.runs for part in _preimage(run, step, offset)).clip(1, count)
 
     @property
     def _contiguous(self) -> bool:
@@ -165,7 +168,7 @@ class IterationSet:
 
 
 def _gaps(taken: IterationSet, whole: range) -> Iterator[range]:
-    """What is between the members of `taken`, from the start to the end of `whole`."""
+    """The ranges of `whole` between the members of `taken`."""
     first = whole[0]
     for run in taken.runs:
         for part in [run] if run.step == 1 else (range(number, number + 1) for number in run):
@@ -174,15 +177,15 @@ def _gaps(taken: IterationSet, whole: range) -> Iterator[range]:
     yield range(first, whole[-1] + 1)
 
 
-def _pulled(run: range, step: int, offset: int) -> Iterator[range]:
-    """The t of which `step * t + offset` is in a run."""
+def _preimage(run: range, step: int, offset: int) -> Iterator[range]:
+    """The t for which `step * t + offset` is in a run."""
     if step == 1 or run.step == 1:
         first, last = -(-(run[0] - offset) // step), (run[-1] - offset) // step
         yield range(first, last + 1, run.step)
         return
-    for turn, rest in (divmod(number - offset, step) for number in run):
-        if not rest:
-            yield range(turn, turn + 1)
+    for iteration, remainder in (divmod(number - offset, step) for number in run):
+        if not remainder:
+            yield range(iteration, iteration + 1)
 
 
 def _bounds(run: range) -> tuple[int, int, int]:
@@ -192,12 +195,12 @@ def _bounds(run: range) -> tuple[int, int, int]:
 def _groups(
     start: NDArray[np.int64], step: NDArray[np.int64], last: NDArray[np.int64], every: int
 ) -> NDArray[np.int64]:
-    """In how many groups of `every` the progressions lie: steps that are no longer leave none out between the ends."""
+    """Number of groups of `every` that each progression intersects; steps up to `every` skip none between its ends."""
     return np.where(step <= every, (last - 1) // every - (start - 1) // every, (last - start) // step) + 1
 
 
 def _grown(run: range, following: deque[range]) -> range:
-    """`run` with all that continues it taken from the front of `following`; a number alone takes any step."""
+    """`run` extended by its continuation at the front of `following`; a run of one number may take any step."""
     step = run.step if len(run) > 1 else following[0][0] - run[0] if following else 1
     last = run[-1]
     while following and following[0][0] == last + step:

@@ -1,4 +1,7 @@
-"""The IR: a net is statements over named values; loops stay loops, and sharing shows in how parameters are read."""
+"""The IR: a net is a list of statements over named values, with structured loops.
+
+Sharing between iterations is explicit in the operands: `@key` is one set for all, `@key[%t]` one set per iteration.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,21 @@ from itc.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value by its name, unique in the net; printed `%name`."""
+    """A value, identified by its name, which is unique in the net; printed `%name`."""
 
     name: str
     type: Type
 
     @property
     def tensor(self) -> TensorType:
-        """The type, where only a tensor may stand."""
+        """The type of a tensor value; not for series."""
         assert isinstance(self.type, TensorType), self
         return self.type
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter under its checkpoint key; `sets` are leading axes, one for each loop in which it is not shared."""
+    """A parameter with its checkpoint key; `sets` are leading axes, one for each loop with more than one set."""
 
     key: str
     type: TensorType
@@ -40,18 +43,18 @@ class Param:
 
     @property
     def trained(self) -> bool:
-        """Whether it counts as a parameter: norm statistics and constants are state, not parameters."""
+        """Whether training updates it by gradients; norm statistics and constants are not trained."""
         return self.role not in UNTRAINED
 
     @property
-    def copies(self) -> int:
+    def set_count(self) -> int:
         """Number of sets."""
         return prod(self.sets)
 
     @property
     def size(self) -> int:
         """Elements of all sets."""
-        return self.copies * self.type.size
+        return self.set_count * self.type.size
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,10 +68,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Index:
-    """Which set of a parameter an iteration reads: the dense rank of its run of `every` iterations in `over`.
+    """The parameter set read in an iteration: the rank of its group of `every` iterations among those of `over`.
 
-    `over` are the iterations of loop `var` that reach the parameter, so sets that no iteration reaches do not exist.
-    Iteration t reads what iteration `step * t + offset` of `over` did before the loop was peeled, or unrolled in part.
+    `over` are the iterations of loop `var` that reach the parameter; there are no sets for other iterations.
+    After peeling or partial unrolling, iteration t reads the set of iteration `step * t + offset` of the original loop.
     """
 
     var: str
@@ -83,13 +86,13 @@ class Index:
         return self.over.groups(self.every)
 
     def at(self, iteration: int) -> int:
-        """The set, from 0, that `iteration` reads."""
+        """The number of the set read in `iteration`, from 0."""
         return self.over.group(self.step * iteration + self.offset, self.every)
 
 
 @dataclass(frozen=True, slots=True)
 class ParamRef:
-    """A parameter as an operand: `@key[%t]`. An index that is a number selects that set (an unrolled loop's)."""
+    """A parameter as an operand: `@key[%t]`. A constant index selects one set, as in an unrolled loop."""
 
     key: str
     index: tuple[Index | int, ...] = ()
@@ -123,7 +126,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Statements and the values they hand to whoever holds them."""
+    """Statements and the values that they yield to the enclosing statement."""
 
     statements: tuple[Statement, ...]
     yields: tuple[Value, ...] = ()
@@ -131,7 +134,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The values of `body` in the iterations of loop `var` that `iterations` holds, of `otherwise` in all others."""
+    """A branch: the yields of `body` in `iterations` of loop `var`, those of `otherwise` in the other iterations."""
 
     var: str
     iterations: IterationSet
@@ -143,10 +146,10 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Directly in a loop's body: what `body` yields in the iterations of `iterations`, collected into series.
+    """Collects the yields of `body` in `iterations` into series; stands directly in the body of a loop.
 
-    The series are results of the loop. An `emit` of a spec is one with a head in its body; a `yield` of a spec is one
-    over all iterations with none.
+    The series are results of the loop. An `emit ... at` of a spec becomes an Emit with the head in its body; a `yield`
+    of a spec becomes an Emit over all iterations.
     """
 
     var: str
@@ -157,7 +160,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """A value that flows round a loop: `inner` is its name in the body, `init` what it is in the first iteration."""
+    """Loop state: `inner` is the value in the body, `init` its value in the first iteration."""
 
     inner: Value
     init: Value
@@ -165,7 +168,7 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A series that a loop walks: in iteration t, `inner` is element t of `series`."""
+    """A series as input of a loop: in iteration t, `inner` is element t of `series`."""
 
     inner: Value
     series: Value
@@ -176,12 +179,13 @@ HaltKind = Literal["act", "above", "below"]
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """How a loop ends early: `score` is a value of its body, its axes aligned with the first of every carry.
+    """The stopping rule of a loop: `score` is a value of its body, with axes aligned to the first axes of each carry.
 
-    `act` is adaptive computation time (Graves 2016): a place halts in the iteration in which its scores sum to
-    1 - `limit` or more, or in the last; the carries leave as sums over its iterations, each weighted by its score, the
-    last by the remainder to 1. `above` and `below` halt where the score passes `limit`, and the carries leave as they
-    are then. What has halted is frozen. `ponder` weighs the training loss of iterations + remainder.
+    `act` is adaptive computation time (Graves 2016): a position halts in the iteration in which its scores sum to
+    1 - `limit` or more, or in the last; the results are sums of the carries over its iterations, weighted by the
+    scores, the last by the remainder to 1. `above` and `below` halt a position when its score passes `limit`; the
+    results are the carries of that iteration. Halted positions no longer change. `ponder` is the weight of
+    iterations + remainder in the training loss.
     """
 
     kind: HaltKind
@@ -192,10 +196,10 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """At most `count` iterations of `body`, which yields the next carries; exactly as many without `halt`.
+    """`count` iterations of `body`, or at most `count` with `halt`; the body yields the next carries.
 
-    `results` are the last carries, then for each emit of the body in text order its series; then, of a loop that halts,
-    how many iterations each place took, and under `act` its remainder: float tensors of the score's shape.
+    `results` are the last carries, then the series of the emits of the body in text order; then, for a loop that halts,
+    the number of iterations of each position and, under `act`, its remainder: float tensors of the score's shape.
     """
 
     var: str
@@ -217,7 +221,7 @@ class Loop:
 
     @property
     def collected(self) -> tuple[tuple[Emit, tuple[Value, ...]], ...]:
-        """Each emit with the results of the loop that hold its series."""
+        """Each emit with its series, which are results of the loop."""
         out, at = [], len(self.carries)
         for emit in self.emits:
             out.append((emit, self.results[at : at + len(emit.body.yields)]))
@@ -226,7 +230,7 @@ class Loop:
 
     @property
     def halt_results(self) -> tuple[Value, ...]:
-        """Of a loop that halts: the iterations taken and, under `act`, the remainder."""
+        """For a loop that halts: the number of iterations and, under `act`, the remainder."""
         return self.results[len(self.results) - self.halt_count :]
 
     @property
@@ -243,10 +247,10 @@ Statement = Apply | Loop | When | Emit
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the net returns. `at` are the exits, in iterations of the spec's loop, if the value is a series.
+    """An output of the net; if its value is a series, `at` are the iterations of its exits in the spec's loop.
 
-    `weights` has one number for all exits or one for each; without `loss` the output is not trained. `target` names
-    what it is compared with, the output's own name unless given.
+    `weights` of the loss has one number for all exits or one per exit; an output without `loss` is not trained.
+    `target` is the name of its target in the data set, by default that of the output.
     """
 
     name: str
@@ -258,15 +262,15 @@ class Output:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the single outputs everywhere in itc: `name`, or `name@n` for exit n."""
+        """The labels of its tensors: `name`, or `name@n` for exit n."""
         return (self.name,) if self.at is None else tuple(f"{self.name}@{n}" for n in self.at)
 
 
 @dataclass(frozen=True)
 class Net:
-    """A whole network for one input size. Every stage after the language is a function of it.
+    """A whole network for one input size: the input of every stage after the language.
 
-    Inputs named in `optional` are zeros where a caller leaves them out; they stand behind those that are not.
+    Inputs named in `optional` default to zeros; they follow the required inputs.
     """
 
     name: str
@@ -287,7 +291,7 @@ class Net:
 
     @property
     def required(self) -> tuple[Value, ...]:
-        """The inputs that a caller has to give."""
+        """The inputs without a default."""
         return tuple(value for value in self.inputs if value.name not in self.optional)
 
     def with_body(self, body: tuple[Statement, ...]) -> Net:
@@ -302,7 +306,7 @@ class Net:
 
 
 def children(statement: Statement) -> tuple[Body, ...]:
-    """The bodies that a statement holds."""
+    """The bodies nested in a statement."""
     match statement:
         case Loop(body=body) | Emit(body=body):
             return (body,)
@@ -313,7 +317,7 @@ def children(statement: Statement) -> tuple[Body, ...]:
 
 
 def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
-    """Every statement in text order, those that hold others before what they hold."""
+    """All statements at any depth, in pre-order."""
     for statement in statements:
         yield statement
         for body in children(statement):
@@ -321,5 +325,5 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
 
 
 def applies(statements: tuple[Statement, ...]) -> Iterator[Apply]:
-    """Every operation in text order."""
+    """All operations at any depth, in text order."""
     return (s for s in walk(statements) if isinstance(s, Apply))

@@ -1,8 +1,7 @@
-"""What an operation is: its fields are its attributes; its type rule, parameters, MACs and value stand beside them.
+"""The interface of operations: attributes (dataclass fields), type rule, reference value and MACs.
 
-An operation is declared once, in `itc/ir/ops/`. Its dataclass is what the IR holds; its `layer` function is what the
-language calls: the signature (names, kinds, defaults) is the signature in a spec, and it returns the operation with the
-parameters it needs.
+An operation is declared once, in `itc/ir/ops/`: as a dataclass for the IR, and as a `layer` function for the language.
+The Python signature of the function is the signature in a spec; it returns the operation with its parameters.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Role = Literal["weight", "bias", "slope", "scale", "shift", "mean", "var", "cons
 INITS = ("zeros", "ones", "kaiming", "uniform", "xavier", "lecun", "normal", "sinusoid")
 NORM_ROLES = frozenset({"scale", "shift", "mean", "var"})
 STATISTICS = frozenset({"mean", "var"})
-#: The largest number in float32, and a standard deviation of which no number drawn is larger.
+#: The largest float32, and the largest standard deviation whose samples are finite in float32.
 MAX_FLOAT = 3.4028234663852886e38
 MAX_STD = 1e37
 #: Elementary operations that starting an array operation counts as: some 20 microseconds of Python.
@@ -37,7 +36,7 @@ UNTRAINED = STATISTICS | {"constant"}
 
 
 class RuleError(Exception):
-    """An operand that breaks a type rule; `operand` is its position, `other` the one it disagrees with."""
+    """A violated type rule: `operand` is the position of the offending operand, `other` of a conflicting one."""
 
     def __init__(
         self, message: str, operand: int = 0, other: int | None = None, help: str = "", attribute: str = ""
@@ -52,9 +51,9 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """A parameter that a layer needs: the last segment of its key, its shape per set, what it is and how it starts.
+    """A parameter of a layer: last segment of its key, shape of one set, role and initialisation.
 
-    `init` is one of those that `itc.weights` documents, such as `kaiming` or `normal(0.02)`, or a number as text.
+    `init` is documented in `itc.weights`: a word such as `kaiming` or `normal(0.02)`, or a number as text.
     """
 
     name: str
@@ -64,7 +63,7 @@ class ParamSpec:
 
 
 def known_init(init: str, shape: tuple[int, ...]) -> bool:
-    """Whether `init` is a word, a number, `normal(std)` or `values(...)`, finite in float32, and fits `shape`."""
+    """Whether `init` is valid for `shape`: a word, a number, `normal(std)` or `values(...)`, finite in float32."""
     word, numbers = split_init(init)
     count = {"values": prod(shape), "normal": 1}.get(word, 0)
     if numbers:
@@ -74,7 +73,7 @@ def known_init(init: str, shape: tuple[int, ...]) -> bool:
 
 
 def split_init(init: str) -> tuple[str, tuple[str, ...]]:
-    """The word of an init, and what stands in parentheses behind it."""
+    """The word of an `init` and the arguments in parentheses after it."""
     word, opened, rest = init.partition("(")
     return (word, tuple(rest[:-1].split(","))) if opened and rest.endswith(")") else (init, ())
 
@@ -88,32 +87,32 @@ def _is_number(text: str, most: float = MAX_FLOAT) -> bool:
 
 @dataclass(frozen=True)
 class Op(ABC):
-    """One operation with its attributes. Operands are tensors first, then parameters, in a fixed order."""
+    """An operation with its attributes. Its operands are tensors, then parameters, in a fixed order."""
 
     name: ClassVar[str]
-    #: The least and the most operands, parameters among them.
+    #: Minimum and maximum number of operands, including parameters.
     arity: ClassVar[tuple[int, int]] = (1, 1)
-    #: Operands of which only the shape is read: they cost no memory and no exchange.
+    #: Operands whose shape alone is read: they need no memory and no transfer.
     shape_only: ClassVar[frozenset[int]] = frozenset()
-    #: Whether it is a node of the paper's graph size and latency: convolutions, transposed ones among them.
+    #: Whether it counts in the paper's graph size and latency: convolutions, including transposed ones.
     counted: ClassVar[bool] = False
-    #: Whether the value of an element depends on the same element of the operands alone.
+    #: Whether each element of the result depends only on the same element of the operands.
     pointwise: ClassVar[bool] = False
-    #: Whether running it twice is running it once, in training too: not for what draws numbers or keeps statistics.
+    #: Whether repeated execution has no further effect, in training too: false for random numbers and statistics.
     repeatable: ClassVar[bool] = True
-    #: Whether the first operand is any input of the net, for the size of the batch: a spec does not name it.
+    #: Whether the first operand only gives the batch size: any input of the net, implicit in a spec.
     reads_batch: ClassVar[bool] = False
 
     @abstractmethod
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
-        """Types of the results for operands of these types; raises RuleError where they do not fit."""
+        """Types of the results for these operand types; raises RuleError if they break the type rule."""
 
     @abstractmethod
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
-        """The results as arrays with a leading batch axis; parameters have none. The judge of every backend."""
+        """The results; arrays have a leading batch axis, except parameters. The reference for every backend."""
 
     def macs(self, *operands: TensorType) -> int:
-        """Multiply-accumulates of one sample: of convolutions, linear layers and products of matrices; else none."""
+        """Multiply-accumulates for one sample, as docs/costs.md defines them; 0 for most operations."""
         return 0
 
     def operations(self, types: Types, results: Types) -> int:
@@ -125,13 +124,13 @@ class Op(ABC):
         return sum(type.bytes for type in results)
 
     def attributes(self) -> dict[str, Any]:
-        """The fields that differ from their default, in declaration order: what the text form shows."""
+        """The fields that differ from their default, in declaration order, as printed in the text form."""
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What a call in a spec stands for: an operation, and the parameters that follow its tensor operands."""
+    """The lowering of a call in a spec: an operation and the parameters that follow its tensor operands."""
 
     op: Op
     params: tuple[ParamSpec, ...] = ()

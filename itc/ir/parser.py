@@ -1,4 +1,4 @@
-"""Reads the IR text back into a net equal to the one that was printed; wrong text gives diagnostics, no traceback."""
+"""Parses IR text into a net: the inverse of `itc.ir.printer`. Invalid text raises CompileError."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def _lark() -> Lark:
 def parse_net(text: str, name: str = "<ir>", operations: Operations | None = None) -> Net:
     """The net of an IR text. Raises CompileError (E0150 syntax, E0151 meaning).
 
-    `operations` builds operations beyond those of the registry from their attributes, by name; a backend's program has
-    some. They raise RuleError for wrong attributes.
+    `operations` maps names of operations outside the registry, such as a backend's, to constructors from attributes,
+    which raise RuleError for invalid attributes.
     """
     source = Source(name, text)
     try:
         tree = _lark().parse(text)
     except UnexpectedInput as error:
         at = max(0, error.pos_in_stream or 0) if error.pos_in_stream is not None else len(text)
-        raise fail("E0150", "this is not IR text", source.span(at, at + 1), "unexpected") from None
+        raise fail("E0150", "syntax error in IR text", source.span(at, at + 1), "unexpected") from None
     return _Reader(source, operations or {}).net(_subtree(tree, "net"))
 
 
@@ -82,7 +82,7 @@ def _tokens(tree: Tree[Token], kind: str) -> list[Token]:
 
 
 class _Reader:
-    """Turns the parse tree into statements; knows the values and loops in scope."""
+    """Converts the parse tree to statements; tracks the values and loops in scope."""
 
     def __init__(self, source: Source, operations: Operations) -> None:
         self.source = source
@@ -91,7 +91,7 @@ class _Reader:
         self.loops: dict[str, IterationSet] = {}
         self.params: dict[str, Param] = {}
         self.depth = 0
-        #: Members of the sets so far that are no spans.
+        #: Total members of the iteration sets so far, without contiguous ones.
         self.members = 0
 
     def error(self, at: Tree[Token] | Token, message: str) -> CompileError:
@@ -115,7 +115,7 @@ class _Reader:
         value = self.define(_tokens(tree, "VALUE")[0], self.tensor(_subtree(tree, "tensor")))
         for word in _tokens(tree, "WORD"):
             if word != "zeros":
-                raise self.error(word, "an input that is left out is `zeros`")
+                raise self.error(word, "the default of an input is `zeros`")
         return value
 
     def define(self, token: Token, type: Type) -> Value:
@@ -137,13 +137,13 @@ class _Reader:
 
     def fraction(self, token: Token) -> float:
         if isnan(number := float(token)):
-            raise self.error(token, "`nan` is no number")
+            raise self.error(token, "`nan` is not a number")
         return number
 
     def tensor(self, tree: Tree[Token]) -> TensorType:
         (dtype,) = _tokens(tree, "WORD")
         if dtype not in DTYPE_BYTES:
-            raise self.error(dtype, f"`{dtype}` is no element type; there are {', '.join(DTYPE_BYTES)}")
+            raise self.error(dtype, f"`{dtype}` is not an element type; known: {', '.join(DTYPE_BYTES)}")
         sizes = _tokens(tree, "INT")
         if len(sizes) > MAX_RANK:
             raise self.error(tree, f"a tensor has at most {MAX_RANK} axes")
@@ -159,7 +159,7 @@ class _Reader:
         attributes = self.attributes(_subtree(tree, "attributes"))
         role, init = attributes.pop("role", None), attributes.pop("init", None)
         if role not in get_args(Role) or not isinstance(init, str) or attributes:
-            raise self.error(tree, "a parameter has a `role` and an `init`, nothing else")
+            raise self.error(tree, "a parameter has exactly the attributes `role` and `init`")
         sets = tuple(self.integer(n, 1) for n in _tokens(tree, "INT"))
         return Param(str(key[1:]), self.tensor(_subtree(tree, "tensor")), role, init, sets)
 
@@ -168,14 +168,14 @@ class _Reader:
         known = {"name": str, "at": IterationSet, "loss": str, "weight": tuple, "target": str}
         for name, value in attributes.items():
             if not isinstance(value, known.get(name, ())):
-                raise self.error(tree, f"a return has no attribute `{name}` of this kind")
+                raise self.error(tree, f"`{name}` is not an attribute of a return, or its value has the wrong type")
         if "name" not in attributes:
             raise self.error(tree, "a return needs a name")
         weights = attributes.get("weight", (1.0,))
         if not all(isinstance(weight, float) and isfinite(weight) for weight in weights):
-            raise self.error(tree, "the weights of a loss are fractions")
+            raise self.error(tree, "the weights of a loss are finite floating-point numbers")
         if "weight" in attributes and not attributes.get("loss"):
-            raise self.error(tree, "a weight is that of a loss")
+            raise self.error(tree, "a `weight` needs a `loss`")
         return Output(
             attributes["name"],
             self.value(_tokens(tree, "VALUE")[0]),
@@ -188,7 +188,7 @@ class _Reader:
     def attributes(self, tree: Tree[Token]) -> dict[str, Any]:
         pairs = [(str(t.children[0]), self.attribute(t.children[1])) for t in _subtrees(tree, "attribute")]
         if len({name for name, _ in pairs}) < len(pairs):
-            raise self.error(tree, "an attribute is given twice")
+            raise self.error(tree, "duplicate attribute")
         return dict(pairs)
 
     def attribute(self, tree: Any, depth: int = 1) -> Any:
@@ -237,7 +237,7 @@ class _Reader:
         return read
 
     def body(self, tree: Tree[Token], inside: Callable[[], None] = lambda: None) -> Body:
-        """A body; what it defines is in scope for `inside`, and not behind it."""
+        """A body; its definitions are in scope for `inside`, and not after the body."""
         outside = set(self.values)
         statements = self.statements(tree)
         inside()
@@ -281,7 +281,7 @@ class _Reader:
         known = {f.name: hints[f.name] for f in fields(cls)}
         for name, value in attributes.items():
             if name not in known or not _fits(value, known[name]):
-                raise self.error(tree, f"`{cls.name}` has no attribute `{name}` of this kind")
+                raise self.error(tree, f"`{name}` is not an attribute of `{cls.name}`, or its value has the wrong type")
         return cls(**attributes)
 
     def operand(self, child: Token | Tree[Token]) -> Operand:
@@ -289,7 +289,7 @@ class _Reader:
             return self.value(child)
         (key,) = _tokens(child, "KEY")
         if key[1:] not in self.params:
-            raise self.error(key, f"there is no parameter `{key}`")
+            raise self.error(key, f"unknown parameter `{key}`")
         return ParamRef(str(key[1:]), tuple(self.index(t) for t in child.children if isinstance(t, Tree)))
 
     def index(self, tree: Tree[Token]) -> Index | int:
@@ -307,7 +307,7 @@ class _Reader:
 
     def loop_of(self, variable: Token) -> IterationSet:
         if variable[1:] not in self.loops:
-            raise self.error(variable, f"`{variable}` is not the variable of a loop around")
+            raise self.error(variable, f"`{variable}` is not the variable of an enclosing loop")
         return self.loops[variable[1:]]
 
     def binds(self, tree: Tree[Token], kind: str) -> list[tuple[Token, Value]]:
@@ -330,7 +330,7 @@ class _Reader:
         return Loop(str(variable[1:]), last, carries, body, self.results(tree), each, halt, self.span(tree))
 
     def halting_body(self, tree: Tree[Token]) -> tuple[Body, Halt | None]:
-        """A loop's body and, where it has one, its halt."""
+        """The body of a loop and its halt, if any."""
         halts: list[Halt] = []
         body = self.body(tree, lambda: halts.extend(self.halt(t) for t in _subtrees(tree, "halt")))
         return body, halts[0] if halts else None
@@ -338,11 +338,11 @@ class _Reader:
     def halt(self, tree: Tree[Token]) -> Halt:
         (kind,), (score,) = _tokens(tree, "WORD"), _tokens(tree, "VALUE")
         if kind not in get_args(HaltKind):
-            raise self.error(kind, f"a loop halts by {', '.join(get_args(HaltKind))}")
+            raise self.error(kind, f"`{kind}` is not a stopping rule; known: {', '.join(get_args(HaltKind))}")
         attributes = self.attributes(_subtree(tree, "attributes"))
         limit, ponder = attributes.pop("limit", None), attributes.pop("ponder", None)
         if attributes or not isinstance(limit, float) or not isinstance(ponder, float):
-            raise self.error(tree, "a halt has a `limit` and a `ponder`, nothing else")
+            raise self.error(tree, "a halt has exactly the attributes `limit` and `ponder`")
         return Halt(str(kind), self.value(score), limit, ponder)  # type: ignore[arg-type]
 
     def element(self, token: Token, series: Value) -> TensorType:
@@ -365,7 +365,7 @@ class _Reader:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether an attribute's value is of the kind its field declares."""
+    """Whether the value of an attribute has the type that its field declares."""
     if hint is float:
         return isinstance(value, float)
     if hint in (int, bool, str):

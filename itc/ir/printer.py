@@ -1,4 +1,4 @@
-"""Prints a net in the canonical IR text, one statement a line; `itc.ir.parser` reads it back to an equal net."""
+"""Prints a net as canonical IR text, one statement per line; `itc.ir.parser` reads it back to an equal net."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def print_net(net: Net) -> str:
 
 
 def attribute_text(value: object) -> str:
-    """An attribute: numbers, true and false, words, quoted strings, lists."""
+    """The text of an attribute: a number, boolean, word, quoted string, set or list."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -58,7 +58,7 @@ def attributes_text(attributes: dict[str, object]) -> str:
 
 
 class _Printer:
-    """Knows the length of the loops around the current line, which decides how an index is abbreviated."""
+    """Prints statements; tracks the iterations of enclosing loops, since an index over all of them omits its set."""
 
     def __init__(self) -> None:
         self.loops: dict[str, IterationSet] = {}

@@ -1,4 +1,4 @@
-"""Rules that operations have in common: each raises RuleError where operands or attributes break it."""
+"""Checks shared by the type rules of operations; each raises RuleError for invalid operands or attributes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_arity(op: Op, count: int) -> None:
         raise RuleError(f"`{op.name}` takes {takes} operands, not {count}")
 
 
-#: What makes tokens of a map.
-TOKENS_OF_A_MAP = "its places as tokens are `transpose(reshape(x, [channels(x), -1]))`"
+#: The conversion of a map to tokens.
+TOKENS_OF_A_MAP = "convert its pixels to tokens: `transpose(reshape(x, [channels(x), -1]))`"
 
 
 def needs(rank: int, type: TensorType, what: str, operand: int = 0) -> None:
@@ -33,15 +33,15 @@ def _rank_name(rank: int) -> str:
 
 
 def no_maps(what: str, *types: TensorType, help: str = TOKENS_OF_A_MAP) -> None:
-    """Raises RuleError for the first type that is a map: its channels are not at the last axis, as `what` has them."""
+    """Raises RuleError for the first map: its channels are not the last axis, over which `what` operates."""
     for position, type in enumerate(types):
         if type.shape and type.channel_axis != -1:
-            message = f"`{what}` is over the last axis, where the map {type} has no channels"
+            message = f"`{what}` operates on the last axis, which is not the channel axis of the map {type}"
             raise RuleError(message, position, help=help)
 
 
 def needs_float(what: str, *types: TensorType) -> None:
-    """Raises RuleError for the first operand that does not hold floating-point numbers, or not those of the first."""
+    """Raises RuleError for the first operand that is not floating-point, or not of the first operand's element type."""
     for position, type in enumerate(types):
         if type.dtype not in FLOATS:
             help = "convert it: cast(x, f32)"
@@ -51,41 +51,41 @@ def needs_float(what: str, *types: TensorType) -> None:
 
 
 def needs_integer(what: str, type: TensorType, operand: int) -> None:
-    """Raises RuleError unless the operand holds integers."""
+    """Raises RuleError unless the operand is an integer tensor."""
     if type.dtype not in ("i64", "i32"):
         raise RuleError(f"`{what}` takes integers (i64 or i32) here, not {type}", operand)
 
 
 def needs_param(what: str, operands: Sequence[TensorType], position: int, shape: tuple[int, ...]) -> None:
-    """Raises RuleError unless the parameter at `position`, if there is one, has this shape."""
+    """Raises RuleError unless the parameter at `position`, if any, has this shape."""
     if position < len(operands) and operands[position].shape != shape:
         found = list(operands[position].shape)
         raise RuleError(f"`{what}` of {operands[0]} has a parameter {list(shape)}, not {found}", 0, position)
 
 
-#: What an attribute says, where its name does not.
-MEANINGS = {"out": " (channels of the result)", "count": " (how many there are)"}
+#: The meanings of attributes with short names.
+MEANINGS = {"out": " (channels of the result)", "count": " (number of rows or boxes)"}
 
 
 def at_least(bound: float, attribute: str, value: float | Sequence[float]) -> None:
-    """Raises RuleError unless an attribute, or each of its numbers, is at least `bound`."""
+    """Raises RuleError unless an attribute, or each of its numbers, is `bound` or more."""
     for number in value if isinstance(value, Sequence) else (value,):
         if not number >= bound:
             meaning = MEANINGS.get(attribute, "")
-            raise RuleError(f"`{attribute}`{meaning} cannot be {number}: it is at least {bound}", attribute=attribute)
+            raise RuleError(f"`{attribute}`{meaning} is {number}, it must be at least {bound}", attribute=attribute)
 
 
 def at_most(bound: float, attribute: str, value: float) -> None:
-    """Raises RuleError for a number beyond `bound` from 0, so that weights start finite in float32."""
+    """Raises RuleError for an absolute value above `bound`, so that initial weights are finite in float32."""
     if not abs(value) <= bound:
-        message = f"`{attribute}` cannot be {value:g}: beyond {bound:.4g}, weights are not finite in float32"
+        message = f"`{attribute}` is {value:g}; beyond ±{bound:.4g}, weights are not finite in float32"
         raise RuleError(message, attribute=attribute)
 
 
 def axis_of(type: TensorType, axis: int, attribute: str = "axis") -> int:
-    """The position of an axis counted from the end (negative), of which 0 stands for that of the channels.
+    """The position, from the front, of an axis that counts from the end (negative); 0 stands for the channels.
 
-    Raises RuleError where the tensor has no such axis.
+    Raises RuleError if the tensor has no such axis.
     """
     counted = axis or type.channel_axis
     if counted >= 0 or -counted > len(type.shape):
@@ -94,7 +94,7 @@ def axis_of(type: TensorType, axis: int, attribute: str = "axis") -> int:
 
 
 def channels_or(x: TensorType, axis: int | None) -> int:
-    """An axis as a spec gives it (None: the channels; else counted from either end) as an attribute of an operation."""
+    """The attribute for an axis of a spec, which counts from either end; None stands for the channels."""
     if axis is None:
         return 0
     if not -len(x.shape) <= axis < len(x.shape):
@@ -105,5 +105,5 @@ def channels_or(x: TensorType, axis: int | None) -> int:
 
 
 def array_axis(array: Array, axis: int) -> int:
-    """An axis of an operation as one of an array with its batch in front: negative, 0 being that of the channels."""
+    """The axis, counted from the end, of an array with a batch axis for an `axis` attribute (0: the channels)."""
     return axis or (-3 if array.ndim >= 4 else -1)

@@ -1,4 +1,4 @@
-"""Types of values: tensors without their batch axis, and series (what a loop collects, one element an iteration)."""
+"""Types of values: tensors, without their batch axis, and series (tensors collected by a loop)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TensorType:
 
 @dataclass(frozen=True, slots=True)
 class SeriesType:
-    """`8 x f32[11, 360, 480]`: what a loop collected, in the order of the iterations."""
+    """`8 x f32[11, 360, 480]`: tensors collected by a loop, in order of the iterations."""
 
     count: int
     element: TensorType

@@ -1,4 +1,4 @@
-"""Definitions and uses of values by statements; every analysis, pass and backend asks here."""
+"""Definitions and uses of values by statements, for all analyses, passes and backends."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, children, walk
 
 
 def results(statement: Statement) -> tuple[Value, ...]:
-    """Values that a statement defines for the statements behind it."""
+    """Values that a statement defines for the following statements."""
     return () if isinstance(statement, Emit) else statement.results
 
 
 def inner_values(statement: Statement) -> tuple[Value, ...]:
-    """Values that a loop defines for its body alone: elements of series, and carries."""
+    """Values that a loop defines in its body only: elements of series, and carries."""
     if not isinstance(statement, Loop):
         return ()
     return (*(each.inner for each in statement.each), *(carry.inner for carry in statement.carries))
 
 
 def data_operands(apply: Apply) -> tuple[Value, ...]:
-    """Value operands whose elements are read; the shape alone of the others is."""
+    """Value operands whose elements are read, without those whose shape alone is read."""
     skipped = apply.op.shape_only
     return tuple(o for i, o in enumerate(apply.operands) if isinstance(o, Value) and i not in skipped)
 
 
 def reads(statement: Statement, data: bool = False) -> Iterator[Value]:
-    """Values that a statement itself reads, the yields of its bodies among them; not the reads inside its bodies.
+    """Values read by a statement itself, including the yields of its bodies, but not by statements in its bodies.
 
-    With `data`, operands whose shape alone is read are left out.
+    With `data`, without operands whose shape alone is read.
     """
     match statement:
         case Apply():
@@ -43,20 +43,20 @@ def reads(statement: Statement, data: bool = False) -> Iterator[Value]:
 
 
 def all_reads(statements: Iterable[Statement], data: bool = False) -> set[str]:
-    """Names of the values that statements read, at any depth; see `reads`."""
+    """Names of the values read by statements at any depth; see `reads`."""
     return {value.name for statement in walk(tuple(statements)) for value in reads(statement, data)}
 
 
 def body_reads(body: Body, data: bool = False) -> set[str]:
-    """Names of the values that a body reads or yields, at any depth."""
+    """Names of the values read or yielded by a body at any depth."""
     return all_reads(body.statements, data) | {value.name for value in body.yields}
 
 
 def definitions(statements: Iterable[Statement]) -> set[str]:
-    """Names of the values that statements define, at any depth."""
+    """Names of the values defined by statements at any depth."""
     return {v.name for s in walk(tuple(statements)) for v in (*inner_values(s), *results(s))}
 
 
 def free(statement: Statement) -> set[str]:
-    """Names of the values that a statement reads, at any depth, and does not define."""
+    """Names of the free values of a statement: read at any depth, and not defined in it."""
     return all_reads((statement,)) - definitions((statement,))

@@ -1,4 +1,4 @@
-"""Checks that a net is well formed: every use after its definition, types by their rules, set indices in range."""
+"""Checks that a net is well formed: definitions before uses, types by the rules, set indices in range."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from itc.ir.types import SeriesType, TensorType, Type
 from itc.ir.uses import results
 from itc.source import Span
 
-#: What names of nets, values and parts of keys are.
+#: Names of nets and values, and segments of keys.
 WORD = re.compile(r"[A-Za-z0-9_]+")
-NAMES = "names are of letters, digits and `_`, at most 1,000"
+NAMES = "names consist of at most 1,000 letters, digits and `_`"
 MAX_NAME = 1000
 MAX_PARTS = 256
 SHOWN = 60
 
 
 def verify(net: Net) -> Net:
-    """Returns `net` if it is well formed, else raises CompileError with a diagnostic (E0160) for each fault."""
+    """Returns `net` if it is well formed, else raises CompileError with one diagnostic (E0160) per fault."""
     checker = _Verifier(net)
     checker.run()
     if checker.faults:
@@ -31,7 +31,7 @@ def verify(net: Net) -> Net:
 
 
 class _Verifier:
-    """Walks the net with the values in scope and, for each loop around, the iterations that reach this place."""
+    """Walks the net; tracks the values in scope and the reaching iterations of each enclosing loop."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -48,48 +48,48 @@ class _Verifier:
         self.define(self.net.inputs, self.net.span)
         self.inputs()
         if len(self.net.param) < len(self.net.params):
-            self.fault("two parameters have one key", self.net.span)
+            self.fault("two parameters have the same key", self.net.span)
         self.statements(self.net.body, loop=None)
         for output in self.net.outputs:
             self.output(output)
         if len(set(self.net.labels)) < len(self.net.labels):
-            self.fault("two outputs have one name", self.net.span)
+            self.fault("two outputs have the same name", self.net.span)
         self.params()
 
     def names(self) -> None:
-        """Names are words, a key's parts too; outputs, which are labels, are called by any text that can be printed."""
+        """Names and segments of keys are words; names of outputs are any printable text."""
         loops = [statement for statement in walk(self.net.body) if isinstance(statement, Loop)]
         carried = [carry.inner for loop in loops for carry in loop.carries]
         walked = [each.inner for loop in loops for each in loop.each]
         values = [*self.net.inputs, *carried, *walked, *(value for s in walk(self.net.body) for value in results(s))]
         for name in (self.net.name, *(value.name for value in values), *(loop.var for loop in loops)):
             if not _word(name):
-                self.fault(f"`{_short(name)}` is no name: {NAMES}", self.net.span)
+                self.fault(f"`{_short(name)}` is not a name: {NAMES}", self.net.span)
         for key in self.net.param:
             parts = key.split(".")
             if not all(map(_word, parts)):
                 self.fault(
-                    f"`{_short(key)}` is no key: {NAMES}, and a key's parts have dots between them", self.net.span
+                    f"`{_short(key)}` is not a key: {NAMES}, and dots separate the segments of a key", self.net.span
                 )
             elif len(parts) > MAX_PARTS:
                 self.fault(
-                    f"the key `{_short(key)}` has {len(parts)} parts, at most {MAX_PARTS} are possible", self.net.span
+                    f"the key `{_short(key)}` has {len(parts)} segments, at most {MAX_PARTS} are allowed", self.net.span
                 )
         for label in (name for output in self.net.outputs for name in (output.name, output.target)):
             if not label.isprintable() or len(label) > MAX_NAME:
-                self.fault(f"an output cannot be called `{_short(label)}`", self.net.span)
+                self.fault(f"`{_short(label)}` is not a valid name of an output", self.net.span)
 
     def inputs(self) -> None:
         names = [value.name for value in self.net.inputs]
         if set(names[len(self.net.required) :]) != self.net.optional or (names and not self.net.required):
-            self.fault("optional inputs stand behind one that is not, and behind all that are not", self.net.span)
+            self.fault("optional inputs follow all required inputs, of which there is at least one", self.net.span)
 
     def params(self) -> None:
         used = {ref.key for s in walk(self.net.body) if isinstance(s, Apply) for ref in s.refs}
         for param in self.net.params:
             if param.key not in used:
                 self.fault(f"no operation reads @{param.key}", self.net.span)
-            if param.copies < 1:
+            if param.set_count < 1:
                 self.fault(f"@{param.key} has no sets", self.net.span)
             if not known_init(param.init, param.shape):
                 self.fault(f"@{param.key} has an unknown init `{param.init}`", self.net.span)
@@ -142,13 +142,13 @@ class _Verifier:
         except RuleError as error:
             self.fault(error.message, apply.span)
             return
-        self.types("its rule gives", expected, apply.results, apply.span)
+        self.types("the result types are", expected, apply.results, apply.span)
         self.define(apply.results, apply.span)
 
     def ref(self, ref: ParamRef, span: Span | None) -> bool:
         param = self.net.param.get(ref.key)
         if param is None or len(ref.index) != len(param.sets):
-            self.fault(f"@{ref.key} is not declared with {len(ref.index)} axes of sets", span)
+            self.fault(f"@{ref.key} is not declared with {len(ref.index)} set axes", span)
             return False
         for index, sets in zip(ref.index, param.sets, strict=True):
             self.index(ref, index, sets, span)
@@ -157,14 +157,14 @@ class _Verifier:
     def index(self, ref: ParamRef, index: Index | int, sets: int, span: Span | None) -> None:
         if isinstance(index, int):
             if not 0 <= index < sets:
-                self.fault(f"@{ref.key} has {sets} sets, not a set {index}", span)
+                self.fault(f"@{ref.key} has {sets} sets, no set {index}", span)
             return
         if index.var not in self.reach:
-            self.fault(f"@{ref.key} is indexed by %{index.var}, which is not a loop around", span)
+            self.fault(f"@{ref.key} is indexed by %{index.var}, which is not the variable of an enclosing loop", span)
         elif not _within(self.reach[index.var], index):
-            self.fault(f"@{ref.key}: some iterations that reach it have no set", span)
+            self.fault(f"@{ref.key} has no set for some iterations that read it", span)
         elif index.count != sets:
-            self.fault(f"@{ref.key} has {sets} sets, its index takes {index.count}", span)
+            self.fault(f"@{ref.key} has {sets} sets, its index needs {index.count}", span)
 
     def types(self, what: str, expected: tuple[Type, ...], found: tuple[Value, ...], span: Span | None) -> None:
         if expected != tuple(value.type for value in found):
@@ -179,17 +179,17 @@ class _Verifier:
         self.leave(outside)
 
     def leave(self, outside: int) -> None:
-        """Forgets the values that a body has defined, all but the first `outside`."""
+        """Removes the values defined in a body from the scope, keeping the first `outside`."""
         while len(self.scope) > outside:
             self.scope.popitem()
 
     def loop(self, loop: Loop) -> None:
         for carry in loop.carries:
             self.use(carry.init, loop.span)
-            self.types("a carry starts as", (carry.init.type,), (carry.inner,), loop.span)
+            self.types("the initial value of a carry is", (carry.init.type,), (carry.inner,), loop.span)
         for each in loop.each:
             self.use(each.series, loop.span)
-            self.types("each element is", _elements(each.series, loop.count), (each.inner,), loop.span)
+            self.types("the elements of the series are", _elements(each.series, loop.count), (each.inner,), loop.span)
         if loop.var in self.reach or loop.var in self.taken:
             self.fault(f"%{loop.var} is defined twice", loop.span)
         self.taken.add(loop.var)
@@ -203,7 +203,7 @@ class _Verifier:
         self.types(
             "the body yields", tuple(v.type for v in loop.body.yields), tuple(c.inner for c in loop.carries), loop.span
         )
-        self.types("the loop gives", _loop_types(loop), loop.results, loop.span)
+        self.types("the results of the loop are", _loop_types(loop), loop.results, loop.span)
         self.define(loop.results, loop.span)
 
     def halt(self, loop: Loop) -> None:
@@ -211,17 +211,19 @@ class _Verifier:
             return
         score = loop.halt.score
         if not any(score in results(statement) for statement in loop.body.statements):
-            self.fault(f"the score %{score.name} is not made in the body", loop.span)
+            self.fault(f"the score %{score.name} is not defined in the body", loop.span)
         for carry in loop.carries:
             if not aligned(score.type, carry.inner.type):
-                self.fault(f"a score of {score.type} does not fit a carry of {carry.inner.type}", loop.span)
+                self.fault(f"a score {score.type} does not match the axes of a carry {carry.inner.type}", loop.span)
         if loop.emits:
-            self.fault("a loop that halts emits nothing on the way", loop.span)
+            self.fault("a loop that halts cannot contain `emit`", loop.span)
 
     def when(self, when: When) -> None:
         reached = self.reach.get(when.var)
         if reached is None or when.iterations.difference(reached).runs or not when.iterations.runs:
-            self.fault(f"not all of {when.iterations} are iterations of %{when.var} here", when.span)
+            self.fault(
+                f"{when.iterations} is not a set of iterations of %{when.var} that reach this statement", when.span
+            )
             reached = when.iterations
         for body, iterations in ((when.body, when.iterations), (when.otherwise, reached.difference(when.iterations))):
             self.reach[when.var] = iterations
@@ -232,10 +234,10 @@ class _Verifier:
 
     def emit(self, emit: Emit, loop: Loop | None) -> None:
         if loop is None or emit.var != loop.var:
-            self.fault(f"an emit over %{emit.var} stands directly in that loop", emit.span)
+            self.fault(f"an emit over %{emit.var} must be directly in the body of that loop", emit.span)
             return
         if emit.iterations.difference(loop.iterations).runs or not emit.iterations.runs:
-            self.fault(f"{emit.iterations} are not iterations of 1..{loop.count}", emit.span)
+            self.fault(f"{emit.iterations} is not a set of iterations of 1..{loop.count}", emit.span)
         self.reach[emit.var] = emit.iterations
         self.body(emit.body, None, emit.span)
         self.reach[emit.var] = loop.iterations
@@ -250,8 +252,8 @@ def _short(name: str) -> str:
 
 
 def _within(reach: IterationSet, index: Index) -> bool:
-    """Whether all iterations that get here read a set."""
-    read = reach.moved(index.step, index.offset) if index.step > 0 else IterationSet(())
+    """Whether every iteration that reaches the statement reads a set."""
+    read = reach.image(index.step, index.offset) if index.step > 0 else IterationSet(())
     return len(read) == len(reach) and read.intersection(index.over) == read
 
 
@@ -267,7 +269,7 @@ def _loop_types(loop: Loop) -> tuple[Type, ...]:
 
 
 def aligned(score: Type, carry: Type) -> bool:
-    """Whether the axes of a score are each 1 or that of the carry, from the first on."""
+    """Whether each axis of a score is 1 or equal to the corresponding axis of the carry, from the first on."""
     if not isinstance(score, TensorType) or not isinstance(carry, TensorType) or len(score.shape) > len(carry.shape):
         return False
     return all(s in (1, c) for s, c in zip(score.shape, carry.shape, strict=False))

@@ -1,4 +1,4 @@
-"""Sweeps: a network at many settings, which of them meet a condition, and which is best."""
+"""Sweeps: costs of a network over a grid of settings, filtered by a condition and ranked by an objective."""
 
 from itc.sweeps.axes import parse_axes
 from itc.sweeps.plot import plot

@@ -1,4 +1,4 @@
-"""The values that settings go through: `f=16..64`, `n=1,2,4`, `rate=0.1..0.5..0.1` in, a grid of settings out."""
+"""Parses axes of a sweep such as `f=16..64`, `n=1,2,4`, `rate=0.1..0.5..0.1` into a grid of settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.driver import parse_settings
 from itc.source import Source, Span
 
-#: Every name with its values, in the order in which they were set.
+#: Names with their values, in order of definition.
 Axes = Mapping[str, Sequence[object]]
 MAX_POINTS = 10_000
 NUMBER = r"\s*(-?\d{1,15}(?:\.\d{1,15})?)\s*"
@@ -21,7 +21,7 @@ OPENING, CLOSING = "([{", ")]}"
 
 
 def parse_axes(texts: Iterable[str]) -> dict[str, Sequence[object]]:
-    """The axes of `name=values` texts; a name that is set again takes the later values.
+    """The axes of `name=values` texts; later values of a name replace earlier ones.
 
     Values are separated by commas: literals as in any setting, `a..b` (both ends included) or `a..b..step`. Raises
     CompileError: a setting (E0112) or a range (E0180) that is not understood, too many points (E0190).
@@ -41,10 +41,10 @@ def parse_axes(texts: Iterable[str]) -> dict[str, Sequence[object]]:
 
 
 def bounded(axes: dict[str, Sequence[object]]) -> dict[str, Sequence[object]]:
-    """`axes`, unless they have no point or too many (E0180, E0190)."""
+    """`axes`, checked for empty ones and too many points (E0180, E0190)."""
     for name, values in axes.items():
         if not values:
-            raise fail("E0180", f"`{name}` has no values to go through")
+            raise fail("E0180", f"`{name}` has no values")
     count = prod(len(values) for values in axes.values())
     if count > MAX_POINTS:
         listing = " x ".join(f"{len(values):,} of {name}" for name, values in axes.items() if len(values) > 1)
@@ -78,7 +78,7 @@ def _axis(source: Source) -> tuple[str, Sequence[object]]:
 
 
 def _items(text: str) -> Iterator[tuple[int, int]]:
-    """Where the items lie that commas outside of brackets and quotes separate."""
+    """The spans of items separated by commas outside brackets and quotes."""
     start = depth = 0
     quote = ""
     for at, char in enumerate(text):
@@ -102,16 +102,16 @@ def _literal(name: str, span: Span) -> object:
 def _range(span: Span) -> Sequence[object]:
     match = RANGE.fullmatch(span.text)
     if match is None:
-        raise _fault(span, "a range is `first..last` or `first..last..step`", "not understood")
+        raise _fault(span, "a range must be `first..last` or `first..last..step`", "not valid")
     first, last = Fraction(match[1]), Fraction(match[2])
     whole = first.denominator == last.denominator == 1 and "." not in span.text.replace("..", "")
     if match[3] is None and not whole:
-        raise _fault(span, "a range of fractions has a step", "in steps of what?", f"{match[1]}..{match[2]}..0.1")
+        raise _fault(span, "a range of fractions needs a step", "no step", f"{match[1]}..{match[2]}..0.1")
     step = Fraction(match[3] or 1)
     if step <= 0:
-        raise _fault(span, "the step of a range is above 0", f"this is {match[3]}")
+        raise _fault(span, "the step of a range must be positive", f"this is {match[3]}")
     if last < first:
-        raise _fault(span, "a range ascends", "nothing lies between", f"{match[2]}..{match[1]}")
+        raise _fault(span, "a range must ascend", "empty", f"{match[2]}..{match[1]}")
     count = (last - first) // step + 1
     if whole:
         return range(int(first), int(last) + 1, int(step))

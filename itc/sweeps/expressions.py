@@ -1,6 +1,6 @@
-"""Conditions and quantities over figures and settings: text in, exact values out; nothing of the text is executed.
+"""Parses conditions and quantities over figures and settings and evaluates them exactly, without executing text.
 
-Numbers are fractions, so that a comparison is never off by rounding. They may have the units of published figures:
+Numbers are exact fractions, so that comparisons have no rounding errors. They may have the units of figures:
 `macs < 2.2 G`, `graph < 100 MiB`.
 """
 
@@ -25,7 +25,7 @@ Value = Fraction | str | bool
 Values = Mapping[str, Value]
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
-#: Above and below one a number has 300 digits at most: floats hold as large and as small ones.
+#: Maximum number of digits of numerators and denominators, within the range of floats.
 LARGEST = 10**300
 EXAMPLE = "for example `macs < 2.2e9 and f >= 20`"
 UNIT = re.compile(r"(.*?) ?(?:([kKMGT])(i?))?B?")
@@ -42,7 +42,7 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Part of an expression: what it computes from the values of the names in it, `names` with their spans."""
+    """A subexpression: a function of the values of its `names`, which have spans."""
 
     span: Span
     value: Callable[[Values], Value]
@@ -60,21 +60,21 @@ class Expression:
             raise CompileError(faults)
 
     def number(self, values: Values) -> Fraction:
-        """Its value, which has to be a number (E0380) within bounds (E0394)."""
+        """Its value, which must be a number (E0380) within limits (E0394)."""
         value = self.value(values)
         if isinstance(value, Fraction):
             return self.bounded(value)
         raise fail("E0380", f"a number is needed, this is {_kind(value)}", self.span, _shown(value))
 
     def bounded(self, number: Fraction) -> Fraction:
-        """`number`, unless its digits are too many to be told apart, drawn or written."""
+        """`number`, unless it has too many digits."""
         if max(abs(number.numerator), number.denominator) > LARGEST:
             help = "compare smaller quantities, for example `macs / 1e9`"
             raise fail("E0394", "a number has at most 300 digits", self.span, "this has more", help)
         return number
 
     def truth(self, values: Values) -> bool:
-        """Its value, which has to be true or false (E0380)."""
+        """Its value, which must be a boolean (E0380)."""
         value = self.value(values)
         if isinstance(value, bool):
             return value
@@ -83,13 +83,13 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A quantity that is to be small, or large if `large`."""
+    """A quantity to minimise, or to maximise if `large`."""
 
     quantity: Expression
     large: bool = False
 
     def cost(self, values: Values) -> Fraction:
-        """The quantity, negative where it is to be large: less is better."""
+        """The quantity, negated for maximisation, so that less is better."""
         number = self.quantity.number(values)
         return -number if self.large else number
 
@@ -98,7 +98,7 @@ class Goal:
 
 
 def parse(text: str, option: str) -> Expression:
-    """The expression that `text` is; `option` is where it was written. Raises CompileError (E0181)."""
+    """The expression `text` of an option `option`. Raises CompileError (E0181)."""
     parsed = _parse(text, option, "condition")
     assert isinstance(parsed, Expression)
     return parsed
@@ -152,7 +152,7 @@ def _misunderstood(source: Source, error: UnexpectedInput, example: str) -> Comp
         label = Label(span, "sets nothing here")
         return CompileError([Diagnostic("E0181", "`=` does not compare", label, help="write `==`", edit=edit)])
     note = "not expected" if found else "more is expected"
-    return fail("E0181", "the expression is not understood", span, note, example)
+    return fail("E0181", "invalid expression", span, note, example)
 
 
 @v_args(meta=True)
@@ -252,9 +252,9 @@ def _calculated(total: Fraction, sign: str, term: Expression, number: Fraction) 
 def _unknown(name: str, span: Span, known: list[str]) -> Diagnostic:
     near = get_close_matches(name, known, 1)
     help = f"did you mean `{near[0]}`?\n" if near else ""
-    help += f"there are: {', '.join(known)}; a word to compare a setting with stands in quotes: '{name}'"
+    help += f"known names: {', '.join(known)}; write a string to compare with a setting in quotes: '{name}'"
     edit = Edit(span, near[0]) if near else None
-    message = f"`{name}` is no figure and no setting of this sweep"
+    message = f"`{name}` is neither a figure nor a setting of this sweep"
     return Diagnostic("E0280", message, Label(span, "unknown"), help=help, edit=edit)
 
 

@@ -1,4 +1,4 @@
-"""A picture of a sweep: its points over two quantities, the Pareto front, and the point that was selected."""
+"""Plots a sweep: its points over two quantities, the Pareto front, and the selected point."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".html")
-#: Names of figures on axes, and what they are counted in.
+#: Names of figures on axes, and their units.
 NAMES = {
     "params": ("parameters", ""),
     "macs": ("MACs of one image", ""),
@@ -50,9 +50,11 @@ def plot(sweep: Sweep, path: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Raises CompileError where a plot cannot be written, before anything is computed for it."""
+    """Raises CompileError if a plot cannot be written, before the sweep is computed."""
     if path.suffix not in FORMATS:
-        raise fail("E0641", f"a plot ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not as {path}")
+        raise fail(
+            "E0641", f"the suffix of a plot must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not that of {path}"
+        )
     try:
         import matplotlib  # noqa: F401, PLC0415
     except ImportError:
@@ -106,7 +108,7 @@ def _draw(axes: Axes, sweep: Sweep) -> None:
 
 
 def _scale(goal: Goal, points: Sequence[Point]) -> tuple[float, str]:
-    """What to divide a quantity by so that its numbers are short, and the unit that they then have."""
+    """A divisor for short numbers of a quantity, and the resulting unit."""
     unit = NAMES.get(goal.quantity.text.strip(), ("", None))[1]
     if unit is None:
         return 1.0, ""
@@ -124,7 +126,7 @@ def _label(goal: Goal, unit: str) -> str:
 
 
 def _drawn(text: str) -> str:
-    """A text as it is drawn: without what cannot be printed, and no longer than the picture is wide."""
+    """The printable text of a label, of limited length."""
     shown = visible(text)
     return shown if len(shown) <= MAX_DRAWN else f"{shown[: MAX_DRAWN - 3]}..."
 
@@ -142,7 +144,7 @@ def _settings(sweep: Sweep, point: Point) -> str:
 
 
 def _page(figure: Figure, sweep: Sweep) -> str:
-    """A page with the picture in it, which needs no other file."""
+    """A self-contained page with the plot."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=_undated(".svg"))
     title = escape(visible(_title(sweep)))

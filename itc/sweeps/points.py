@@ -1,4 +1,4 @@
-"""A network at every point of a grid of settings: what each costs, which is chosen, and which form the Pareto front."""
+"""Measures the costs of a network at all points of a grid; selects a point and computes the Pareto front."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from itc.sweeps.axes import Axes, bounded, grid
 from itc.sweeps.expressions import Expression, Goal, Values, parse, parse_goals
 from itc.visible import visible
 
-#: Names of figures in expressions, and what a cost calls them.
+#: Names of figures in expressions, and the corresponding fields of Cost.
 FIGURES = {**MEASURES, "peak": "peak_bytes"}
 Settings = Mapping[str, object]
-#: Processes are worth starting where the points left take longer than this, in seconds.
+#: Minimum remaining time, in seconds, for which processes are started.
 WORTH = 3.0
 AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting: what the network then costs, or the faults for which it is refused.
+    """A point of the grid: the costs of the network, or the faults of invalid settings.
 
-    `holds` says whether every condition does; of a point that is refused none does.
+    `holds` is true if all conditions are; they are false for invalid settings.
     """
 
     settings: Settings
@@ -51,7 +51,7 @@ class Point:
 
     @property
     def values(self) -> Values:
-        """What names in an expression stand for here: figures, and settings that no figure is called like."""
+        """The values of names in expressions: figures, and settings without the name of a figure."""
         assert self.cost
         settings = {name: setting_value(value) for name, value in self.settings.items()}
         return settings | {name: Fraction(getattr(self.cost, key)) for name, key in FIGURES.items()}
@@ -65,7 +65,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Request:
-    """What a sweep was asked for; `axes` in the order in which they are gone through, the last one first."""
+    """The request of a sweep; the last of `axes` changes first."""
 
     path: Path
     network: str | None
@@ -89,7 +89,7 @@ class Request:
         return (macs, other if other and other.quantity.text.strip() != "macs" else params)
 
     def measured(self, processes: int = 1) -> Iterator[Point]:
-        """The points one after the other, in the order of the grid, whatever number of processes works on them."""
+        """The points in the order of the grid, for any number of processes."""
         settings = list(grid(self.axes))
         found = _measured(self.path, [(self.network, setting) for setting in settings], processes)
         for setting, (cost, faults) in zip(settings, found, strict=True):
@@ -98,7 +98,7 @@ class Request:
             yield Point(setting, cost, faults, holds)
 
     def result(self, points: Iterable[Point]) -> Sweep:
-        """What is chosen among measured points. Raises CompileError where all are refused: what the first is for."""
+        """The sweep of measured points. Raises CompileError with the faults of the first if all are invalid."""
         found = tuple(points)
         if all(point.faults for point in found):
             raise CompileError(found[0].faults)
@@ -107,14 +107,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every point of a sweep, in the order of the grid."""
+    """The measured points of a sweep, in the order of the grid."""
 
     request: Request
     points: tuple[Point, ...]
 
     @property
     def selected(self) -> Point | None:
-        """The point that is best by the objective among those that hold, the first if several are; None without one."""
+        """The first best point by the objective among those that meet the conditions; None without one."""
         goal, held = self.request.objective, [point for point in self.points if point.holds]
         if goal is None or not held:
             return None
@@ -122,7 +122,7 @@ class Sweep:
 
     @property
     def front(self) -> tuple[Point, ...]:
-        """The Pareto front: points that hold and than which no other is better in one goal and as good in the other."""
+        """The Pareto front: points that meet the conditions and are not dominated by another one."""
         one, other = self.request.front
         held = [point for point in self.points if point.holds]
         costs = {id(point): (one.cost(point.values), other.cost(point.values)) for point in held}
@@ -134,7 +134,7 @@ class Sweep:
 
     @property
     def refused(self) -> tuple[Point, ...]:
-        """Points whose settings the spec refuses."""
+        """Points with invalid settings."""
         return tuple(point for point in self.points if point.faults)
 
     def json(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Sweep:
         }
 
     def csv(self) -> str:
-        """The points as comma-separated values with a line of names; refused ones have no figures but an error."""
+        """The points as comma-separated values with a header; invalid ones have an error instead of figures."""
         selected, front = self.selected, {id(point) for point in self.front}
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
@@ -166,7 +166,7 @@ class Sweep:
 
 
 def _cell(text: str) -> str:
-    """A text of a cell, with a quote before it where a spreadsheet would compute it."""
+    """The text of a cell, quoted if a spreadsheet would evaluate it."""
     try:
         float(text)
     except ValueError:
@@ -183,11 +183,11 @@ def request(
     minimize: str = "",
     front: str = "",
 ) -> Request:
-    """A sweep to be made. Raises CompileError: expressions that are not understood (E0181), unknown names in them
+    """The request of a sweep. Raises CompileError for invalid expressions (E0181), unknown names in them
     (E0280), a name that is both a figure and a setting (E0281), two objectives (E0282)."""
     conditions = tuple(parse(text, "--where") for text in where)
     if maximize and minimize:
-        raise fail("E0282", "one quantity is made large or small, not two", help="give `--max` or `--min`")
+        raise fail("E0282", "a sweep has one objective, not two", help="give `--max` or `--min`")
     objective = Goal(parse(maximize, "--max"), True) if maximize else None
     objective = Goal(parse(minimize, "--min")) if minimize else objective
     goals = parse_goals(front, "--front") if front else None
@@ -196,8 +196,8 @@ def request(
         expression.check([*FIGURES, *(name for name in axes if name not in FIGURES)])
         for name, span in expression.names:
             if name in FIGURES and name in axes:
-                message = f"`{name}` is a figure, and a setting of this sweep too"
-                raise fail("E0281", message, span, "which of them?", "give the parameter of the network another name")
+                message = f"`{name}` is both a figure and a setting of this sweep"
+                raise fail("E0281", message, span, "ambiguous", "rename the parameter of the network")
     return Request(Path(path), network, axes, conditions, objective, goals)
 
 
@@ -228,7 +228,7 @@ def sweep(
 
 
 def _axes(settings: Mapping[str, object]) -> dict[str, Sequence[object]]:
-    """The values of each setting, NumPy's numbers as Python's; raises TypeError for what is no mapping."""
+    """The values of each setting, with NumPy numbers as Python numbers; raises TypeError unless it is a mapping."""
     if not isinstance(settings, Mapping):
         raise TypeError(f"`settings` is a mapping from names to values, not {type(settings).__name__}")
     axes: dict[str, Sequence[object]] = {}
@@ -248,7 +248,7 @@ def _texts(**arguments: Iterable[object]) -> None:
 
 
 def setting_value(value: object) -> Fraction | str | bool:
-    """A setting as an expression sees it: numbers exactly as they are written, everything else but truths as text."""
+    """The value of a setting in expressions: numbers exactly as written, booleans, everything else as text."""
     if isinstance(value, bool):
         return value
     return Fraction(repr(value)) if isinstance(value, int | float) else setting_text(value)
@@ -266,7 +266,7 @@ Measured = tuple[Cost | None, tuple[Diagnostic, ...]]
 
 
 def _measure(spec: Spec, job: Job) -> Measured:
-    """What a network costs under settings, or why it is refused."""
+    """The costs of a network under settings, or its faults."""
     network, settings = job
     try:
         return spec.network(network, **settings).cost(), ()
@@ -275,7 +275,7 @@ def _measure(spec: Spec, job: Job) -> Measured:
 
 
 def _measured(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
-    """All jobs in order: some here, and the others in processes where that saves time."""
+    """The results of all jobs in order, in this process and, if it saves time, in others."""
     spec, begun = read(path), time.monotonic()
     yield from (_measure(spec, job) for job in jobs[:AT_ONCE])
     left = jobs[AT_ONCE:]
@@ -288,9 +288,9 @@ def _measured(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measu
 
 
 def _shared_out(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Measured]:
-    """The jobs in order, from processes of their own; none where these cannot be started.
+    """The results of jobs in order from processes; none if they cannot be started.
 
-    Raises CompileError (E0393) where one that has worked is gone.
+    Raises CompileError (E0393) if a process was terminated.
     """
     pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), _open, (path,))
     done = 0
@@ -302,7 +302,7 @@ def _shared_out(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Mea
     except (BrokenProcessPool, OSError):
         if done:
             help = "memory may have run out: take fewer points, or from Python `itc.sweep(..., processes=1)`"
-            message = f"a process of the sweep was ended from outside, after {done:,} of {len(jobs):,} points"
+            message = f"a process of the sweep was terminated, after {done:,} of {len(jobs):,} points"
             raise fail("E0393", message, help=help) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -310,7 +310,7 @@ def _shared_out(path: Path, jobs: Sequence[Job], processes: int) -> Iterator[Mea
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Processes that are started inside never see Ctrl-C, which comes here behind the block."""
+    """Processes started in the context ignore Ctrl-C, which this process handles after it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -326,7 +326,7 @@ _opened: list[Spec] = []
 
 
 def _open(path: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it says that it was interrupted
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process reports the interruption
     _opened[:] = [read(path)]
 
 

@@ -1,4 +1,4 @@
-"""Every pass over the IR, one a file, and the pipelines that have names."""
+"""All passes over the IR, one per file, and the named pipelines."""
 
 from itc.passes import Pass, Pipeline, Transform
 from itc.transforms.canonicalize import Canonicalize
@@ -13,11 +13,11 @@ PASSES: tuple[Pass, ...] = (
     Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms()
 )  # fmt: skip
 
-#: Decided conditions and identities first, as they make operations equal and loops invariant; equal operations before
-#: motion, so that one of them moves; dead code last, as all others leave some. What motion brings together is merged.
+#: Canonicalisation first, since it exposes common subexpressions and loop invariants; CSE before code motion, so that a
+#: single operation moves, and again after it, since motion brings equal operations together; dead code last.
 CLEAN = (Canonicalize(), CommonSubexpressions(), Hoist(), CommonSubexpressions(), DeadCode())
 
-#: The same without what only training needs; norms are folded before anything is merged, while each layer has one norm.
+#: The same with `training=false`; norms are folded before merging, while each layer has a single norm.
 AT_INFERENCE = (
     Canonicalize(training=False),
     DeadCode(),

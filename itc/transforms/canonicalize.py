@@ -1,4 +1,4 @@
-"""Canonical form: what is decided when the net is compiled is gone; the same values, and parameters as they were."""
+"""Canonicalisation: resolves static conditions and removes statements without effect; values and parameters stay."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from itc.transforms.rewriting import scores, stable, values, with_bodies, with_c
 
 @dataclass(frozen=True)
 class Canonicalize(Pass):
-    """Takes out conditions that all or no iterations meet, loops of one iteration, operations that do nothing.
+    """Removes conditions met by all or no iterations, loops of one iteration, and identity operations.
 
-    And what `when` branches agree on, and carries that no iteration changes. A loop that halts keeps its loop, and
-    under `act` its carries: what leaves is a sum. `training=false` takes dropout and `detach` as doing nothing.
+    It also removes results equal in both branches of a `when`, and constant carries. A loop that halts stays, as do,
+    under `act`, its carries, since its results are sums. With `training=false`, dropout and `detach` are identities.
     """
 
     name: ClassVar[str] = "canonicalize"
-    summary: ClassVar[str] = "decided conditions, loops of one iteration, operations and carries that do nothing"
+    summary: ClassVar[str] = (
+        "removes static conditions, loops of one iteration, identity operations and constant carries"
+    )
     training: bool = True
 
     def rewrite(self, net: Net) -> Rewritten:
@@ -36,7 +38,7 @@ class Canonicalize(Pass):
 
 
 class _Simpler:
-    """Drops statements, and keeps what stands for their results in `env`."""
+    """Removes statements; `env` maps their results to the replacing values."""
 
     def __init__(self, net: Net, training: bool) -> None:
         self.scores = scores(net)
@@ -63,7 +65,7 @@ class _Simpler:
         return self.agreed(new) if isinstance(new, When) else (new,)
 
     def agreed(self, when: When) -> tuple[Statement, ...]:
-        """A `when` without the results on which its branches agree; none if it has no others."""
+        """A `when` without the results equal in both branches, or nothing if no others remain."""
         rows = zip(when.results, when.body.yields, when.otherwise.yields, strict=True)
         kept = []
         for result, chosen, other in rows:
@@ -78,11 +80,11 @@ class _Simpler:
         return (replace(when, body=body, otherwise=otherwise, results=results),)
 
     def without_unchanged(self, loop: Loop) -> Loop:
-        """A loop without the carries that each iteration hands on as they came."""
+        """A loop without constant carries, which the body yields unchanged."""
         rows = list(zip(loop.carries, loop.body.yields, loop.carry_results, strict=True))
         changed = [carry.inner != after or result.name in self.scores for carry, after, result in rows]
         if loop.halt and not any(changed):
-            changed = [True, *changed[1:]]  # a loop that halts has a carry
+            changed = [True, *changed[1:]]  # a loop that halts needs a carry
         if all(changed) or (loop.halt and loop.halt.kind == "act"):
             return loop
         for (carry, _, result), changes in zip(rows, changed, strict=True):

@@ -1,4 +1,4 @@
-"""Common subexpressions: an operation that has run already on the same operands does not run again."""
+"""Common subexpression elimination."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ COMMUTATIVE = (Add, Mul, Minimum, Maximum)
 
 @dataclass(frozen=True)
 class CommonSubexpressions(Pass):
-    """Reads the first result where an operation would run again on the same operands; merges carries that are equal.
+    """Replaces a repeated operation on equal operands by the first one; merges equal carries.
 
-    Of operands of which only the shape is read, equal types are enough. What is not the same twice in training (a mask
-    of dropout, a batch norm's update of its statistics) is merged with `training=false` only.
+    Operands whose shape alone is read are equal if their types are. Operations with an effect per execution in training
+    (the mask of dropout, the statistics of a batch norm) are merged with `training=false` only.
     """
 
     name: ClassVar[str] = "cse"
-    summary: ClassVar[str] = "common subexpressions: what has been computed is not computed again"
+    summary: ClassVar[str] = "common subexpression elimination; merges equal carries"
     training: bool = True
 
     def rewrite(self, net: Net) -> Rewritten:
@@ -36,7 +36,7 @@ class CommonSubexpressions(Pass):
 
 
 class _Merger:
-    """The results in scope by what made them."""
+    """Available results in scope, by operation and operands."""
 
     def __init__(self, net: Net, training: bool) -> None:
         self.scores = scores(net)
@@ -49,7 +49,7 @@ class _Merger:
         return tuple(new for statement in statements for new in self.statement(statement))
 
     def body(self, body: Body) -> Body:
-        """A body of its own: it sees what is known outside, and what it adds ends with it."""
+        """A nested body: outer results are available in it, its own results only until its end."""
         first = len(self.added)
         new = Body(self.statements(body.statements), values(body.yields, self.env))
         for key in self.added[first:]:
@@ -73,7 +73,7 @@ class _Merger:
         return (new,)
 
     def without_twins(self, loop: Loop) -> Loop:
-        """A loop without the carries that start and go on as an earlier one does."""
+        """A loop without carries whose initial value and yield equal those of an earlier carry."""
         first: dict[tuple[Value, Value], tuple[Value, Value]] = {}
         kept = []
         for carry, after, result in zip(loop.carries, loop.body.yields, loop.carry_results, strict=True):
@@ -86,7 +86,7 @@ class _Merger:
 
 
 def _key(apply: Apply) -> Hashable:
-    """What the results depend on."""
+    """The operation and operands that determine the results."""
     operands: tuple[Hashable, ...] = tuple(
         ("like", o.type) if isinstance(o, Value) and i in apply.op.shape_only else o
         for i, o in enumerate(apply.operands)

@@ -1,4 +1,4 @@
-"""Dead code: what no output depends on is gone, parameters among it."""
+"""Dead code elimination: removes statements and parameters that no output depends on."""
 
 from __future__ import annotations
 
@@ -16,27 +16,29 @@ from itc.transforms.rewriting import stable, where
 
 @dataclass(frozen=True)
 class DeadCode(Pass):
-    """Takes out operations, carries, results of branches and exits that no output needs, with what only they read.
+    """Removes operations, carries, results of branches and exits that no output depends on.
 
-    Iterations behind the last exit go where nobody reads what the loop carries out of them. Parameters that are left
-    without a reader go too; weights of the net as it was still fit, and theirs are dropped. A series keeps all its
-    exits, and inputs stay: they are what the net is called with.
+    Iterations after the last exit are removed if the final carries are unused. Unused parameters are removed; weights
+    of the original net still load, without them. A series keeps all its exits. Inputs stay, as the interface of the
+    net.
     """
 
     name: ClassVar[str] = "dce"
-    summary: ClassVar[str] = "dead code: what no output depends on, with carries, exits and parameters"
+    summary: ClassVar[str] = (
+        "dead code elimination: statements, carries, exits and parameters that no output depends on"
+    )
 
     def rewrite(self, net: Net) -> Rewritten:
         return Rewritten(stable(self.once, net))
 
     def once(self, net: Net) -> Net:
-        net = _Sweep(net).net()
+        net = _Eliminator(net).net()
         ends = _ends(net)
         return expand(net, lambda loop: Plan(0, stop=ends[loop.var]) if loop.var in ends else None) if ends else net
 
 
 def _ends(net: Net) -> dict[str, int]:
-    """By loop variable the last exit of loops that run on behind it for nothing."""
+    """By loop variable, the last exit of each loop whose later iterations are dead."""
     needed = needs(net)
     ends = {}
     for loop in (s for s in walk(net.body) if isinstance(s, Loop) and s.emits and not s.each and not s.halt):
@@ -47,9 +49,9 @@ def _ends(net: Net) -> dict[str, int]:
 
 
 def needs(net: Net) -> set[str]:
-    """Names of all values that some output depends on; takes time by the size of the program.
+    """Names of all values that an output depends on, in time of the size of the program.
 
-    A loop that halts has a carry, needed or not.
+    A loop that halts keeps at least one carry.
     """
     sources: dict[str, list[str]] = {}
     for statement in walk(net.body):
@@ -69,13 +71,13 @@ def needs(net: Net) -> set[str]:
 
 
 def _lacks_carries(loop: Loop, needed: set[str]) -> bool:
-    """Whether only how long a loop ran is needed of it."""
+    """Whether only the number of iterations of a loop is needed."""
     carried = {value.name for value in (*inner_values(loop), *loop.carry_results)}
     return carried.isdisjoint(needed) and any(value.name in needed for value in loop.halt_results)
 
 
 def _edges(statement: Statement) -> Iterator[tuple[Value, Value]]:
-    """Pairs of a value and one that it is computed from."""
+    """Pairs of a value and a value that it depends on."""
     match statement:
         case Apply():
             yield from ((result, value) for result in statement.results for value in statement.values)
@@ -101,8 +103,8 @@ def _loop_edges(loop: Loop) -> Iterator[tuple[Value, Value]]:
         yield from zip(series, emit.body.yields, strict=True)
 
 
-class _Sweep:
-    """Keeps what is needed."""
+class _Eliminator:
+    """Rebuilds the net with needed statements only."""
 
     def __init__(self, net: Net) -> None:
         self.old = net
@@ -115,11 +117,11 @@ class _Sweep:
         return tuple(
             self.statement(s)
             for s in statements
-            if isinstance(s, Emit) or any(value.name in self.needed for value in self.made(s))
+            if isinstance(s, Emit) or any(value.name in self.needed for value in self.defined(s))
         )
 
-    def made(self, statement: Statement) -> Iterator[Value]:
-        """What makes a statement needed: its results, or something that is seen inside only."""
+    def defined(self, statement: Statement) -> Iterator[Value]:
+        """Values that keep a statement if needed: its results, or values visible only inside it."""
         yield from results(statement)
         if isinstance(statement, Loop):
             yield from (carry.inner for carry in statement.carries)

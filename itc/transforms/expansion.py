@@ -1,8 +1,8 @@
-"""Loops written out in whole or in part: a net and a plan for each loop go in, an equal net comes out.
+"""Full and partial unrolling of loops: maps a net and a plan per loop to an equivalent net.
 
-In a copy of a loop's body its iteration is known, or known to be an affine function of the new loop's: indices of
-parameters become numbers or keep their sets through `Index.step` and `offset`, conditions that hold for all or none of
-the iterations are decided, and exits hand out plain values or shorter series. Keys, sets and labels stay.
+In a clone of a loop's body, the original iteration is a constant or an affine function of the new loop's iteration:
+set indices become constants or keep their sets through `Index.step` and `offset`, conditions on all or no iterations
+are resolved, and exits become plain values or shorter series. Keys, sets and labels stay.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from itc.transforms.rewriting import Names, scores
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The iteration of an old loop in a copy of its body: `step * t + offset` for iteration t of loop `var`."""
+class AffineIteration:
+    """The original iteration in a clone of a body: `step * t + offset` in iteration t of the new loop `var`."""
 
     var: str
     step: int
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An element of a series that a new loop collects."""
+    """An element of a series collected by a new loop."""
 
     series: Value
     exit: int
@@ -55,15 +55,15 @@ Single = Value | Element
 
 
 def expand(net: Net, planner: Planner) -> Net:
-    """`net` with the loops for which there is a plan as these say; takes time by the size of the result.
+    """`net` with loops expanded by their plans, in time of the size of the result.
 
-    A loop stays as it is where the series that it collects or walks goes round, or to, one that stays.
+    A loop is not expanded if it shares a series with a loop that stays.
     """
     return _Expansion(net, planned(net, planner)).net()
 
 
 class _Expansion:
-    """Copies statements; `env` has what now stands for each old value, `at` where each loop around is."""
+    """Clones statements; `env` maps old values to new ones, `at` enclosing loops to their current iteration."""
 
     def __init__(self, net: Net, plans: dict[str, Plan]) -> None:
         self.old = net
@@ -71,7 +71,7 @@ class _Expansion:
         self.names = Names(net)
         self.scores = scores(net)
         self.env: dict[str, Value | list[Single]] = {}
-        self.at: dict[str, int | Place] = {}
+        self.at: dict[str, int | AffineIteration] = {}
         self.reach: dict[str, IterationSet] = {}
         self.suffix = ""
         self.out: list[Statement] = []
@@ -85,24 +85,24 @@ class _Expansion:
 
     def value(self, old: Value) -> Value:
         found = self.env.get(old.name, old)
-        assert isinstance(found, Value), f"%{old.name} is no longer one series"
+        assert isinstance(found, Value), f"%{old.name} is split into several series"
         return found
 
     def define(self, old: Value, type: Value | None = None) -> Value:
-        """The new value of an old one."""
+        """A new value for an old one."""
         new = Value(self.names.fresh(old.name, self.suffix), (type or old).type)
         self.env[old.name] = new
         return new
 
     def bind(self, old: Value, new: Value | list[Single]) -> None:
-        """Lets `new` stand for `old`; what a loop halts by is made in its body, if need be by a copy."""
+        """Replaces `old` by `new`; a halting score must be defined in its body, by an identity operation if needed."""
         if old.name in self.scores and isinstance(new, Value) and not any(new in results(s) for s in self.out):
             self.out.append(Apply(Affine(), (new,), (self.define(old),)))
             return
         self.env[old.name] = new
 
     def outputs(self, output: Output) -> list[Output]:
-        """An output; of a series that is no longer one, the plain values and shorter series that make it up."""
+        """An output, or several for a series that has been split into plain values and shorter series."""
         found = self.env.get(output.value.name, output.value)
         if isinstance(found, Value):
             return [replace(output, value=found)]
@@ -155,7 +155,7 @@ class _Expansion:
         )
 
     def body(self, body: Body) -> Body:
-        """A body of its own."""
+        """A nested body."""
         outside, self.out = self.out, []
         self.statements(body.statements)
         new = Body(tuple(self.out), tuple(self.value(value) for value in body.yields))
@@ -163,15 +163,15 @@ class _Expansion:
         return new
 
     def chosen(self, var: str, iterations: IterationSet) -> tuple[bool | IterationSet, str]:
-        """Whether a condition holds here always or never, or else for which iterations of which loop."""
+        """Whether a condition always or never holds here; else the iterations, and the loop, in which it holds."""
         place = self.at[var]
         if isinstance(place, int):
             return place in iterations, ""
         reached = self.reach[place.var]
-        pulled = iterations.pulled(place.step, place.offset, reached.last).intersection(reached)
-        if not pulled.runs:
+        preimage = iterations.preimage(place.step, place.offset, reached.last).intersection(reached)
+        if not preimage.runs:
             return False, place.var
-        return (True if pulled == reached else pulled), place.var
+        return (True if preimage == reached else preimage), place.var
 
     def when(self, when: When) -> None:
         holds, var = self.chosen(when.var, when.iterations)
@@ -191,9 +191,9 @@ class _Expansion:
         self.out.append(replace(when, var=var, iterations=holds, body=body, otherwise=otherwise, results=new))
 
     def emit(self, emit: Emit) -> None:
-        """An emit of a loop that stays rolled; all its exits are the loop's."""
+        """An emit of a loop that is not expanded."""
         place = self.at[emit.var]
-        assert isinstance(place, Place)
+        assert isinstance(place, AffineIteration)
         self.out.append(self.rolled_emit(emit, place.var, emit.iterations))
 
     def rolled_emit(self, emit: Emit, var: str, exits: IterationSet) -> Emit:
@@ -208,15 +208,15 @@ class _Expansion:
     def kept(self, loop: Loop) -> None:
         each = [(e.inner, self.value(e.series)) for e in loop.each]
         inits = [self.value(carry.init) for carry in loop.carries]
-        var = self.begin(loop, loop.count, Place("", 1, 0))
+        var = self.begin(loop, loop.count, AffineIteration("", 1, 0))
         elements = tuple(Each(self.define(inner), series) for inner, series in each)
         carries = tuple(Carry(self.define(c.inner), init) for c, init in zip(loop.carries, inits, strict=True))
         body = self.body(loop.body)
         halt = replace(loop.halt, score=self.value(loop.halt.score)) if loop.halt else None
         self.finish(loop, replace(loop, var=var, carries=carries, body=body, each=elements, halt=halt))
 
-    def begin(self, loop: Loop, count: int, place: Place) -> str:
-        """Enters a rolled loop of `count` iterations in place of `loop`."""
+    def begin(self, loop: Loop, count: int, place: AffineIteration) -> str:
+        """Starts a rolled loop of `count` iterations that replaces `loop`."""
         var = self.names.fresh(loop.var, self.suffix)
         self.at[loop.var] = replace(place, var=var)
         self.reach[var] = IterationSet.span(1, count)
@@ -226,33 +226,33 @@ class _Expansion:
         self.out.append(replace(new, results=tuple(self.define(value) for value in loop.results)))
 
     def expanded(self, loop: Loop, plan: Plan) -> None:
-        first, turns, end = plan.split(loop.count)
-        copies = _Copies(self, loop, end)
+        first, count, end = plan.split(loop.count)
+        clones = _BodyClones(self, loop, end)
         for t in range(1, first + 1):
-            copies.straight(t)
-        if turns:
-            copies.rolled(first, turns, plan.factor)
-        for t in range(first + turns * plan.factor + 1, end + 1):
-            copies.straight(t)
-        copies.finish()
+            clones.iteration(t)
+        if count:
+            clones.rolled(first, count, plan.factor)
+        for t in range(first + count * plan.factor + 1, end + 1):
+            clones.iteration(t)
+        clones.finish()
 
 
-class _Copies:
-    """The copies of one loop's body: what is carried so far, and what has been collected."""
+class _BodyClones:
+    """The clones of one loop's body: current values of the carries, and collected elements of series."""
 
     def __init__(self, expansion: _Expansion, loop: Loop, end: int) -> None:
         self.to = expansion
         self.loop = loop
         self.end = end
         self.suffix = expansion.suffix
-        self.carried: list[Value | list[Single]] = [self.found(carry.init) for carry in loop.carries]
+        self.carried: list[Value | list[Single]] = [self.current(carry.init) for carry in loop.carries]
         self.series: dict[str, dict[int, Single]] = {v.name: {} for _, values in loop.collected for v in values}
 
-    def found(self, value: Value) -> Value | list[Single]:
+    def current(self, value: Value) -> Value | list[Single]:
         return self.to.env.get(value.name, value)
 
     def run(self, emit: Callable[[Emit, tuple[Value, ...]], None]) -> None:
-        """The body once, on what is carried; `emit` takes each emit with the results that hold its series."""
+        """Clones the body on the current carries; `emit` receives each emit with its series."""
         for carry, value in zip(self.loop.carries, self.carried, strict=True):
             self.to.bind(carry.inner, value)
         collected = iter(self.loop.collected)
@@ -261,14 +261,14 @@ class _Copies:
                 emit(statement, next(collected)[1])
             else:
                 self.to.statements((statement,))
-        self.carried = [self.found(value) for value in self.loop.body.yields]
+        self.carried = [self.current(value) for value in self.loop.body.yields]
 
-    def straight(self, iteration: int) -> None:
-        """Iteration `iteration`, written out."""
+    def iteration(self, iteration: int) -> None:
+        """Clones the body for a constant iteration."""
         self.to.at[self.loop.var] = iteration
         self.to.suffix = f"{self.suffix}_{self.loop.var}{iteration}" if self.end > 1 else self.suffix
         for each in self.loop.each:
-            elements = self.found(each.series)
+            elements = self.current(each.series)
             assert isinstance(elements, list)
             element = elements[iteration - 1]
             assert isinstance(element, Value)
@@ -284,24 +284,24 @@ class _Copies:
         self.run(emit)
         self.to.suffix = self.suffix
 
-    def rolled(self, before: int, turns: int, factor: int) -> None:
-        """A loop of `turns` turns behind iteration `before`, each of which is `factor` iterations."""
+    def rolled(self, before: int, count: int, factor: int) -> None:
+        """A loop of `count` iterations after iteration `before`, with `factor` clones of the body."""
         to, loop = self.to, self.loop
         inits = []
         for value in self.carried:
-            assert isinstance(value, Value), "a series is carried as one"
+            assert isinstance(value, Value), "a carried series is not split"
             inits.append(value)
-        var = to.begin(loop, turns, Place("", factor, before))
+        var = to.begin(loop, count, AffineIteration("", factor, before))
         outside, to.out = to.out, []
         inner = [to.define(carry.inner) for carry in loop.carries]
         self.carried = [*inner]
         emitted: list[tuple[Value, IterationSet, int, str]] = []
-        for copy in range(1, factor + 1):
-            to.at[loop.var] = place = Place(var, factor, before + copy - factor)
-            to.suffix = f"{self.suffix}_c{copy}" if factor > 1 else self.suffix
+        for clone in range(1, factor + 1):
+            to.at[loop.var] = place = AffineIteration(var, factor, before + clone - factor)
+            to.suffix = f"{self.suffix}_c{clone}" if factor > 1 else self.suffix
 
-            def emit(statement: Emit, series: tuple[Value, ...], place: Place = place) -> None:
-                exits = statement.iterations.pulled(place.step, place.offset, turns)
+            def emit(statement: Emit, series: tuple[Value, ...], place: AffineIteration = place) -> None:
+                exits = statement.iterations.preimage(place.step, place.offset, count)
                 if exits.runs:
                     to.out.append(to.rolled_emit(statement, var, exits))
                     emitted.extend((result, exits, place.offset, to.suffix) for result in series)
@@ -312,13 +312,13 @@ class _Copies:
         carries = tuple(Carry(i, init) for i, init in zip(inner, inits, strict=True))
         body = Body(tuple(to.out), yields)
         to.out = outside
-        left = tuple(to.define(value) for value in loop.carry_results)
+        final = tuple(to.define(value) for value in loop.carry_results)
         collected = tuple(self.collected(v, exits, factor, offset, end) for v, exits, offset, end in emitted)
-        to.out.append(replace(loop, var=var, count=turns, carries=carries, body=body, results=(*left, *collected)))
-        self.carried = [*left]
+        to.out.append(replace(loop, var=var, count=count, carries=carries, body=body, results=(*final, *collected)))
+        self.carried = [*final]
 
     def collected(self, result: Value, exits: IterationSet, step: int, offset: int, suffix: str) -> Value:
-        """The shorter series of a rolled loop that holds some elements of `result`."""
+        """The series, of the new loop, of some elements of `result`."""
         assert isinstance(result.type, SeriesType)
         if not suffix and len(exits) < result.type.count:
             suffix = "_left"
@@ -327,14 +327,14 @@ class _Copies:
         return new
 
     def finish(self) -> None:
-        """Lets what the copies made stand for the results of the loop."""
+        """Replaces the results of the loop by those of the clones."""
         for result, value in zip(self.loop.carry_results, self.carried, strict=True):
             self.to.bind(result, value)
         for name, elements in self.series.items():
             self.to.env[name] = self.whole([elements[t] for t in sorted(elements)])
 
     def whole(self, elements: list[Single]) -> Value | list[Single]:
-        """One series where all elements are of one."""
+        """A single series if all elements belong to one."""
         owners = {single.series if isinstance(single, Element) else None for single in elements}
         (owner, *others) = owners
         return owner if owner is not None and not others else elements

@@ -1,4 +1,4 @@
-"""Batch norms at inference: folded into the convolution in front of them, or one scale and one shift a channel."""
+"""Folding of batch norms at inference: into the preceding layer, or into one scale and shift per channel."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ Recipe = Callable[[dict[str, Array]], None]
 
 @dataclass(frozen=True)
 class FoldNorms(Pass):
-    """For inference: with `g = scale / sqrt(var + eps)` a norm is `x * g + (shift - mean * g)`.
+    """At inference, with `g = scale / sqrt(var + eps)`, a norm computes `x * g + (shift - mean * g)`.
 
-    Where only the norm reads a convolution, transposed convolution or linear layer, and the norm has the sets that the
-    layer has, or one for all, `g` goes into its weight and the rest into its bias: under the layer's own key, with
-    `.bias` beside it if there was none. Else, as for a norm of each iteration behind a shared weight, the norm becomes
-    a `scale_shift` under the norm's keys. The weights come out folded from those of the net as it was; the statistics
-    are no longer among them. A norm whose parameters others read too stays.
+    If the norm is the only reader of a convolution, transposed convolution or linear layer, and has the same parameter
+    sets as the layer, or a single one, `g` is folded into the layer's weight and the shift into its bias, under the
+    keys of the layer; a missing bias is added as `.bias`. Otherwise, as for a private norm after a shared weight, the
+    norm becomes a `scale_shift` under its own keys. Weights are folded from those of the original net, and lose the
+    norm's statistics. A norm whose parameters have other readers stays.
     """
 
     name: ClassVar[str] = "fold-norms"
-    summary: ClassVar[str] = "for inference: batch norms into weights and biases, or one scale and shift a channel"
+    summary: ClassVar[str] = (
+        "for inference: folds batch norms into weights and biases, or one scale and shift per channel"
+    )
 
     def rewrite(self, net: Net) -> Rewritten:
         folding = _Folding(net)
@@ -53,7 +55,7 @@ class FoldNorms(Pass):
 
 @dataclass(frozen=True, slots=True)
 class _Norm:
-    """The parameters of a batch norm, by which it is the same layer wherever it is applied."""
+    """The parameters of a batch norm, which identify it among its applications."""
 
     scale: str
     shift: str
@@ -66,14 +68,14 @@ class _Norm:
         var = np.asarray(weights[self.var], np.float64)
         return np.asarray(weights[self.scale] / np.sqrt(var + self.eps))
 
-    def rest(self, weights: Weights, bias: Array | float = 0.0) -> Array:
-        """What is added behind the factor, if `bias` was added in front of the norm."""
+    def offset(self, weights: Weights, bias: Array | float = 0.0) -> Array:
+        """The shift after the factor, if `bias` was added before the norm."""
         return np.asarray((bias - weights[self.mean]) * self.factor(weights) + weights[self.shift])
 
 
 @dataclass(frozen=True)
-class _Home:
-    """The layer into which a norm goes."""
+class _Target:
+    """The layer into which a norm is folded."""
 
     norm: _Norm
     weight: Param
@@ -87,18 +89,18 @@ class _Home:
         channels = [1] * len(self.weight.type.shape)
         channels[self.axis] = factor.shape[-1]
         bias = weights[self.bias.key] if self.had_bias else 0.0
-        weights[self.bias.key] = self.norm.rest(weights, bias).astype(weight.dtype)
+        weights[self.bias.key] = self.norm.offset(weights, bias).astype(weight.dtype)
         weights[self.weight.key] = (weight * factor.reshape(*factor.shape[:-1], *channels)).astype(weight.dtype)
 
 
 @dataclass
 class _Folding:
-    """What becomes of each norm of a net, and what that makes of the weights."""
+    """Decides the folding of each norm of a net, and the conversion of the weights."""
 
     net: Net
     recipes: list[Recipe] = field(default_factory=list)
     norms: dict[int, _Norm] = field(default_factory=dict)
-    homes: dict[int, _Home] = field(default_factory=dict)
+    targets: dict[int, _Target] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.readers: dict[str, list[Apply]] = {}
@@ -114,7 +116,7 @@ class _Folding:
             self.decide(norm, found)
 
     def groups(self) -> Iterator[tuple[_Norm, list[Apply]]]:
-        """Norms with all that apply them, where nothing else reads their parameters."""
+        """Norms with all their applications, if their parameters have no other readers."""
         found: dict[_Norm, list[Apply]] = {}
         for apply in applies(self.net.body):
             norm = _norm_of(apply)
@@ -129,17 +131,17 @@ class _Folding:
     def decide(self, norm: _Norm, found: list[Apply]) -> None:
         layers = [self.layer(apply) for apply in found]
         self.norms |= {id(apply): norm for apply in found}
-        home = self.home(norm, found, [layer for layer in layers if layer])
-        if home is None:
+        target = self.target(norm, found, [layer for layer in layers if layer])
+        if target is None:
             self.recipes.append(lambda weights: _as_scale_and_shift(norm, weights))
             return
-        self.recipes.append(home.recipe)
+        self.recipes.append(target.recipe)
         for apply, layer in zip(found, layers, strict=True):
             assert layer is not None
-            self.homes[id(layer)] = self.homes[id(apply)] = home
+            self.targets[id(layer)] = self.targets[id(apply)] = target
 
     def layer(self, norm: Apply) -> Apply | None:
-        """The layer in front of a norm that could take it."""
+        """The layer before a norm into which it could be folded."""
         layer = self.behind.get(id(norm))
         if layer is None or layer.result.name not in self.alone or len(layer.refs) < len(layer.operands) - 1:
             return None
@@ -151,8 +153,8 @@ class _Folding:
         index = _refs(norm)[0].index
         return layer if same and index in ((), layer.refs[0].index) else None
 
-    def home(self, norm: _Norm, found: list[Apply], layers: list[Apply]) -> _Home | None:
-        """The parameters that take the norm, if all layers in front of it read the same ones and nothing else does."""
+    def target(self, norm: _Norm, found: list[Apply], layers: list[Apply]) -> _Target | None:
+        """The target of the folding, if all layers before the norm read the same parameters, without other readers."""
         keys = {tuple(ref.key for ref in layer.refs) for layer in layers}
         if len(layers) < len(found) or len(keys) != 1:
             return None
@@ -162,7 +164,7 @@ class _Folding:
             return None
         shift, param = self.net.param[norm.shift], self.net.param[weight]
         bias = self.net.param[biases[0]] if biases else self.new_bias(param, shift)
-        return _Home(norm, param, bias, bool(biases), int(isinstance(layers[0].op, ConvTranspose)))
+        return _Target(norm, param, bias, bool(biases), int(isinstance(layers[0].op, ConvTranspose)))
 
     def new_bias(self, weight: Param, shift: Param) -> Param:
         path, dot, _ = weight.key.rpartition(".")
@@ -173,7 +175,7 @@ class _Folding:
         return Param(key, TensorType(weight.type.dtype, shift.type.shape), "bias", "zeros", shift.sets)
 
     def params(self) -> Iterator[Param]:
-        new = {home.weight.key: home.bias for home in self.homes.values() if not home.had_bias}
+        new = {target.weight.key: target.bias for target in self.targets.values() if not target.had_bias}
         for param in self.net.params:
             yield param
             if param.key in new:
@@ -182,33 +184,33 @@ class _Folding:
     # The statements
 
     def statements(self, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(self.statement(s) for s in statements if id(s) not in self.homes or id(s) in self.norms)
+        return tuple(self.statement(s) for s in statements if id(s) not in self.targets or id(s) in self.norms)
 
     def statement(self, statement: Statement) -> Statement:
         if not isinstance(statement, Apply):
             return with_bodies(statement, {}, self.body)
         if id(statement) not in self.norms:
             return statement
-        if id(statement) in self.homes:
-            return self.folded(statement, self.homes[id(statement)])
+        if id(statement) in self.targets:
+            return self.folded(statement, self.targets[id(statement)])
         first, scale, shift, *_ = statement.operands
         return replace(statement, op=ScaleShift(), operands=(first, scale, shift))
 
     def body(self, body: Body) -> Body:
         return replace(body, statements=self.statements(body.statements))
 
-    def folded(self, norm: Apply, home: _Home) -> Apply:
-        """The layer in the place of the norm behind it."""
+    def folded(self, norm: Apply, target: _Target) -> Apply:
+        """The layer with the norm folded in, with the results of the norm."""
         layer = self.behind[id(norm)]
         x, weight, *bias = layer.operands
-        new = bias or [ParamRef(home.bias.key, _refs(norm)[0].index)]
+        new = bias or [ParamRef(target.bias.key, _refs(norm)[0].index)]
         return replace(layer, operands=(x, weight, *new), results=norm.results)
 
 
 def _as_scale_and_shift(norm: _Norm, weights: dict[str, Array]) -> None:
     dtype = weights[norm.scale].dtype
-    factor, rest = norm.factor(weights), norm.rest(weights)
-    weights[norm.scale], weights[norm.shift] = factor.astype(dtype), rest.astype(dtype)
+    factor, offset = norm.factor(weights), norm.offset(weights)
+    weights[norm.scale], weights[norm.shift] = factor.astype(dtype), offset.astype(dtype)
 
 
 def _refs(apply: Apply) -> tuple[ParamRef, ...]:
@@ -216,7 +218,7 @@ def _refs(apply: Apply) -> tuple[ParamRef, ...]:
 
 
 def _norm_of(apply: Apply) -> _Norm | None:
-    """The norm that an operation is, if it is one with the same sets of all its parameters."""
+    """The norm of an operation, if it is a batch norm with equal indices of all parameters."""
     if not isinstance(apply.op, BatchNorm) or len(apply.refs) != 4 or len({ref.index for ref in apply.refs}) > 1:
         return None
     scale, shift, mean, var = (ref.key for ref in apply.refs)
@@ -224,7 +226,7 @@ def _norm_of(apply: Apply) -> _Norm | None:
 
 
 def _behind(net: Net) -> Iterator[tuple[int, Apply]]:
-    """For each norm, by id, the operation of the same body whose result it reads."""
+    """For each norm, by id, the operation in the same body that defines its operand."""
     bodies = [net.body, *(body.statements for s in walk(net.body) for body in children(s))]
     for statements in bodies:
         makers = {s.result.name: s for s in statements if isinstance(s, Apply) and len(s.results) == 1}

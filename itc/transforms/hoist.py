@@ -1,4 +1,4 @@
-"""Loop-invariant code motion: what is the same in every iteration runs once, in front of the loop."""
+"""Loop-invariant code motion: moves invariant statements before the loop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from itc.transforms.rewriting import scores, variables, with_bodies
 
 @dataclass(frozen=True)
 class Hoist(Pass):
-    """Moves what depends neither on carries nor on the iteration out of loops, of nested ones as far as it goes.
+    """Moves statements that depend neither on carries nor on the iteration out of loops, as far out as possible.
 
-    Inner loops and branches move as a whole. Out of a branch or an exit over the loop's own iterations moves only what
-    the first iteration runs, and nothing from behind an exit of the first iteration that hands out an output: so
-    nothing runs that did not, and no output costs more; a loop without iterations keeps all. Parameters keep their
-    keys. What moves is alive for the whole loop, so peak activations may rise. Dropout and batch norm move with
-    `training=false` only: each iteration draws a mask and updates statistics.
+    Nested loops and branches move as a whole. From a branch or an exit on the loop's own iterations, a statement moves
+    only if the first iteration runs it, and none moves from after an exit of the first iteration that yields an output:
+    so no statement runs that did not before, and the cost up to each output does not rise. Parameters keep their keys.
+    Moved values are live for the whole loop, so peak activations may rise. Dropout and batch norm move with
+    `training=false` only, since each execution draws a mask or updates statistics.
     """
 
     name: ClassVar[str] = "licm"
-    summary: ClassVar[str] = "loop-invariant code motion: what is the same in every iteration runs once"
+    summary: ClassVar[str] = "loop-invariant code motion: invariant statements run once, before the loop"
     training: bool = True
 
     def rewrite(self, net: Net) -> Rewritten:
@@ -31,7 +31,7 @@ class Hoist(Pass):
 
 
 class _Mover:
-    """Moves innermost first, so that what leaves one loop can leave the next."""
+    """Moves innermost loops first, so that statements can leave several loops."""
 
     def __init__(self, net: Net, training: bool) -> None:
         self.scores = scores(net)
@@ -53,14 +53,14 @@ class _Mover:
         return (*parts.outside, replace(new, body=body))
 
     def movable(self, statement: Statement) -> bool:
-        """Whether a statement may run another number of times."""
+        """Whether the number of executions of a statement may change."""
         if isinstance(statement, Emit) or any(value.name in self.scores for value in results(statement)):
             return False
         return not self.training or all(apply.op.repeatable for apply in applies((statement,)))
 
 
 class _Parts:
-    """What moves in front of one loop, and the names that only an iteration defines."""
+    """The statements moved before one loop, and the names defined in its iterations."""
 
     def __init__(self, loop: Loop, mover: _Mover) -> None:
         self.loop = loop
@@ -70,7 +70,7 @@ class _Parts:
         self.starts = {carry.inner.name: carry.init for carry in loop.carries}
 
     def outermost(self, body: Body) -> Body:
-        """The loop's body without what moves: down to the first exit that hands out an output in iteration 1."""
+        """The loop's body without moved statements; motion ends at the first exit with an output in iteration 1."""
         statements = body.statements
         end = next((at for at, statement in enumerate(statements) if self.hands_out(statement)), len(statements)) + 1
         return replace(body, statements=(*self.body(Body(statements[:end]), first=True).statements, *statements[end:]))
@@ -82,7 +82,7 @@ class _Parts:
         return any(value.name in self.mover.outputs for value in series)
 
     def body(self, body: Body, first: bool) -> Body:
-        """A body without what moves; out of one that the first iteration does not run, nothing does."""
+        """A body without moved statements; none moves if the first iteration does not run the body."""
         kept: list[Statement] = []
         for statement in body.statements:
             moved = self.of_sizes(statement)
@@ -97,7 +97,7 @@ class _Parts:
         return self.loop.var in variables(statement) or not self.inside.isdisjoint(free(statement))
 
     def of_sizes(self, statement: Statement) -> Statement:
-        """An operation that reads only the shape of a carry, as one of what the carry starts as."""
+        """An operation that reads only the shape of a carry, rewritten to read the shape of its initial value."""
         if not isinstance(statement, Apply) or not statement.op.shape_only:
             return statement
         operands = tuple(
@@ -107,7 +107,7 @@ class _Parts:
         return replace(statement, operands=operands)
 
     def parts(self, statement: Statement, first: bool) -> Statement:
-        """A statement that stays, without the parts that move."""
+        """A remaining statement, without the moved statements inside it."""
         match statement:
             case When(var=var, iterations=iterations) if var == self.loop.var:
                 body = self.body(statement.body, first and 1 in iterations)

@@ -1,4 +1,4 @@
-"""Which operations give back their first operand: an operation goes in with its types, yes or no comes out."""
+"""Decides whether an operation is the identity on its first operand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _always(_op: Op, _apply: Apply) -> bool:
     return True
 
 
-#: Of operations that keep the type; those that always give back what they got, if they keep its type, among them.
+#: Conditions for operations whose result type equals the type of the first operand.
 RULES: dict[type[Op], Callable[[Any, Apply], bool]] = {
     **dict.fromkeys((Cast, Reshape, Pad, Slice, Broadcast, Resize), _always),
     Affine: lambda op, _: op.factor == 1 and op.offset == 0,

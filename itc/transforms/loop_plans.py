@@ -1,4 +1,4 @@
-"""What is to become of each loop of a net that is written out in whole or in part, and which loops have to stay."""
+"""Expansion plans of loops: which iterations are unrolled, and which loops must stay unchanged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from itc.ir.uses import reads
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of a loop: `first` iterations are written out, then a loop of `factor` a turn, then the rest.
+    """The expansion of a loop: `first` unrolled iterations, a loop with `factor` clones of the body, unrolled rest.
 
-    At least `last` iterations are left for the rest; of `stop`, those behind it do not run at all.
+    The rest has at least `last` iterations. Iterations after `stop`, if given, do not run.
     """
 
     first: int
@@ -23,18 +23,18 @@ class Plan:
     stop: int = 0
 
     def split(self, count: int) -> tuple[int, int, int]:
-        """Iterations written out in front, turns of the new loop, and the last iteration that runs."""
+        """Number of unrolled first iterations, iterations of the new loop, and the last iteration that runs."""
         end = min(count, self.stop or count)
         first = min(self.first, end)
-        turns = max(0, end - first - self.last) // self.factor
-        return first, turns, end
+        iterations = max(0, end - first - self.last) // self.factor
+        return first, iterations, end
 
 
 Planner = Callable[[Loop], Plan | None]
 
 
 def planned(net: Net, planner: Planner) -> dict[str, Plan]:
-    """The plans that can be kept, by loop variable: all loops that a series links are written out whole, or none."""
+    """The valid plans by loop variable: loops linked by a series are all unrolled completely, or none of them."""
     loops = [statement for statement in walk(net.body) if isinstance(statement, Loop)]
     plans = {loop.var: planner(loop) for loop in loops if loop.halt is None}
     read = {value.name for statement in walk(net.body) for value in reads(statement)}
@@ -50,7 +50,7 @@ def planned(net: Net, planner: Planner) -> dict[str, Plan]:
 
 
 class _Links:
-    """Loops and series that stand or fall together, by a representative."""
+    """Union-find of loops and series that must be expanded together."""
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}

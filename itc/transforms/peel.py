@@ -1,4 +1,4 @@
-"""Peeling: the first and last iterations of loops are written out, and the loop runs those between."""
+"""Loop peeling: moves the first and last iterations out of loops."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from itc.transforms.unroll import bounded
 
 @dataclass(frozen=True)
 class Peel(Pass):
-    """Writes the first and the last iterations of every loop out, in front of it and behind it.
+    """Moves the first and last iterations of each loop out, before and after it.
 
-    What the first iteration does not do, as in `if iteration > 1`, is then no condition any more. The loops that stay
-    as they are, and the bound, are those of `unroll` in part.
+    Conditions on the first iteration, such as `if iteration > 1`, are then static. The same loops stay unchanged as in
+    partial unrolling, and the same limit applies.
     """
 
     name: ClassVar[str] = "peel"
-    summary: ClassVar[str] = "the first=1 and last=0 iterations of every loop written out"
+    summary: ClassVar[str] = "moves the first=1 and last=0 iterations of each loop out of it"
     first: int = 1
     last: int = 0
 

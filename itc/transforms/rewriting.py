@@ -1,4 +1,4 @@
-"""Rewriting shared by the passes: renamed uses, changed bodies and carries, and fresh names."""
+"""Rewriting functions shared by passes: renaming of uses, replacement of bodies and carries, fresh names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def variables(statement: Statement) -> set[str]:
-    """Loops on whose iteration a statement, with all it holds, depends by an index or a condition."""
+    """Variables of the loops whose iteration a statement, at any depth, depends on by an index or a condition."""
     found: set[str] = set()
     for inner in walk((statement,)):
         if isinstance(inner, When):
@@ -40,12 +40,12 @@ def variables(statement: Statement) -> set[str]:
 
 
 def scores(net: Net) -> frozenset[str]:
-    """Names of the values by which loops halt: these have to be made in the body of their loop."""
+    """Names of the halting scores, which must be defined in the body of their loop."""
     return frozenset(s.halt.score.name for s in walk(net.body) if isinstance(s, Loop) and s.halt)
 
 
 def renamed(operands: Iterable[Operand], env: Env) -> tuple[Operand, ...]:
-    """Operands with values replaced by those that stand for them."""
+    """Operands with values replaced as in `env`."""
     return tuple(env.get(o.name, o) if isinstance(o, Value) else o for o in operands)
 
 
@@ -54,7 +54,7 @@ def values(given: Iterable[Value], env: Env) -> tuple[Value, ...]:
 
 
 def with_bodies(statement: Statement, env: Env, body: Callable[[Body], Body]) -> Statement:
-    """A statement that holds others, with its bodies changed and what it reads itself replaced."""
+    """A structured statement with its bodies rewritten and its own operands replaced as in `env`."""
     match statement:
         case Loop():
             carries = tuple(Carry(c.inner, env.get(c.init.name, c.init)) for c in statement.carries)
@@ -74,25 +74,25 @@ def renamed_halt(halt: Halt | None, env: Env) -> Halt | None:
 
 
 def with_outputs(net: Net, body: tuple[Statement, ...], env: Env) -> Net:
-    """`net` with another body, and outputs that are what now stands for them."""
+    """`net` with another body, and outputs replaced as in `env`."""
     outputs = tuple(replace(output, value=env.get(output.value.name, output.value)) for output in net.outputs)
     return replace(net, body=body, outputs=outputs)
 
 
 def stable(rewrite: Callable[[Net], Net], net: Net) -> Net:
-    """`rewrite` again and again until it changes nothing; what one round uncovers is for the next."""
+    """The fixed point of `rewrite`."""
     while (after := rewrite(net)) != net:
         net = after
     return net
 
 
 def where(kept: Sequence[bool], values: tuple[T, ...]) -> tuple[T, ...]:
-    """Those of `values` that are kept."""
+    """The elements of `values` selected by `kept`."""
     return tuple(value for value, keep in zip(values, kept, strict=True) if keep)
 
 
 def with_carries(loop: Loop, kept: Sequence[bool]) -> Loop:
-    """A loop with only some of its carries, and of what it yields and gives for them."""
+    """A loop with the selected carries only, and the corresponding yields and results."""
     body = replace(loop.body, yields=where(kept, loop.body.yields))
     left = loop.results[len(loop.carries) :]
     results = (*where(kept, loop.carry_results), *left)
@@ -100,14 +100,14 @@ def with_carries(loop: Loop, kept: Sequence[bool]) -> Loop:
 
 
 class Names:
-    """Names for copies: that of the original with a suffix, and a number where somebody has it."""
+    """Unique names for clones: the original name with a suffix, numbered if it is used."""
 
     def __init__(self, net: Net) -> None:
         self.taken = {value.name for value in net.inputs} | definitions(net.body)
         self.taken |= {statement.var for statement in walk(net.body) if isinstance(statement, Loop)}
 
     def fresh(self, name: str, suffix: str) -> str:
-        """A name that nobody has; the original's own for no suffix, which only one copy may have."""
+        """An unused name; without a suffix the original name, which only one clone may have."""
         if not suffix:
             return name
         wanted, number = f"{name}{suffix}", 2

@@ -1,4 +1,4 @@
-"""Unrolling: loops become their iterations one behind the other, or loops of fewer and longer ones."""
+"""Full and partial loop unrolling."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_STATEMENTS = 200_000
 
 @dataclass(frozen=True)
 class Unroll(Pass):
-    """Writes all iterations out, or with `factor=n` n of them in each turn of a loop; what is left over comes behind.
+    """Replaces loops by clones of their body; with `factor=n` the loop stays, with n clones, followed by the remainder.
 
-    Keys, sets and labels stay: an index becomes a number, and exits plain outputs. A loop that halts stays, as images
-    end in different iterations, and so does one that shares a series with it; in part, also one that walks a series or
-    whose series is walked. Raises CompileError (E0161) for more than 200,000 statements.
+    Keys, sets and labels stay: set indices become constants, exits plain outputs. A loop that halts stays, since images
+    end in different iterations, as does a loop that shares a series with it. Partial unrolling also excludes loops that
+    read a series, or whose series is read by a loop. Raises CompileError (E0161) above 200,000 statements.
     """
 
     name: ClassVar[str] = "unroll"
-    summary: ClassVar[str] = "iterations one behind the other; with factor=n, n in each turn of the loop"
+    summary: ClassVar[str] = "replaces loops by clones of their body; with factor=n, n clones per iteration of the loop"
     factor: int = 0
 
     def rewrite(self, net: Net) -> Rewritten:
@@ -39,7 +39,7 @@ class Unroll(Pass):
 
 
 def bounded(net: Net, planner: Planner) -> Net:
-    """`net` expanded, unless it were too large."""
+    """`net` expanded; raises CompileError if the result is too large."""
     plans = planned(net, planner)
     size = _size(net.body, plans)
     if size > MAX_STATEMENTS:
@@ -49,7 +49,7 @@ def bounded(net: Net, planner: Planner) -> Net:
 
 
 def _size(statements: tuple[Statement, ...], plans: Mapping[str, Plan]) -> int:
-    """Statements after the expansion, at most."""
+    """Upper bound of the statements after the expansion."""
     total = 0
     for statement in statements:
         inside = sum(_size(body.statements, plans) for body in children(statement))

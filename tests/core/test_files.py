@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_written_is_known_before(path: str, tmp_path: Path
 def test_a_folder_to_make_is_named_in_the_help(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as error:
         writable(tmp_path / "no where" / "a.txt")
-    assert error.value.diagnostics[0].help == f"make the folder first: `mkdir -p '{tmp_path}/no where'`"
+    assert error.value.diagnostics[0].help == f"create the folder first: `mkdir -p '{tmp_path}/no where'`"
 
 
 def test_a_folder_below_a_file_is_known_before(tmp_path: Path) -> None:

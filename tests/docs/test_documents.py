@@ -1,4 +1,4 @@
-"""Every example in the documents is run: sessions print what stands below them, Python and specs run without error."""
+"""All examples of the documents run: sessions print the text below them, IR texts round-trip."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from itc.analysis.samples import random_inputs as inputs_of
 from itc.cli import app
 from itc.driver import Network, load, names
+from itc.interpreter import interpret
+from itc.ir import parse_net, print_net, verify
 from itc.ir.types import NUMPY_NAMES
+from itc.weights import initial
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -75,6 +79,15 @@ def test_specs(name: str, text: str, tmp_path: Path) -> None:
         assert np.isfinite(next(iter(net.interpret(random_inputs(net), net.weights()).values()))).all()
 
 
+@pytest.mark.parametrize(("name", "text"), blocks("itir"), ids=lambda value: str(value)[:40])
+def test_ir(name: str, text: str) -> None:
+    net = verify(parse_net(text, name))
+    assert print_net(net) == text
+    outputs = interpret(net, inputs_of(net), initial(net))
+    assert set(outputs) == set(net.labels)
+    assert all(np.isfinite(array).all() for array in outputs.values())
+
+
 def random_inputs(net: Network) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     drawn = {value: rng.random((1, *value.tensor.shape), np.float32) for value in net.ir.inputs}
@@ -85,3 +98,4 @@ def test_the_documents_have_examples() -> None:
     assert len(sessions()) >= 3
     assert blocks("python")
     assert len(blocks("itn")) >= 3
+    assert len(blocks("itir")) >= 2

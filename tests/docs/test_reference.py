@@ -19,7 +19,7 @@ from itc.ir.op import LAYERS
 from itc.source import Source
 from itc_dsl import documentation, layout, load_net, parse, parser
 from itc_dsl.ast import Block
-from itc_dsl.lowering import calls, exits, loops, regions, scope, tables, values
+from itc_dsl.lowering import branches, calls, exits, loops, scope, tables, values
 from itc_dsl.program import MAX_FILES, MAX_IMPORTED, STD
 from itc_dsl.signature import BUILTINS
 
@@ -83,30 +83,30 @@ INPUTS = {
 }
 BOUNDS = [
     (parser.MAX_CHARACTERS, "characters in a file", "E0108"),
-    (layout.MAX_TOKENS, "words and signs in a file", "E0108"),
-    (layout.MAX_NESTING, "brackets, or bodies, inside each other", "E0107"),
-    (parser.MAX_DEPTH, "expressions and statements inside each other", "E0107"),
+    (layout.MAX_TOKENS, "tokens in a file", "E0108"),
+    (layout.MAX_NESTING, "nested brackets, or nested bodies", "E0107"),
+    (parser.MAX_DEPTH, "nested expressions and statements", "E0107"),
     (MAX_FILES, "files that a spec imports", "E0204"),
     (MAX_IMPORTED, "characters in all files that a spec imports", "E0108"),
-    (values.MAX_ELEMENTS, "elements in a list, those of lists in it included", "E0390"),
+    (values.MAX_ELEMENTS, "elements in a list, including nested lists", "E0390"),
     (values.MAX_INTEGER, "the largest number", "E0307"),
-    (values.MAX_TEXT, "characters in a string that is computed", "E0307"),
+    (values.MAX_TEXT, "characters in a computed string", "E0307"),
     (scope.MAX_STEPS, "steps of elaboration", "E0391"),
-    (scope.MAX_STEPS_TOGETHER, "steps of elaboration of all networks that `itc check` checks together", "E0391"),
+    (scope.MAX_STEPS_TOGETHER, "steps of elaboration of all networks in one `itc check`", "E0391"),
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (scope.MAX_TENSOR, "elements of a tensor, or of all sets of a parameter", "E0391"),
     (scope.MAX_AXES, "axes of a tensor", "E0391"),
-    (calls.MAX_CALLS, "blocks that call each other", "E0392"),
+    (calls.MAX_CALLS, "nested calls of blocks", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),
-    (loops.MAX_NESTED, "iterations of loops inside each other, all together", "E0408"),
+    (loops.MAX_NESTED, "iterations of nested loops in total", "E0408"),
     (loops.MAX_SERIES, "elements of all series that loops yield", "E0390"),
-    (regions.MAX_CHANGES, "changes of a condition on `iteration` in a loop", "E0391"),
-    (loops.MAX_CHANGES, "changes of the conditions on `iteration` in a loop, times the values that it makes", "E0391"),
-    (loops.MAX_CARRIED, "tensors that loops inside each other carry", "E0391"),
+    (branches.MAX_CHANGES, "changes of a condition on `iteration` in a loop", "E0391"),
+    (loops.MAX_CHANGES, "changes of the conditions on `iteration` in a loop, times the values of its body", "E0391"),
+    (loops.MAX_CARRIED, "tensors carried by nested loops", "E0391"),
     (exits.MAX_EXITS, "exits of an output", "E0390"),
     (scope.MAX_OUTPUTS, "outputs of a network, each exit counted", "E0390"),
-    (tables.MAX_TABLE, "iterations of a loop whose `iteration` is in the arithmetic of tensors", "E0390"),
-    (tables.MAX_VALUES, "values of an argument that differ between iterations", "E0412"),
+    (tables.MAX_TABLE, "iterations of a loop whose `iteration` is used in tensor arithmetic", "E0390"),
+    (tables.MAX_VALUES, "distinct values of an argument over the iterations of a loop", "E0412"),
 ]
 
 

@@ -185,7 +185,7 @@ def test_the_files_that_a_spec_imports_are_bounded_together(tmp_path: Path) -> N
 
 
 def long_spec(lines: int) -> str:
-    """Blocks, loops and regions of the usual kinds, with as many lines."""
+    """Blocks, loops and branches of the usual kinds, with as many lines."""
     blocks = "".join(
         f"block b{i}(x, width=3):\n    y = x |> conv(width, 3) |> batch_norm |> relu\n"
         f"    return y + (x |> conv(width, 1))\n\n"

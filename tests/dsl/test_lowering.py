@@ -75,7 +75,7 @@ network net(times=6, exits=[1, 3, 6]):
 def test_sharing_gives_a_set_to_each_group_that_reaches_a_parameter() -> None:
     def sets(share: str) -> dict[str, int]:
         net = net_of(LOOP.replace("{share}", share))
-        return {p.key: p.copies for p in net.params if p.role in ("weight", "bias", "scale", "mean")}
+        return {p.key: p.set_count for p in net.params if p.role in ("weight", "bias", "scale", "mean")}
 
     conv, inner, norm = "refine.conv.weight", "refine.block.conv.weight", "refine.batch_norm.weight"
     bias, mean, head = "refine.block.conv.bias", "refine.batch_norm.running_mean", "head.conv.weight"

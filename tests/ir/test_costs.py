@@ -162,7 +162,7 @@ def test_many_outputs_are_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -
             counted += 1
             yield run
 
-    monkeypatch.setattr("itc.analysis.moments.reached", counting)
+    monkeypatch.setattr("itc.analysis.program_points.reached", counting)
     applies = "\n".join(f"%{n} = relu(%x): f32[4]" for n in range(count))
     outputs = "\n".join(f"return %{n} {{name = y{n}}}" for n in range(count))
     assert len(cost(parse_net(f"net @wide(%x: f32[4]) {{\n{applies}\n{outputs}\n}}")).outputs) == count

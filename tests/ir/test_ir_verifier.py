@@ -42,47 +42,51 @@ net @sound(%image: f32[2, 8, 8]) {
 }
 """
 
-# What is replaced in the sound text, by what, and what the verifier says to it.
+# By name: a substring of the sound text, its replacement, and part of the verifier's message.
 FAULTS = {
-    "name of the net": ("net @sound", "net @a.b", "`a.b` is no name"),
-    "name with a point": ("net @sound", "net @1.2", "`1.2` is no name"),
-    "length of a name": ("net @sound", f"net @{'n' * 1001}", "is no name"),
+    "name of the net": ("net @sound", "net @a.b", "`a.b` is not a name"),
+    "name with a point": ("net @sound", "net @1.2", "`1.2` is not a name"),
+    "length of a name": ("net @sound", f"net @{'n' * 1001}", "is not a name"),
     "empty part of a key": (
         "param @w:",
         "param @v..a: f32[2] {role = scale, init = ones}\n  param @w:",
-        "`v..a` is no key",
+        "`v..a` is not a key",
     ),
     "parts of a key": (
         "param @w:",
         f"param @v{'.a' * 256}: f32[2] {{role = scale, init = ones}}\n  param @w:",
-        "has 257 parts",
+        "has 257 segments",
     ),
-    "name of an output": ("name = last", 'name = "a\x1b[2Jb"', "an output cannot be called"),
-    "length of an output's name": ("name = last", f"name = {'n' * 1001}", "an output cannot be called"),
+    "name of an output": ("name = last", 'name = "a\x1b[2Jb"', "is not a valid name of an output"),
+    "length of an output's name": ("name = last", f"name = {'n' * 1001}", "is not a valid name of an output"),
     "type": (
         "%1 = conv(%s, @w) {pad = [1, 1]}: f32[2, 8, 8]",
         "%1 = conv(%s, @w) {pad = [1, 1]}: f32[3, 8, 8]",
-        "gives",
+        "the result types are f32[2, 8, 8]",
     ),
     "rule": ("%1 = conv(%s, @w) {pad = [1, 1]}", "%1 = conv(%s, @w) {pad = [1, 1], groups = 2}", "channels"),
     "attribute": ("conv(%s, @w) {pad = [1, 1]}", "conv(%s, @w) {pad = [1, 1], stride = [0, 1]}", "at least 1"),
     "operands": ("%3 = add(%1, %s)", "%3 = add(%1)", "takes 2 operands, not 1"),
     "series as operand": ("%6 = add(%c, %e)", "%6 = add(%c, %all)", "takes tensors"),
-    "sets": ("@p: 4 x", "@p: 3 x", "3 sets, its index takes 4"),
-    "axes of sets": ("conv(%4, @h[%t in {1, 4}])", "conv(%4, @h)", "not declared with 0 axes"),
-    "set out of range": ("conv(%2, @p[%t])", "conv(%2, @p[4])", "not a set 4"),
-    "iteration without a set": ("@h[%t in {1, 4}]", "@h[%t in {1, 3}]", "have no set"),
-    "emit beyond the loop": ("emit when %t in {1..4}", "emit when %t in {1..5}", "not iterations of 1..4"),
-    "emit of no iteration": ("emit when %t in {1..4}", "emit when %t in {}", "not iterations of 1..4"),
-    "when beyond the loop": ("when %t in {2..4}", "when %t in {2..5}", "are iterations of %t"),
+    "sets": ("@p: 4 x", "@p: 3 x", "3 sets, its index needs 4"),
+    "axes of sets": ("conv(%4, @h[%t in {1, 4}])", "conv(%4, @h)", "not declared with 0 set axes"),
+    "set out of range": ("conv(%2, @p[%t])", "conv(%2, @p[4])", "no set 4"),
+    "iteration without a set": ("@h[%t in {1, 4}]", "@h[%t in {1, 3}]", "has no set for some iterations"),
+    "emit beyond the loop": ("emit when %t in {1..4}", "emit when %t in {1..5}", "is not a set of iterations of 1..4"),
+    "emit of no iteration": ("emit when %t in {1..4}", "emit when %t in {}", "is not a set of iterations of 1..4"),
+    "when beyond the loop": ("when %t in {2..4}", "when %t in {2..5}", "is not a set of iterations of %t"),
     "branch types": ("      yield %1\n    }: f32", "      yield %1, %1\n    }: f32", "a branch yields"),
     "carry types": ("    yield %4\n  }: f32", "    yield %4, %4\n  }: f32", "the body yields"),
-    "loop types": ("2 x f32[3, 8, 8], 4 x f32[2, 8, 8]", "2 x f32[3, 8, 8], 3 x f32[2, 8, 8]", "the loop gives"),
-    "each of another length": ("loop %u in 1..4 each", "loop %u in 1..3 each", "each element is"),
+    "loop types": (
+        "2 x f32[3, 8, 8], 4 x f32[2, 8, 8]",
+        "2 x f32[3, 8, 8], 3 x f32[2, 8, 8]",
+        "the results of the loop are",
+    ),
+    "each of another length": ("loop %u in 1..4 each", "loop %u in 1..3 each", "the elements of the series are"),
     "exits": ("name = seg, at = {1, 4}", "name = seg, at = {1, 2, 4}", "has 3 exits"),
     "exits of a tensor": ("{name = last}", "{name = last, at = {1}}", "exits"),
     "loss weights": ("weight = [1.0]", "weight = [1.0, 2.0, 3.0]", "3 loss weights for 2 exits"),
-    "labels": ("{name = last}", '{name = "seg@4"}', "two outputs have one name"),
+    "labels": ("{name = last}", '{name = "seg@4"}', "two outputs have the same name"),
     "unused parameter": ("conv(%s, @w) {pad = [1, 1]}", "relu(%s)", "no operation reads @w"),
     "init": (
         "@w: f32[2, 2, 3, 3] {role = weight, init = kaiming}",
@@ -106,9 +110,9 @@ def test_a_fault_is_found(name: str) -> None:
 def test_names_of_values() -> None:
     for name in ("image", "%t", "%s"):
         text = SOUND.replace(name, f"{name[:1]}{'i' * 1001}")
-        refuses(parse_net(text), "is no name")
+        refuses(parse_net(text), "is not a name")
     x = Value("a b", TensorType("f32", (2,)))
-    refuses(Net("n", (x,), (), (), (Output("y", x),)), "`a b` is no name")
+    refuses(Net("n", (x,), (), (), (Output("y", x),)), "`a b` is not a name")
 
 
 def refuses(net: Net, message: str) -> None:
@@ -145,7 +149,7 @@ def test_two_definitions() -> None:
 
 def test_two_parameters_of_one_key() -> None:
     net = parse_net(SOUND)
-    refuses(replace(net, params=(*net.params, net.params[0])), "two parameters have one key")
+    refuses(replace(net, params=(*net.params, net.params[0])), "two parameters have the same key")
 
 
 def test_a_parameter_that_is_not_declared() -> None:
@@ -168,7 +172,7 @@ def test_an_index_by_a_loop_that_is_not_around() -> None:
         s for s in loop.body.statements if isinstance(s, Apply) and s.op.name == "conv" and not s.op.attributes()
     )
     outside = Apply(conv.op, (image, ParamRef("p", (index,))), (Value("9", TENSOR),))
-    refuses(net.with_body((*net.body, outside)), "%t, which is not a loop around")
+    refuses(net.with_body((*net.body, outside)), "%t, which is not the variable of an enclosing loop")
 
 
 def test_all_faults_are_told_at_once() -> None:

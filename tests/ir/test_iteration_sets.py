@@ -74,15 +74,15 @@ def test_distinct_counts_the_sets_that_some_iterations_read(over: set[int], ever
 @given(members, st.integers(1, 4), st.integers(-9, 9))
 def test_sets_of_iterations_that_stand_for_others(chosen: set[int], step: int, offset: int) -> None:
     found = IterationSet.of(chosen)
-    assert found.moved(step, offset) == IterationSet.of(t for n in chosen if (t := step * n + offset) > 0)
-    pulled = IterationSet.of(t for t in range(1, 21) if step * t + offset in chosen)
-    assert found.pulled(step, offset, 20) == pulled
+    assert found.image(step, offset) == IterationSet.of(t for n in chosen if (t := step * n + offset) > 0)
+    preimage = IterationSet.of(t for t in range(1, 21) if step * t + offset in chosen)
+    assert found.preimage(step, offset, 20) == preimage
 
 
 @given(some, st.integers(1, 4), st.integers(1, 3), st.integers(0, 5))
 def test_an_index_reads_for_another_iteration(over: set[int], every: int, step: int, offset: int) -> None:
     index, moved = Index("t", IterationSet.of(over), every), Index("u", IterationSet.of(over), every, step, offset)
-    reach = IterationSet.of(over).pulled(step, offset, 40)
+    reach = IterationSet.of(over).preimage(step, offset, 40)
     read = [index.at(step * t + offset) for t in reach]
     assert [moved.at(t) for t in reach] == read
     assert distinct(moved, {"u": reach}) == len(set(read))

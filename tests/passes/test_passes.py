@@ -183,13 +183,13 @@ def test_names_and_options() -> None:
     for text, said in {
         "canonicalise": "did you mean `canonicalize`",
         "unroll(factr=2)": "it has factor=0",
-        "unroll(factor=two)": "is a whole number",
-        "unroll(factor=-1)": "is a whole number",
+        "unroll(factor=two)": "must be a non-negative integer",
+        "unroll(factor=-1)": "must be a non-negative integer",
         "unroll(factor=2": "closing parenthesis",
-        "cse(training=maybe)": "is true or false",
+        "cse(training=maybe)": "must be true or false",
         "default(training=false)": "has no options",
         "dce(x=1)": "no options",
-        "": "there is no pass",
+        "": "unknown pass",
     }.items():
         with pytest.raises(WrongPass, match=said):
             find_pass(text)

@@ -76,7 +76,7 @@ def test_random_nets_loop_choose_emit_and_share() -> None:
     @given(nets())
     def collect(net: Net) -> None:
         kinds.update(type(statement).__name__ for statement in walk(net.body))
-        kinds.update(f"{len(param.sets)} axes" for param in net.params if param.copies > 1)
+        kinds.update(f"{len(param.sets)} axes" for param in net.params if param.set_count > 1)
 
     collect()
     assert kinds >= {"Loop", "When", "Emit", "Apply", "1 axes"}

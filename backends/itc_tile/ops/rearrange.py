@@ -57,7 +57,7 @@ def parameter_access(_op: Parameter, types: Types, boxes: Boxes) -> list[Boxes]:
 
 def slice_access(op: Slice, types: Types, boxes: Boxes) -> list[Boxes]:
     axis = axis_of(types[0], op.axis)
-    places = op.places(types[0].shape[axis])
+    places = op.positions(types[0].shape[axis])
     x = boxes.copy()
     x[..., axis, 0] = places.start + boxes[..., axis, 0] * places.step
     x[..., axis, 1] = places.start + (boxes[..., axis, 1] - 1) * places.step + 1
@@ -129,7 +129,7 @@ def shuffle_access(_op: ChannelShuffle, types: Types, boxes: Boxes) -> list[Boxe
 
 def slice_windows(op: Slice, types: Types) -> dict[int, Windows]:
     axis = axis_of(types[0], op.axis)
-    places = op.places(types[0].shape[axis])
+    places = op.positions(types[0].shape[axis])
     source = partial(_single, lambda positions: places.start + positions * places.step)
     return {axis: Windows(types[0].shape[axis], source, places.step == 1)}
 

@@ -86,7 +86,7 @@ class Timeline(ABC):
     def push(self, name: str, reach: Reach) -> int:
         """Cycles until the last of the readers that run in some iterations has a value."""
         readers = (reader.instance for reader in self.program.readers.get(name, []))
-        running = (node for node in readers if all(node.reach[var].meets(over) for var, over in reach.items()))
+        running = (node for node in readers if all(node.reach[var].intersects(over) for var, over in reach.items()))
         return max((self.exchange.windows.get(node.label, 0) for node in running), default=0)
 
     def window(self, label: str, name: str, reach: Reach) -> int:

@@ -1,4 +1,4 @@
-"""Checks a parsed spec before it is elaborated: names, signatures, annotations, structure; all mistakes at once."""
+"""Checks a parsed spec before elaboration: names, signatures, annotations and structure; reports all errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A checked spec: its file, for every call of every file its segment of the keys, and the paths of its files."""
+    """A checked spec: its file, the key segments of all calls, and the paths of its files."""
 
     main: Unit
     segments: dict[ast.Call, str]
@@ -60,7 +60,7 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
         sharing = _readable(sharing_of, block)
         faults.extend(groups.unknown(block, sharing) if sharing else ())
     faults.extend(islice(check_variants(main, groups), MAX_FAULTS))
-    if not faults:  # what is misspelt elsewhere is not read here
+    if not faults:  # a misspelt name elsewhere would count as unused here
         faults.extend(fault for unit in loader.units.values() for fault in check_used(unit.module))
     if faults:
         raise CompileError(in_order(faults, module))
@@ -79,14 +79,14 @@ def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic]
 
 
 def _annotated(block: ast.Block) -> list[ast.Expr]:
-    """The expressions in a block's annotations: how often it runs, what it shares, when it halts."""
+    """The expressions in the `@loop`, `@share` and `@halt` of a block."""
     sharing, loop, halting = _readable(sharing_of, block), _readable(loop_of, block), _readable(halting_of, block)
     exprs = [sharing and sharing.every, loop and loop.count, halting and halting.limit, halting and halting.ponder]
     return [expr for expr in exprs if expr]
 
 
 def _readable(read: Callable[[ast.Block], T | None], block: ast.Block) -> T | None:
-    """What an annotation says, none where it is not understood, which `annotations` has reported."""
+    """The parts of an annotation; none for invalid ones, which `annotations` reports."""
     try:
         return read(block)
     except CompileError:
@@ -94,7 +94,7 @@ def _readable(read: Callable[[ast.Block], T | None], block: ast.Block) -> T | No
 
 
 def in_order(faults: Iterable[Diagnostic], module: ast.Module) -> list[Diagnostic]:
-    """Each diagnostic once, those of the file itself first, in text order; no more than anyone reads."""
+    """Distinct diagnostics, those of the file itself first, in text order, up to a limit."""
 
     def place(fault: Diagnostic) -> tuple[int, str, int]:
         if fault.primary is None:

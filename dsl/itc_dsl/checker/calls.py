@@ -1,4 +1,4 @@
-"""Checks across blocks: that none calls itself in a circle, and that exceptions from sharing name what is there."""
+"""Checks the call graph of blocks: no recursion, and exceptions of `@share` that name existing segments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Edges = dict[ast.Block, list[tuple[ast.Ident | ast.Name, ast.Block]]]
 
 
 def call_graph(units: Iterable[Unit]) -> Edges:
-    """For each block the blocks that its text names, with where it names them first."""
+    """For each block, the blocks named in its text, with their first occurrence."""
     return {block: list(_mentions(unit, block)) for unit in units for block in unit.blocks}
 
 
@@ -31,7 +31,7 @@ def _mentions(unit: Unit, definition: ast.Block | ast.Network) -> Iterator[tuple
 
 
 def circles(edges: Edges) -> Iterator[Diagnostic]:
-    """A diagnostic (E0206) for each circle of calls, found by depth-first search without recursion."""
+    """A diagnostic (E0206) for each cycle of calls, by iterative depth-first search."""
     done: set[ast.Block] = set()
     for start in edges:
         path: list[ast.Block] = []
@@ -59,12 +59,12 @@ def _circle(path: list[ast.Block], last: ast.Ident | ast.Name) -> Diagnostic:
     alone = f"`{path[0].name.text}` calls itself"
     message = alone if len(path) == 1 else f"blocks call each other in a circle: {names}"
     others = tuple(Label(block.span, "in the circle") for block in path)
-    help = "blocks cannot recurse; what repeats is an `iterative` block, or a `for`"
+    help = "blocks cannot be recursive; repeat with an `iterative` block or a `for`"
     return Diagnostic("E0206", message, Label(last.span, "closes the circle"), others, help)
 
 
 class Segments:
-    """The segments that keys inside a block can have, over all that it calls."""
+    """The segments of keys inside a block, including all blocks that it calls."""
 
     def __init__(self, edges: Edges, segments: dict[ast.Call, str]) -> None:
         self.edges = edges
@@ -75,7 +75,7 @@ class Segments:
         return {self.segments[node] for node in ast.walk(block) if isinstance(node, ast.Call)}
 
     def reached(self, *blocks: ast.Block) -> set[ast.Block]:
-        """The blocks, and those that they call, and so on."""
+        """The transitive closure of calls."""
         reached, stack = set(blocks), list(blocks)
         while stack:
             targets = {target for _, target in self.edges[stack.pop()]} - reached
@@ -84,19 +84,19 @@ class Segments:
         return reached
 
     def used(self, unit: Unit, network: ast.Network, values: Iterable[ast.Expr]) -> set[ast.Block]:
-        """The blocks that a network of the file may call, its parameters being set to `values`."""
+        """The blocks that a network of the file may call with parameters `values`."""
         given = [unit.names.get(value.text) for value in values if isinstance(value, ast.Name)]
         named = [defined.definition for defined in given if defined and isinstance(defined.definition, ast.Block)]
         return self.reached(*named, *(block for _, block in _mentions(unit, network)))
 
     def inside(self, block: ast.Block) -> set[str]:
-        """Those of the block and of what it reaches; all there are if it calls what it was given as an argument."""
+        """The segments of the block and of all reachable blocks; all segments if it calls an argument."""
         reached = self.reached(block)
         found = {segment for b in reached for segment in self.own(b)}
         return self.everything | found if any(map(_calls_parameter, reached)) else found
 
     def unknown(self, block: ast.Block, sharing: Sharing) -> Iterator[Diagnostic]:
-        """A diagnostic (E0405) for each exception from sharing that names no kind and no segment inside."""
+        """A diagnostic (E0405) for each exception of `@share` that names neither a kind nor a segment inside."""
         inside = self.inside(block) if sharing.groups else set()
         for name in sharing.groups:
             if name.text not in KINDS and name.text not in inside:
@@ -110,7 +110,7 @@ def _calls_parameter(block: ast.Block) -> bool:
 
 def _unknown_group(block: ast.Block, name: ast.Name, inside: set[str]) -> Diagnostic:
     help, edit = suggest(name, {*KINDS, *inside})
-    message = f"nothing in `{block.name.text}` is called `{name.text}`"
+    message = f"no key in `{block.name.text}` has the segment `{name.text}`"
     help = help or f"kinds are {', '.join(KINDS)}; calls inside are {', '.join(sorted(inside))}"
     edit = Edit(name.span, edit.replacement) if edit else None
     return Diagnostic("E0405", message, Label(name.span, "unknown group"), help=help, edit=edit)

@@ -1,4 +1,4 @@
-"""The segment of the checkpoint keys that each call adds: its name as written, with `_n` from the n-th in a body on."""
+"""Assigns each call its segment of checkpoint keys: its name as written, with `_n` for the n-th in a body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEGMENT = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
 def segments(definition: ast.Definition, faults: list[Diagnostic]) -> dict[ast.Call, str]:
-    """The segment of every call in a definition, by text order; two calls never have the same (E0207)."""
+    """The segments of the calls in a definition, in text order; they are unique (E0207)."""
     calls = [node for node in ast.walk(definition) if isinstance(node, ast.Call)]
     counts: Counter[str] = Counter()
     out: dict[ast.Call, str] = {}
@@ -38,15 +38,15 @@ def _name(call: ast.Call, faults: list[Diagnostic]) -> str:
     if isinstance(value, ast.Text) and SEGMENT.fullmatch(value.value):
         return value.value
     label = Label(value.span, "not a name in quotes")
-    help = 'letters, digits and `_`: `name="stem"`'
-    faults.append(Diagnostic("E0207", "the name of a call is part of its parameters' keys", label, help=help))
+    help = 'use letters, digits and `_`: `name="stem"`'
+    faults.append(Diagnostic("E0207", "the `name` of a call is a segment of keys", label, help=help))
     return call.callee.text
 
 
 def _collision(segment: str, first: ast.Call, second: ast.Call) -> Diagnostic:
     return Diagnostic(
         "E0207",
-        f"two calls would put their parameters under `{segment}`",
+        f"two calls have the key segment `{segment}`",
         Label(second.span, "this one"),
         (Label(first.span, "and this one"),),
         'give one of them another name: `name="..."`',

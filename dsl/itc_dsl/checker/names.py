@@ -1,4 +1,4 @@
-"""Checks that every name means something and every call fits what it calls, as far as the text alone says."""
+"""Checks, without evaluation, that names are defined and that calls match signatures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from itc_dsl.program import Unit
 from itc_dsl.signature import BUILTINS, NAME_KEYWORD, Signature, bind, of_block, of_builtin, of_operation, suggest
 
 ITERATION = "iteration"
-#: Words that a misspelt name may stand for, as Python's `True` does.
+#: Words suggested for a misspelt name, such as `true` for `True`.
 CONSTANTS = ("true", "false", "none")
-#: How many unknown names get a suggestion.
+#: Maximum number of unknown names with a suggestion.
 MAX_SUGGESTIONS = 100
-#: Bodies in which `iteration` counts the loop around; a plain block gets it as an argument.
+#: Bodies in which `iteration` is defined; a plain block receives it as an argument.
 COUNTING = ("iterative", "output")
 
 
 class NameChecker:
-    """Walks one definition in text order with the names that are assigned so far."""
+    """Walks one definition in text order with the names assigned so far."""
 
     def __init__(self, unit: Unit, definition: ast.Definition, faults: list[Diagnostic]) -> None:
         self.unit = unit
@@ -81,7 +81,7 @@ class NameChecker:
     def assign(self, target: ast.Target) -> None:
         for name in target_names(target):
             if name == ITERATION:
-                message = "`iteration` counts the iterations and cannot be assigned"
+                message = "`iteration` cannot be assigned"
                 self.faults.append(Diagnostic("E0202", message, Label(target.span, "assigned here")))
             self.known.add(name)
 
@@ -96,7 +96,7 @@ class NameChecker:
                 self.loss(annotation)
 
     def loss(self, annotation: ast.Annotation) -> None:
-        """The kind is a word; a weight may count iterations."""
+        """The kind is a word; a weight may use `iteration`."""
         self.counts = True
         for argument in annotation.arguments:
             if argument.name and argument.name.text == "weight":
@@ -148,14 +148,14 @@ class NameChecker:
         if name.text in self.unit.imported:
             return
         help, edit = suggest(name, {*known}) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
-        message = f"nothing is called `{name.text}` here"
+        message = f"undefined name `{name.text}`"
         self.faults.append(Diagnostic("E0201", message, Label(name.span, "unknown"), help=help, edit=edit))
 
     def iteration(self, name: ast.Name | ast.Ident) -> None:
         if not self.counts:
-            help = "it counts in `iterative` and `output` blocks; pass it on as an argument: `f(x, iteration)`"
+            help = "it is defined in `iterative` and `output` blocks; pass it as an argument: `f(x, iteration)`"
             label = Label(name.span, "no loop here")
-            self.faults.append(Diagnostic("E0411", "`iteration` counts nothing here", label, help=help))
+            self.faults.append(Diagnostic("E0411", "`iteration` is not defined here", label, help=help))
 
     # Calls
 
@@ -174,7 +174,7 @@ class NameChecker:
         self.arguments(call, words)
 
     def arguments(self, call: ast.Call, words: dict[int, tuple[str, ...]]) -> None:
-        """Checks the arguments; `words` are the bare words that are legal for some of them."""
+        """Checks the arguments; `words` are the bare words allowed for some of them."""
         for argument in call.arguments:
             if argument.name and argument.name.text == NAME_KEYWORD:
                 continue
@@ -187,18 +187,18 @@ class NameChecker:
         if name.text in words or name.text in self.known or name.text in self.unit.names:
             return
         help, edit = suggest(name, words)
-        message = f"`{name.text}` is none of {', '.join(words)}"
+        message = f"`{name.text}` is not one of {', '.join(words)}"
         help = help or f"write one of {', '.join(words)}"
         self.faults.append(Diagnostic("E0304", message, Label(name.span, "not one of them"), help=help, edit=edit))
 
     def signature(self, callee: ast.Ident) -> Signature | None:
-        """What the text alone says a name calls; none where that is unknown or no call at all."""
+        """The callee of a name, if it is known without evaluation."""
         defined = self.unit.names.get(callee.text)
         if defined is not None:
             if isinstance(defined.definition, ast.Block):
                 self.callable_here(callee, defined.definition)
                 return of_block(defined.definition)
-            message = f"`{callee.text}` is a network, which nothing calls"
+            message = f"`{callee.text}` is a network, which cannot be called"
             self.faults.append(Diagnostic("E0213", message, Label(callee.span, "called here")))
             return None
         if callee.text in BUILTINS:

@@ -1,4 +1,4 @@
-"""Checks which statements a definition holds: returns, carries, inputs, emits, each in its place, none missing."""
+"""Checks the statements of a definition: returns, carries, inputs and emits, allowed and required ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itc_dsl import ast
 from itc_dsl.checker.looping import check_loop
 from itc_dsl.signature import NAME_KEYWORD, listed, suggest
 
-#: Where a statement that not every body may hold belongs.
+#: The definitions in which a statement is allowed.
 HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
     ast.Emit: ("emit", ("network",)),
     ast.Input: ("input", ("network",)),
@@ -18,7 +18,7 @@ HOMES: dict[type[ast.Node], tuple[str, tuple[str, ...]]] = {
     ast.Halt: ("halt", ("iterative",)),
     ast.Return: ("return", ("block", "data", "output")),
 }
-#: The kinds of bodies, and emits, in words.
+#: The kinds of definitions, and emits, in words.
 PHRASES = {
     "block": "a `block`",
     "data": "a `data` block",
@@ -27,12 +27,12 @@ PHRASES = {
     "network": "a `network`",
     "emit": "an `emit`",
 }
-#: Those that stand directly in the body, not inside `if` or `for`.
+#: Statements allowed only directly in the body, not inside `if` or `for`.
 DIRECT = (ast.Input, ast.Yield, ast.Halt)
 
 
 def check_structure(definition: ast.Definition) -> Iterator[Diagnostic]:
-    """What is wrong with the statements of a definition as such."""
+    """Diagnostics of the statements of a definition."""
     if isinstance(definition, ast.Variant):
         return
     kind = definition.kind if isinstance(definition, ast.Block) else "network"
@@ -46,7 +46,7 @@ def check_structure(definition: ast.Definition) -> Iterator[Diagnostic]:
             yield from _iterative(definition)
         case _:
             if not _returns(definition.body):
-                message = f"`{definition.name.text}` does not end in a `return`"
+                message = f"`{definition.name.text}` does not end with a `return`"
                 help = "a block's last statement is `return` with its result"
                 yield Diagnostic("E0214", message, Label(definition.name.span, "returns nothing"), help=help)
 
@@ -57,10 +57,10 @@ def _params(definition: ast.Block | ast.Network, kind: str) -> Iterator[Diagnost
         name = param.name.text
         if name in seen:
             first = (Label(seen[name].span, "first here"),)
-            yield Diagnostic("E0202", f"the parameter `{name}` is there twice", Label(param.span, "again"), first)
+            yield Diagnostic("E0202", f"duplicate parameter `{name}`", Label(param.span, "again"), first)
         if name in (NAME_KEYWORD, "iteration"):
-            message = f"a parameter cannot be called `{name}`"
-            yield Diagnostic("E0202", message, Label(param.name.span, "it has a meaning of its own"))
+            message = f"a parameter cannot be named `{name}`"
+            yield Diagnostic("E0202", message, Label(param.name.span, "reserved"))
         if param.role and kind != "iterative":
             message = f"only an `iterative` block has `{param.role}` parameters"
             yield Diagnostic("E0410", message, Label(param.span, f"in {PHRASES[kind]}"))
@@ -75,7 +75,7 @@ def _statements(suite: ast.Suite, kind: str, direct: bool) -> Iterator[Diagnosti
         yield from _statement(statement, kind, direct)
         if isinstance(statement, ast.Return) and position + 1 < len(suite):
             label = Label(suite[position + 1].span, "never reached")
-            message = "nothing runs behind a `return`"
+            message = "unreachable after `return`"
             yield Diagnostic("E0214", message, label, (Label(statement.span, "returns here"),))
             return
 
@@ -85,12 +85,12 @@ def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Di
     if word and kind not in homes:
         yield _misplaced(statement, word, homes, kind)
     elif isinstance(statement, DIRECT) and not direct:
-        message = f"`{word}` stands directly in the body, not inside `if` or `for`"
+        message = f"`{word}` must be directly in the body, not inside `if` or `for`"
         yield Diagnostic("E0214", message, Label(statement.span, "inside another statement"))
     match statement:
         case ast.Evaluate():
-            help = "assign the result to a name, or leave the line out"
-            yield Diagnostic("E0111", "this line has no effect", Label(statement.span, "nothing uses it"), help=help)
+            help = "assign the result to a name, or remove the line"
+            yield Diagnostic("E0111", "this line has no effect", Label(statement.span, "unused"), help=help)
         case ast.Input():
             yield from _input(statement)
         case ast.If(body=body, otherwise=otherwise):
@@ -101,14 +101,14 @@ def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Di
 
 
 def _misplaced(statement: ast.Statement, word: str, homes: tuple[str, ...], kind: str) -> Diagnostic:
-    help = f"`{word}` belongs into {listed([PHRASES[home] for home in homes], 'or')}"
+    help = f"`{word}` belongs in {listed([PHRASES[home] for home in homes], 'or')}"
     if isinstance(statement, ast.Return):
         help = {
-            "iterative": "an iterative block hands out its carries; `yield` collects a value of each iteration",
-            "network": "a network hands out what it emits: `emit name = ...`",
+            "iterative": "an iterative block returns its carries; `yield` collects a value of each iteration",
+            "network": "outputs of a network are emitted: `emit name = ...`",
         }[kind]
     return Diagnostic(
-        "E0214", f"`{word}` has no place in {PHRASES[kind]}", Label(statement.span, "not here"), help=help
+        "E0214", f"`{word}` is not allowed in {PHRASES[kind]}", Label(statement.span, "not here"), help=help
     )
 
 
@@ -117,15 +117,15 @@ def _input(statement: ast.Input) -> Iterator[Diagnostic]:
         help, edit = suggest(statement.dtype, DTYPE_BYTES)
         help = help or f"element types are: {', '.join(DTYPE_BYTES)}"
         label = Label(statement.dtype.span, "unknown")
-        yield Diagnostic("E0201", f"there is no element type `{statement.dtype.text}`", label, help=help, edit=edit)
+        yield Diagnostic("E0201", f"unknown element type `{statement.dtype.text}`", label, help=help, edit=edit)
     if statement.default and not (isinstance(statement.default, ast.Name) and statement.default.text == "zeros"):
         label, edit = Label(statement.default.span, "not zeros"), Edit(statement.default.span, "zeros")
-        message = "an input that may be left out is zeros then"
+        message = "the default of an input must be `zeros`"
         yield Diagnostic("E0304", message, label, help="write `= zeros`", edit=edit)
 
 
 def _returns(suite: ast.Suite) -> bool:
-    """Whether a body ends in a `return` whatever its conditions say."""
+    """Whether every path through a body ends with a `return`."""
     match suite[-1] if suite else None:
         case ast.Return():
             return True
@@ -138,15 +138,15 @@ def _network(network: ast.Block | ast.Network) -> Iterator[Diagnostic]:
     if not any(isinstance(node, ast.Emit) for node in ast.walk(*network.body)):
         label = Label(network.name.span, "no `emit`")
         help = "end it with `emit name = ...`, or `emit head(...) at exits`"
-        yield Diagnostic("E0416", f"the network `{network.name.text}` hands out nothing", label, help=help)
+        yield Diagnostic("E0416", f"the network `{network.name.text}` has no output", label, help=help)
 
 
 def _iterative(block: ast.Block) -> Iterator[Diagnostic]:
     carries = [param for param in block.params if param.role == "carry"]
     yields = any(isinstance(statement, ast.Yield) for statement in block.body)
     if not carries and not yields:
-        message = f"`{block.name.text}` carries nothing and yields nothing"
-        help = "mark the parameter that flows round: `carry state`"
+        message = f"`{block.name.text}` has neither carries nor yields"
+        help = "mark the state of the loop: `carry state`"
         yield Diagnostic("E0410", message, Label(block.name.span, "has no result"), help=help)
     yield from check_loop(block)
     assigned = set(assigned_names(block.body))
@@ -160,13 +160,13 @@ def _never_assigned(block: ast.Block, param: ast.Param) -> Diagnostic:
         "E0402",
         f"the carry `{param.name.text}` is never assigned",
         Label(param.span, "the same in every iteration"),
-        help=f"assign `{param.name.text}` in the body of `{block.name.text}`, or drop `{param.role}`",
+        help=f"assign `{param.name.text}` in the body of `{block.name.text}`, or remove `{param.role}`",
         edit=Edit(param.span, param.name.text),
     )
 
 
 def assigned_names(suite: ast.Suite) -> Iterator[str]:
-    """Every name that a body assigns, in text order, some more than once."""
+    """The names assigned in a body, in text order, with duplicates."""
     for statement in suite:
         match statement:
             case ast.Assign(target=target):

@@ -1,6 +1,6 @@
-"""Checks that what a file takes from outside is read: imports, and the parameters and inputs of networks.
+"""Checks that imports, and parameters and inputs of networks, are used.
 
-A block may have parameters that it does not read, as others of the same form may stand in its place.
+A block may have unused parameters, so that blocks are interchangeable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itc_dsl import ast
 
 
 def check_used(module: ast.Module) -> Iterator[Diagnostic]:
-    """E0218 for each import that the file does not use, and each parameter and input that its network does not."""
+    """E0218 for each unused import of the file, and each unused parameter and input of its networks."""
     yield from _imports(module)
     for definition in module.definitions:
         if isinstance(definition, ast.Network):
@@ -24,7 +24,7 @@ def _imports(module: ast.Module) -> Iterator[Diagnostic]:
     for imported in module.imports:
         for name in imported.names:
             if name.text not in used:
-                help = f"take `{name.text}` out of the import"
+                help = f"remove `{name.text}` from the import"
                 yield _unread(name, f"`{name.text}` is imported and never used", help)
 
 
@@ -34,15 +34,15 @@ def _network(network: ast.Network) -> Iterator[Diagnostic]:
     for param in network.params:
         if param.name.text not in used:
             message = f"`{network.name.text}` never reads its parameter `{param.name.text}`"
-            yield _unread(param.name, message, f"take `{param.name.text}` out, or use it: setting it changes nothing")
+            yield _unread(param.name, message, f"remove `{param.name.text}`, or use it: setting it has no effect")
     for statement in network.body:
         if isinstance(statement, ast.Input) and statement.name.text not in used:
             message = f"`{network.name.text}` never reads its input `{statement.name.text}`"
-            yield _unread(statement.name, message, "take the line out")
+            yield _unread(statement.name, message, "remove the line")
 
 
 def _read(*roots: ast.Node) -> set[str]:
-    """The names that are read, called or varied."""
+    """The names that are read, called, or bases of variants."""
     nodes = list(ast.walk(*roots))
     names = {node.text for node in nodes if isinstance(node, ast.Name)}
     names |= {node.callee.text for node in nodes if isinstance(node, ast.Call)}

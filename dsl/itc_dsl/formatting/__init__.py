@@ -1,4 +1,4 @@
-"""A spec's text in, the same spec in the one style out: the words and the comments stay, the white space is ours."""
+"""Formats specs: only white space changes, tokens and comments stay."""
 
 from itc_dsl.formatting.formatter import format_source
 

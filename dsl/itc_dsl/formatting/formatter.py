@@ -1,6 +1,6 @@
-"""Lays out the lines of a spec: indentation of four, one blank line between definitions, comments where they belong.
+"""Formats the lines of a spec: indentation, blank lines between definitions, and comments.
 
-The result has the words and the comments of the text, in their order, and is its own result.
+The result has the tokens and comments of the text, in order; formatting is idempotent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itc_dsl.parser import parse
 
 
 def format_source(source: Source) -> str:
-    """The text of a spec in the style. Raises CompileError (E01xx) where it does not parse."""
+    """The formatted text of a spec. Raises CompileError (E01xx) if it does not parse."""
     parse(source)
     text = read(source)
     formatted = _Layout(text).format()
@@ -24,12 +24,12 @@ def format_source(source: Source) -> str:
 
 
 class _Layout:
-    """The lines written so far, and what decides about blank lines and the depth of comments between two lines."""
+    """The lines written so far, and the state for blank lines and the indentation of comments."""
 
     def __init__(self, text: Text) -> None:
         self.text = text
         self.out: list[str] = []
-        #: The column in the text at which the bodies that are open begin.
+        #: The columns of the open bodies in the original text.
         self.columns: list[int] = []
         self.bodies = _bodies(text.lines)
 
@@ -51,21 +51,21 @@ class _Layout:
         return "\n".join(self.out) + "\n"
 
     def behind(self, comments: tuple[Comment, ...]) -> tuple[Comment, ...]:
-        """Writes the comment that stands behind the line above, if one does; the others are returned."""
+        """Writes the trailing comment of the previous line, if any; returns the others."""
         if not comments or comments[0].own or not self.out:
             return comments
         self.out[-1] += f"  {comments[0].text}"
         return comments[1:]
 
     def depth(self, comment: Comment, above: Line | None, depth: int) -> int:
-        """The body that a comment between two lines is in: by its column, none deeper than both lines."""
+        """The depth of a comment between two lines: by its column, at most the deeper of both lines."""
         deepest = above.depth if above else 0
         while deepest > depth and self.columns[deepest] > comment.column:
             deepest -= 1
         return max(deepest, depth)
 
     def blanks(self, number: int, depths: list[int], blanks: list[bool]) -> list[bool]:
-        """Which of the comments above a line, and the line itself, have an empty line before them."""
+        """Whether each comment above a line, and the line itself, has a blank line before it."""
         if not number:
             return [False, *blanks[1:]]
         line, above = self.text.lines[number], self.text.lines[number - 1]
@@ -90,7 +90,7 @@ class _Layout:
 
 
 def _bodies(lines: tuple[Line, ...]) -> list[bool]:
-    """For each line whether the definition it is part of has a body; its annotations are part of it."""
+    """For each line, whether its definition, including annotations, has a body."""
     out = [line.depth > 0 for line in lines]
     for number in range(len(lines) - 2, -1, -1):
         below = lines[number + 1].depth > 0 or (lines[number].words[0].type == "AT" and out[number + 1])

@@ -1,4 +1,4 @@
-"""The words of a line as parts that may and may not be broken; each knows its width when it is on one line.
+"""The tokens of a line as a tree of breakable and unbreakable parts, with their widths on one line.
 
 A bracket may be broken after its commas, else before a `for`, an `if` or an operator, from the loosest on; a pipe
 before `|>`.
@@ -15,7 +15,7 @@ from math import inf
 from itc_dsl.formatting.words import Word
 from itc_dsl.layout import CLOSING, OPENING
 
-#: Where the inside of a bracket may be broken, from the loosest on: after commas, before these words.
+#: Break positions inside a bracket, by increasing precedence: after commas, before these tokens.
 LEVELS = (
     ("_FOR",),
     ("_IF", "_ELSE"),
@@ -29,7 +29,7 @@ LEVELS = (
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A word, and whether a space stands before it; its `width` is that of both."""
+    """A token and whether a space precedes it; `width` includes the space."""
 
     word: Word
     space: bool
@@ -53,7 +53,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Enclosed:
-    """A bracket with what is inside."""
+    """A bracket with its contents."""
 
     open: Leaf
     inside: Doc | None
@@ -83,7 +83,7 @@ class Enclosed:
 
 @dataclass(frozen=True, slots=True)
 class Glued:
-    """Parts between which no line may end."""
+    """Parts without line breaks between them."""
 
     parts: tuple[Doc, ...]
     width: float = field(init=False)
@@ -102,7 +102,7 @@ class Glued:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Parts between which a line may end; the next then starts below the first."""
+    """Parts with possible line breaks between them, aligned with the first."""
 
     parts: tuple[Doc, ...]
     width: float = field(init=False)
@@ -124,17 +124,17 @@ Element = Leaf | Enclosed
 
 
 def _outer_width(doc: Doc) -> float:
-    """The width of a part on one line, endless where a comment stands before it."""
+    """The width of a part on one line; infinite if a comment precedes a token in it."""
     return inf if doc.first.word.comments else doc.width
 
 
 def _total(parts: Sequence[Doc]) -> float:
-    """The width of parts on one line; comments before the first are the business of whoever holds it."""
+    """The width of parts on one line, without comments before the first."""
     return parts[0].width + sum(map(_outer_width, parts[1:]))
 
 
 def heads(parts: Sequence[Doc]) -> tuple[float, bool]:
-    """The width that has to follow in the same line, up to where one may end; and whether that comes among `parts`."""
+    """The width up to the next possible line break, and whether the break is inside `parts`."""
     total = 0.0
     for part in parts:
         if part.first.word.comments:
@@ -152,7 +152,7 @@ def parts(words: Sequence[Word]) -> Doc:
 
 
 def _elements(words: Sequence[Word]) -> list[Element]:
-    """The words with the spaces that the style has between them, brackets with what they hold as one."""
+    """The tokens with their spacing; a bracket with its contents is one part."""
     open: list[tuple[Leaf, list[Element]]] = []
     elements: list[Element] = []
     before: list[Word] = []
@@ -175,7 +175,7 @@ def _elements(words: Sequence[Word]) -> list[Element]:
 
 
 def _space(before: Sequence[Word], word: Word, bracket: str) -> bool:
-    """Whether a space stands between the last of `before` and `word` inside an open `bracket`."""
+    """Whether a space separates the last of `before` from `word` inside an open `bracket`."""
     if not before:
         return False
     last = before[-1]
@@ -197,7 +197,7 @@ def _space(before: Sequence[Word], word: Word, bracket: str) -> bool:
 
 
 def _inside(elements: list[Element]) -> Doc:
-    """What a bracket holds, which may be broken anywhere: at its loosest separators first."""
+    """The contents of a bracket, broken at the separators of lowest precedence first."""
     parts = _split(elements, lambda at: elements[at - 1].type == "COMMA")
     if len(parts) > 1:
         return Fill(tuple(map(_inside, parts)))
@@ -215,13 +215,13 @@ def _begins(elements: list[Element], types: Sequence[str], at: int) -> bool:
 
 
 def _split(elements: list[Element], starts: Callable[[int], bool]) -> list[list[Element]]:
-    """The elements in runs; a new one begins where `starts` says, which is not asked about the first."""
+    """The elements in groups; `starts` decides whether an element, except the first, starts a new one."""
     cuts = [0, *(at for at in range(1, len(elements)) if starts(at)), len(elements)]
     return [elements[start:end] for start, end in pairwise(cuts)]
 
 
 def _pipes(elements: list[Element]) -> Doc:
-    """Elements of which only the pipes may be broken, before each `|>`."""
+    """Elements outside brackets, where only pipes may be broken, before each `|>`."""
     pipes = [at for at, element in enumerate(elements) if element.type == "_PIPE"]
     found: list[Doc] = []
     done = 0
@@ -240,7 +240,7 @@ def _sequence(docs: Sequence[Doc]) -> Doc:
 
 
 def _run(elements: list[Element], pipes: list[int]) -> list[int]:
-    """The first of the `|>` and those that go on in the same pipe."""
+    """The positions of the first `|>` and the following ones of the same pipe."""
     run = pipes[:1]
     for at in pipes[1:]:
         if _end(elements, run[-1]) != at:
@@ -250,7 +250,7 @@ def _run(elements: list[Element], pipes: list[int]) -> list[int]:
 
 
 def _start(elements: list[Element], pipe: int, least: int) -> int:
-    """Where the value that flows into a pipe begins: behind the last space."""
+    """The start of the first value of a pipe: after the last space."""
     at = max(pipe - 1, least)
     while at > least and not elements[at].space:
         at -= 1
@@ -258,7 +258,7 @@ def _start(elements: list[Element], pipe: int, least: int) -> int:
 
 
 def _end(elements: list[Element], pipe: int) -> int:
-    """Where the stage behind a `|>` ends: its name and what is called with."""
+    """The end of the stage after a `|>`: its name and arguments."""
     at = min(pipe + 2, len(elements))
     while at < len(elements) and isinstance(elements[at], Enclosed) and not elements[at].space:
         at += 1

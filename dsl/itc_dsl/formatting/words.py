@@ -1,6 +1,6 @@
-"""The words of a spec as its lines: the parser's own tokens, each with the comments and line breaks before it.
+"""The tokens of a spec by lines, from the parser's lexer, each with the comments and line breaks before it.
 
-What is between two tokens is white space and comments, so a word that the grammar gains is kept without being known
+Text between two tokens is white space and comments, so new tokens of the grammar need no change
 here.
 """
 
@@ -15,13 +15,13 @@ from itc.source import Source
 from itc_dsl.layout import CLOSING, OPENING, TAB
 from itc_dsl.parser import lark
 
-#: Tokens after which an operator has two operands and a bracket calls or indexes.
+#: Tokens after which an operator is binary and a bracket is a call or an index.
 OPERANDS = frozenset({"NAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", *CLOSING})
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """`own`: it has its line to itself; `blank`: an empty line stands before it; `column` counts from 0."""
+    """A comment; `own`: on its own line; `blank`: after an empty line; `column` counts from 0."""
 
     text: str
     own: bool
@@ -31,9 +31,9 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A token; `column` is known of the first in a line.
+    """A token; `column` is set for the first of a line.
 
-    Between it and the word before stand `comments`, a new line (`broken`), an empty line directly above (`blank`).
+    It follows `comments`, a line break (`broken`) or an empty line (`blank`).
     """
 
     type: str
@@ -50,7 +50,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the language, however many it takes in the text; `depth` is how many bodies it is in."""
+    """A logical line, of one or more text lines; `depth` is its nesting in bodies."""
 
     words: tuple[Word, ...]
     depth: int
@@ -58,14 +58,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A file: its lines, and the comments behind the last."""
+    """A file: its lines, and the comments after the last."""
 
     lines: tuple[Line, ...]
     end: tuple[Comment, ...]
 
     @property
     def words(self) -> list[tuple[str, str]]:
-        """What the parser sees of it."""
+        """Its tokens."""
         return [(word.type, word.text) for line in self.lines for word in line.words]
 
     @property
@@ -76,7 +76,7 @@ class Text:
 
 
 def read(source: Source) -> Text:
-    """The lines of a text that parses, without commas that say nothing."""
+    """The lines of a valid text, without redundant commas."""
     lines: list[Line] = []
     words: list[Word] = []
     depth = at = 0
@@ -102,7 +102,7 @@ def _word(source: Source, before: int, token: Token, first: bool) -> Word:
 
 
 def _spelling(token: Token) -> str:
-    """A token as it is written in the style: strings between double quotes, where that changes nothing inside."""
+    """A formatted token: strings have double quotes if their contents allow it."""
     inside = token[1:-1]
     if token.type == "STRING" and token[0] == "'" and not {'"', "\\", "'"} & set(inside):
         return f'"{inside}"'
@@ -110,7 +110,7 @@ def _spelling(token: Token) -> str:
 
 
 def _gap(text: str, first: bool) -> tuple[tuple[Comment, ...], bool, bool]:
-    """The comments of what stands between two tokens, whether a line ends there, and whether the last one is empty."""
+    """The comments between two tokens, whether there is a line break, and whether the last line is empty."""
     comments: list[Comment] = []
     lines = text.split("\n")
     filled = -1 if first else 0
@@ -127,7 +127,7 @@ def _gap(text: str, first: bool) -> tuple[tuple[Comment, ...], bool, bool]:
 
 
 def _without_idle_commas(words: list[Word]) -> Iterator[Word]:
-    """The words with comments before a comma moved behind it, and no comma before a bracket that closes.
+    """The tokens with comments before a comma moved after it, and without a comma before a closing bracket.
 
     The comma of `(a,)`, a list of one, stays.
     """

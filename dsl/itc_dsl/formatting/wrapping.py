@@ -1,6 +1,6 @@
-"""One line of the language as lines of text: its words in, wrapped and aligned below their bracket or pipe out.
+"""Wraps a logical line into text lines, aligned below their bracket or pipe.
 
-What fits is on one line. What does not is broken where its author broke it if each line then fits, else filled anew.
+A line that fits stays on one line. Others keep the author's breaks if each line fits, else they are filled.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from itc_dsl.formatting.words import Word
 
 WIDTH = 120
 INDENT = 4
-#: What starts further right is not aligned with, so that lines keep room and their indentation stays bounded.
+#: Maximum alignment column relative to the base, which bounds the indentation.
 MAX_ALIGN = 80
 
 
 def wrap(words: Sequence[Word], indent: int) -> list[str]:
-    """The text lines of one line of the language that starts `indent` columns in."""
+    """The text lines of a logical line indented by `indent` columns."""
     writer = _Writer(indent)
     writer.doc(parts(words), indent, 0)
     return writer.lines
 
 
 def aligned(column: int, base: int) -> int:
-    """Where the lines below a part start: at its own column, or near its base where that is far to the right."""
+    """The column of continuation lines of a part: its own column, or near its base if that is too far right."""
     return column if column <= max(MAX_ALIGN, base + INDENT) else base + INDENT
 
 
 class _Writer:
-    """The lines so far; `fresh` says that the last one has nothing on it yet."""
+    """The lines so far; `fresh` means that the last one is empty."""
 
     def __init__(self, indent: int) -> None:
         self.lines = [" " * indent]
@@ -45,11 +45,11 @@ class _Writer:
         self.fresh = True
 
     def fits(self, doc: Doc, tail: float) -> bool:
-        """Whether a part and the `tail` that has to follow it end within the width."""
+        """Whether a part and the unbreakable `tail` after it fit within the width."""
         return self.column + doc.width - (self.fresh and doc.first.space) + tail <= WIDTH
 
     def doc(self, doc: Doc, base: int, tail: float) -> None:
-        """Writes a part; `base` is the column of what holds it, `tail` the width that has to follow it at once."""
+        """Writes a part; `base` is the column of the enclosing part, `tail` the unbreakable width after it."""
         match doc:
             case Leaf():
                 self.leaf(doc, base)
@@ -68,7 +68,7 @@ class _Writer:
         self.fresh = False
 
     def comments(self, leaf: Leaf, column: int) -> None:
-        """Writes the comments before a word and starts a new line for it."""
+        """Writes the comments before a token and starts a new line."""
         for number, comment in enumerate(leaf.word.comments):
             if number or comment.own:
                 if not self.fresh:
@@ -83,7 +83,7 @@ class _Writer:
         flat = self.fits(doc, tail)
         self.leaf(replace(doc.open, word=replace(doc.open.word, comments=())), base)
         column = aligned(self.column, base)
-        noted = doc.inside is not None and doc.inside.first.word.comments  # behind which a new line starts anyway
+        noted = doc.inside is not None and doc.inside.first.word.comments  # always followed by a line break
         if not flat and column < self.column and not noted:
             self.newline(column)
         if doc.inside:
@@ -107,7 +107,7 @@ class _Writer:
             long = len(self.lines) > before
 
     def as_written(self, doc: Fill, column: int, tail: float) -> bool:
-        """Whether the lines into which its author broke a part fit, or have nothing to break."""
+        """Whether the author's lines of a part fit, or cannot be broken."""
         start, count, widths = self.column, 0, 0.0
         for part in doc.parts:
             if count and part.first.word.broken:

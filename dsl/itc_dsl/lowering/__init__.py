@@ -1,9 +1,9 @@
-"""Elaboration: a checked program and settings in, a net of the IR out; each module enters its rules into `scope`."""
+"""Elaboration of a checked program under settings into a net of the IR; each module registers its rules in `scope`."""
 
 from __future__ import annotations
 
-from itc_dsl.lowering import calls, emits, expressions, regions, statements
+from itc_dsl.lowering import branches, calls, emits, expressions, statements
 from itc_dsl.lowering.network import lower
 from itc_dsl.lowering.scope import Budget
 
-__all__ = ["Budget", "calls", "emits", "expressions", "lower", "regions", "statements"]
+__all__ = ["Budget", "branches", "calls", "emits", "expressions", "lower", "statements"]

@@ -1,4 +1,4 @@
-"""Converts a value of the language to what a parameter of an operation takes, or says why it cannot (E0303-E0305)."""
+"""Converts compile-time values to arguments of operations (E0303-E0305)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_SIZE = 2**31 - 1
 
 
 def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, span: Span) -> object:
-    """`value` as the parameter `what` takes it: tensors stay IR values, a number given for a pair means both."""
+    """`value` converted for the parameter `what`: tensors stay IR values, a single number stands for an equal pair."""
     match value:
         case bool() if "boolean" in accepts:
             return value
@@ -29,7 +29,7 @@ def convert(accepts: Accepts, value: object, expr: ast.Expr | None, what: str, s
         case str() if "text" in accepts or value in accepts.words:
             return value
         case str() if accepts.words:
-            message = f"{describe(value)} is none of {', '.join(accepts.words)}"
+            message = f"{describe(value)} is not one of {', '.join(accepts.words)}"
             raise fail("E0304", message, span, "not one of them")
         case Items() if {"pair", "integers", "numbers"} & accepts.kinds:
             return _list(accepts, value, what, span)

@@ -1,4 +1,4 @@
-"""Operators of compile-time values: numbers are computed, those that vary by iteration are tables."""
+"""Operators on compile-time values; values that depend on the iteration are tables."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def unary(scope: Scope, expr: ast.Unary) -> object:
 
 
 def computed(expr: ast.Binary, left: object, right: object) -> object:
-    """Arithmetic of numbers, and what lists and strings have of it. Raises CompileError (E0307, E0390)."""
+    """Arithmetic of numbers, lists and strings. Raises CompileError (E0307, E0390)."""
     symbol = expr.operator.text
     if is_number(left) and is_number(right):
         return number(symbol, left, right, expr.span)
@@ -102,7 +102,7 @@ def repeated(items: Items, times: int, span: Span) -> Items:
 
 
 def number(symbol: str, left: Any, right: Any, span: Span) -> int | float:
-    """One step of arithmetic, exact and bounded."""
+    """One arithmetic operation, exact and bounded."""
     if symbol == "**" and abs(left) > 1 and right * math.log2(abs(left)) > 62:
         raise fail("E0307", f"{left} ** {right} is too large", span, f"numbers stay below {MAX_INTEGER}")
     try:
@@ -112,12 +112,12 @@ def number(symbol: str, left: Any, right: Any, span: Span) -> int | float:
     except OverflowError:
         value = math.inf
     if isinstance(value, complex) or not math.isfinite(value) or abs(value) > MAX_INTEGER:
-        raise fail("E0307", f"{left} {symbol} {right} is no number below {MAX_INTEGER}", span, "not possible")
+        raise fail("E0307", f"{left} {symbol} {right} is not a number below {MAX_INTEGER}", span, "not possible")
     return value  # type: ignore[no-any-return]
 
 
 def logical(scope: Scope, expr: ast.Binary) -> object:
-    """`and` and `or`; the right side only counts where the left does not decide."""
+    """`and` and `or`, short-circuiting."""
     left = as_truth(scope.value(expr.left), expr.left)
     decides = expr.operator.text == "or"
     if isinstance(left, bool) and left == decides:
@@ -131,17 +131,17 @@ def logical(scope: Scope, expr: ast.Binary) -> object:
 
 
 def as_truth(value: object, expr: ast.Expr) -> bool | Varying:
-    """A condition: true or false, or that by iteration (E0308)."""
+    """A condition: a boolean, or a table of booleans (E0308)."""
     if isinstance(value, bool) or (isinstance(value, Varying) and value.values.dtype == np.bool_):
         return value
-    help = "tensors are known only when the network runs; a condition is decided before" if is_tensor(value) else ""
+    help = "conditions are evaluated at compile time, tensors are not" if is_tensor(value) else ""
     help = help or ("compare it: `x > 0`" if is_number(value) else "")
-    raise fail("E0308", "a condition has to be true or false", expr.span, f"this is {describe(value)}", help)
+    raise fail("E0308", "a condition must be true or false", expr.span, f"this is {describe(value)}", help)
 
 
 @evaluates(ast.Compare)
 def compare(scope: Scope, expr: ast.Compare) -> object:
-    """A chain of comparisons, each between neighbours."""
+    """A chain of comparisons."""
     values = [scope.value(operand) for operand in expr.operands]
     scope.lowering.spend(expr.span, *values)
     result: bool | Varying = True
@@ -179,7 +179,7 @@ def compared_by_iteration(expr: ast.Compare, symbol: ast.Ident, left: object, ri
 
 
 def equal(left: object, right: object) -> bool:
-    """Equality of compile-time values; lists by their elements."""
+    """Equality of compile-time values; lists are compared by element."""
     if isinstance(left, Items) and isinstance(right, Items):
         return same_structure(left, right) and all(map(equal, leaves(left), leaves(right)))
     if isinstance(left, bool) or isinstance(right, bool):
@@ -187,19 +187,19 @@ def equal(left: object, right: object) -> bool:
     return left == right
 
 
-# Values that vary by iteration
+# Values that depend on the iteration
 
 
 def varying(expr: ast.Binary, left: object, right: object) -> Varying:
-    """Arithmetic for every iteration at once; the bounds are those of `number`."""
+    """Arithmetic for all iterations at once, with the limits of `number`."""
     symbol = expr.operator.text
     if any(isinstance(side, Varying) and side.values.dtype == np.bool_ for side in (left, right)):
-        raise fail("E0307", f"`{symbol}` takes numbers", expr.span, "this is true or false, by iteration")
+        raise fail("E0307", f"`{symbol}` takes numbers", expr.span, "this is a boolean for each iteration")
     with np.errstate(all="ignore"):
         rough = table(expr, NUMBERS[symbol], as_float(left), as_float(right))
         entries = reached(rough).astype(float)
         if not np.isfinite(entries).all() or np.abs(entries).max() > 2**53:
-            raise fail("E0307", f"`{symbol}` gives no number in some iteration", expr.span, "not possible")
+            raise fail("E0307", f"`{symbol}` has no valid result in some iteration", expr.span, "not possible")
         return rough if symbol == "**" else table(expr, NUMBERS[symbol], left, right)
 
 
@@ -208,13 +208,13 @@ def as_float(value: object) -> object:
 
 
 def table(expr: ast.Expr, function: Callable[[Any, Any], Any], left: object, right: object) -> Varying:
-    """`function` of two values of which at least one is a table, of the same loop if both are (E0412)."""
+    """`function` of two values, at least one of them a table; two tables must belong to the same loop (E0412)."""
     frames = [side.frame for side in (left, right) if isinstance(side, Varying)]
     if len(frames) == 2 and frames[0] is not frames[1]:
         raise two_loops(expr.span)
     sides = [side.values if isinstance(side, Varying) else side for side in (left, right)]
     for side in (left, right):
         if not isinstance(side, Varying | bool) and not is_number(side):
-            message = f"{describe(side)} does not go with a value that depends on `iteration`"
+            message = f"{describe(side)} cannot be combined with a value that depends on `iteration`"
             raise fail("E0412", message, expr.span, "not possible")
     return Varying(frames[0], np.asarray(function(*sides)))

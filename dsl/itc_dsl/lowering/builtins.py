@@ -22,14 +22,14 @@ from itc_dsl.lowering.tables import two_loops
 from itc_dsl.lowering.values import MAX_ELEMENTS, Items, Varying, describe, is_number, is_tensor, make_list, of_series
 from itc_dsl.signature import BUILTINS
 
-#: What does with the elements of a tensor, and with several tensors, what a function does with numbers.
+#: Operations on tensors that correspond to functions of numbers.
 OF_TENSOR = {"sum": "of a tensor: `reduce_sum(x)`", "max": "of a tensor: `reduce_max(x)`", "len": "`shape(x)[0]`"}
 OF_TENSORS = {"sum": "add tensors with `+`", "min": "of tensors: `minimum(a, b)`", "max": "of tensors: `maximum(a, b)`"}
 
 
 @dataclass(frozen=True)
 class Given:
-    """The arguments of one call; an expression is missing for what flows in through a pipe."""
+    """The arguments of one call; the piped value has no expression."""
 
     scope: Scope
     name: str
@@ -45,7 +45,7 @@ class Given:
         raise fail("E0303", f"`{self.name}` takes a list", self.span, f"this gets {describe(value)}", help)
 
     def numbers(self, values: Sequence[object]) -> list[int | float]:
-        """The plain numbers among values that are numbers or tables of them (E0303)."""
+        """The constants among values that are numbers or tables of numbers (E0303)."""
         for value in values:
             if not is_number(value) and not (isinstance(value, Varying) and value.values.dtype != np.bool_):
                 help = OF_TENSORS.get(self.name, "") if is_tensor(value) else ""
@@ -64,7 +64,7 @@ class Given:
 def call_builtin(
     scope: Scope, name: str, values: Sequence[object], exprs: Sequence[ast.Expr | None], span: Span
 ) -> object:
-    """The value of a call. Raises CompileError (E0302-E0307, E0390, E0412) for arguments it does not take."""
+    """The value of a call. Raises CompileError (E0302-E0307, E0390, E0412) for invalid arguments."""
     return RULES[name](Given(scope, name, values, exprs, span))
 
 
@@ -75,8 +75,8 @@ def _range(given: Given) -> object:
         raise fail("E0307", "the step of `range` is zero", span, "never ends")
     numbers = range(*bounds)
     if len(numbers) > MAX_ELEMENTS:
-        message = f"a range of {len(numbers)} numbers, at most {MAX_ELEMENTS} are possible"
-        help = "what repeats so often is an `iterative` block"
+        message = f"a range of {len(numbers)} numbers, the limit is {MAX_ELEMENTS}"
+        help = "repeat with an `iterative` block"
         raise fail("E0390", message, span, "too long", help)
     return make_list(list(numbers), span)
 
@@ -85,7 +85,7 @@ def _zip(given: Given) -> object:
     lists = [given.list_(position) for position in range(len(given.values))]
     if len({len(items) for items in lists}) > 1:
         lengths = ", ".join(str(len(items)) for items in lists)
-        raise fail("E0306", "`zip` takes lists of one length", given.span, f"these have {lengths}")
+        raise fail("E0306", "`zip` takes lists of equal length", given.span, f"these have {lengths}")
     return make_list([make_list(row, given.span) for row in zip(*lists, strict=True)], given.span)
 
 
@@ -97,7 +97,7 @@ def _extreme(choose: Callable[[list[int | float]], int | float], by_iteration: C
     def rule(given: Given) -> object:
         values = given.values if len(given.values) > 1 else given.list_()
         if not values:
-            raise fail("E0303", f"`{given.name}` of an empty list", given.span, "nothing to choose from")
+            raise fail("E0303", f"`{given.name}` of an empty list", given.span, "no element")
         numbers = given.numbers(values)
         tables = [value for value in values if isinstance(value, Varying)]
         if not tables:
@@ -114,7 +114,7 @@ def _rounding(function: Callable[[int | float], int], by_iteration: Callable[...
     def rule(given: Given) -> object:
         numbers, (value,) = given.numbers(given.values), given.values
         if isinstance(value, Varying):
-            with np.errstate(invalid="ignore"):  # numbers of iterations that do not come here may be anything
+            with np.errstate(invalid="ignore"):  # entries of iterations that do not reach this are arbitrary
                 return Varying(value.frame, by_iteration(value.values).astype(np.int64))
         return function(*numbers)
 
@@ -122,7 +122,7 @@ def _rounding(function: Callable[[int | float], int], by_iteration: Callable[...
 
 
 def _split(given: Given) -> object:
-    """Parts of a tensor behind each other along an axis, as a list."""
+    """A list of consecutive parts of a tensor along an axis."""
     x, parts = given.tensor(), given.values[1]
     axis = (
         None if len(given.values) < 3 else as_integer(given.values[2], given.exprs[2], "`axis` of `split`", given.span)
@@ -136,7 +136,7 @@ def _split(given: Given) -> object:
 
 
 def _sizes(given: Given, parts: object, size: int) -> list[int]:
-    """The sizes of the parts of `size` places: so many alike, or those of a list."""
+    """The sizes of the parts of an axis of `size`: equal parts, or those of a list."""
     values = parts.items if isinstance(parts, Items) else (parts,)
     sizes = [as_integer(value, given.exprs[1], "a part of `split`", given.span) for value in values]
     written = sizes
@@ -145,7 +145,7 @@ def _sizes(given: Given, parts: object, size: int) -> list[int]:
         sizes = [size // count] * count if 0 < count <= size else []
     if sum(sizes) != size or min(sizes, default=0) < 1:
         wanted = f"the sizes {written}" if isinstance(parts, Items) else f"{written[0]} equal parts"
-        raise RuleError(f"{size} places do not split into {wanted}")
+        raise RuleError(f"an axis of {size} does not split into {wanted}")
     return sizes
 
 

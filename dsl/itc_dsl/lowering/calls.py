@@ -1,4 +1,4 @@
-"""Calls and pipes: what a name calls, how arguments reach a block, and the body that this elaborates."""
+"""Elaborates calls and pipes: resolves the callee, binds arguments and elaborates the body of a block."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pipe(scope: Scope, expr: ast.Pipe) -> object:
 
 
 def call_with(scope: Scope, call: ast.Call, piped: Piped | None) -> object:
-    """The value of a call; `piped` is what flows in, if anything does."""
+    """The value of a call; `piped` is the piped value, if any."""
     segment = (scope.lowering.program.segments[call], *scope.places)
     match callee(scope, call.callee):
         case BlockRef(defined=defined):
@@ -46,7 +46,7 @@ def call_with(scope: Scope, call: ast.Call, piped: Piped | None) -> object:
 
 
 def callee(scope: Scope, name: ast.Ident) -> Callee:
-    """What a name calls: a variable that can be called, else the block or operation of that name (E0213)."""
+    """The callee of a name: a callable variable, else the block or operation of that name (E0213)."""
     value = scope.names.get(name.text)
     if isinstance(value, Broken):
         raise Stop
@@ -73,7 +73,7 @@ def builtin(scope: Scope, name: str, call: ast.Call, piped: Piped | None) -> obj
 
 
 def call_block(scope: Scope, defined: Defined, call: ast.Call, piped: Piped | None, segment: tuple[str, ...]) -> object:
-    """What a block returns, or a loop hands out. Raises Stop where its body has mistakes that the result depends on."""
+    """The results of a block or loop. Raises Stop if they depend on errors in its body."""
     block = defined.definition
     assert isinstance(block, ast.Block)
     allowed(scope, block, call)
@@ -94,13 +94,13 @@ def call_block(scope: Scope, defined: Defined, call: ast.Call, piped: Piped | No
 
 
 def allowed(scope: Scope, block: ast.Block, call: ast.Call) -> None:
-    """Whether the block may be called here (E0206, E0406, E0414), which its callers' text does not always show."""
+    """Checks that the block may be called here (E0206, E0406, E0414), for calls through arguments."""
     if block.kind == "output" and not scope.emitting:
         raise CompileError([output_outside(call.callee, block)])
     if block.kind == "data" and scope.lowering.around:
         raise CompileError([data_in_loop(call.callee, block)])
     if block in scope.lowering.open_blocks:
-        message = f"`{block.name.text}` calls itself, through what it got as an argument"
+        message = f"`{block.name.text}` calls itself through an argument"
         raise CompileError([Diagnostic("E0206", message, Label(call.span, "closes the circle"))])
     if len(scope.lowering.open_blocks) >= MAX_CALLS:
         raise exhausted("E0392", f"calls nest deeper than {MAX_CALLS}", call.span)
@@ -123,7 +123,7 @@ def _shares_calls(block: ast.Block) -> bool:
 
 
 def arguments(scope: Scope, inner: Scope, block: ast.Block, call: ast.Call, piped: Piped | None) -> None:
-    """Gives the parameters of a block their values, defaults last, each in the scope it was written in."""
+    """Binds the parameters of a block: arguments in the caller's scope, then defaults in the block's."""
     bound, faults = bind(of_block(block), call, piped is not None)
     if faults:
         raise CompileError(faults)

@@ -1,4 +1,4 @@
-"""Emits: what a network hands out, at its end, or at exits of the last loop, into whose body the head then goes."""
+"""Elaborates emits: outputs at the end of a network, or at exits of the last loop, with the head in its body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itc_dsl.lowering.halting import reject_exits
 from itc_dsl.lowering.loops import with_emit
 from itc_dsl.lowering.losses import loss_of
 from itc_dsl.lowering.scope import Axis, Lowering, OpenLoop, Scope, executes
-from itc_dsl.lowering.values import Frame, Items, Stop, describe, is_tensor, leaves, rebuild
+from itc_dsl.lowering.values import Items, LoopContext, Stop, describe, is_tensor, leaves, rebuild
 from itc_dsl.sharing import Sharing
 
 
@@ -23,17 +23,17 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
     lowering = scope.lowering
     name = output_name(lowering, statement)
     exits: IterationSet | None = None
-    frame: Frame | None = None
+    frame: LoopContext | None = None
     if statement.at is None:
         value = emitted(replace(scope, emitting=True), statement)
         if isinstance(value.type, SeriesType):
             bounded(value.type.count, statement.value)
             exits = IterationSet.span(1, value.type.count)
-            frame = Frame("", value.type.count, exits)
+            frame = LoopContext("", value.type.count, exits)
     else:
         loop = open_loop(lowering, statement)
         exits = exits_of(scope, statement.at, loop)
-        frame = Frame(loop.loop.var, loop.loop.count, exits)
+        frame = LoopContext(loop.loop.var, loop.loop.count, exits)
         value = at_exits(scope, statement, loop, frame, name)
     loss = loss_of(scope, statement, frame)
     if loss.kind:
@@ -43,15 +43,15 @@ def emit(scope: Scope, statement: ast.Emit) -> None:
 
 
 def _trainable(statement: ast.Emit, value: Value) -> None:
-    """Raises CompileError (E0303) for an output with a loss and without gradients."""
+    """Raises CompileError (E0303) for a loss on an output that is not floating-point."""
     type = value.type.element if isinstance(value.type, SeriesType) else value.tensor
     if type.dtype not in FLOATS:
-        help = "put `@loss` above the output that it was computed from"
-        raise fail("E0303", "a loss is of floating-point numbers", statement.value.span, f"this is {type}", help)
+        help = "put `@loss` above the floating-point output from which this is computed"
+        raise fail("E0303", "a loss needs floating-point numbers", statement.value.span, f"this is {type}", help)
 
 
 def output_name(lowering: Lowering, statement: ast.Emit) -> str:
-    """The name an emit gives, or that of its head; each only once (E0202, E0419)."""
+    """The name of an emit, by default that of its head; names are unique (E0202, E0419)."""
     name = statement.name or _head(statement.value)
     if name is None:
         at = statement.value.span
@@ -65,12 +65,12 @@ def output_name(lowering: Lowering, statement: ast.Emit) -> str:
 
 
 def _again(name: ast.Ident, first: Span) -> Diagnostic:
-    """An output whose name is taken: by another one, or by itself in an earlier round of a `for`."""
+    """The diagnostic of a duplicate output: of another emit, or of the same emit in a `for`."""
     message = f"there are two outputs `{name.text}`"
     if first is name.span:
-        help = "the `for` around it hands it out again: write an `emit` with a name of its own for each"
-        return Diagnostic("E0202", message, Label(name.span, "in each round of a `for`"), help=help)
-    help = "give this one a name of its own: `emit name = ...`"
+        help = "the enclosing `for` repeats it: write an `emit` with its own name for each element"
+        return Diagnostic("E0202", message, Label(name.span, "repeated by a `for`"), help=help)
+    help = "give this output another name: `emit name = ...`"
     return Diagnostic("E0202", message, Label(name.span, "again"), (Label(first, "first here"),), help)
 
 
@@ -84,12 +84,12 @@ def _head(value: ast.Expr) -> ast.Ident | None:
 
 
 def emitted(scope: Scope, statement: ast.Emit) -> Value:
-    """The tensor that an emit hands out, or the series, if it has no exits (E0303)."""
+    """The tensor of an emit, or the series, if it has no exits (E0303)."""
     value = scope.value(statement.value)
     if isinstance(value, Value) and (is_tensor(value) or statement.at is None):
         return value
-    help = "leave out `at`: it has an output for each iteration" if isinstance(value, Value) else ""
-    help = "pick one: `x[0]`" if isinstance(value, Items) and value.items else help
+    help = "remove `at`: a series has an output for each iteration" if isinstance(value, Value) else ""
+    help = "select one: `x[0]`" if isinstance(value, Items) and value.items else help
     raise fail("E0303", "an output is a tensor", statement.value.span, f"this is {describe(value)}", help)
 
 
@@ -97,19 +97,19 @@ def emitted(scope: Scope, statement: ast.Emit) -> Value:
 
 
 def open_loop(lowering: Lowering, statement: ast.Emit) -> OpenLoop:
-    """The loop whose exits are meant: the last before the emit (E0415)."""
+    """The loop of the exits: the last before the emit (E0415)."""
     if lowering.last_loop is not None:
         reject_exits(lowering.last_loop, statement)
         return lowering.last_loop
     if lowering.faults:
         raise Stop
     assert statement.at
-    help = "call the loop in a line above, `x = loop(x)`; without `at` an `emit` hands out the value at the end"
-    raise fail("E0415", "there is no loop that could have exits", statement.at.span, "exits of what?", help)
+    help = "call the loop on a line above, `x = loop(x)`; without `at`, `emit` outputs the final value"
+    raise fail("E0415", "`at` needs a loop before the `emit`", statement.at.span, "no loop", help)
 
 
-def at_exits(scope: Scope, statement: ast.Emit, loop: OpenLoop, frame: Frame, name: str) -> Value:
-    """Puts the head into the loop's body; the series of its values, one for each exit."""
+def at_exits(scope: Scope, statement: ast.Emit, loop: OpenLoop, frame: LoopContext, name: str) -> Value:
+    """Adds the head to the loop's body; returns the series of its values, one per exit."""
     lowering = scope.lowering
     axis = Axis(frame, Sharing(), 1, len(scope.path))
     view = _View(lowering, loop, len(lowering.order))
@@ -121,9 +121,9 @@ def at_exits(scope: Scope, statement: ast.Emit, loop: OpenLoop, frame: Frame, na
     finally:
         lowering.around.pop()
     if not view.used:
-        message = f"this hands out the same at every exit: it uses nothing of the loop `{loop.name}`"
-        help = "use what the last loop before it returns, or leave out `at`"
-        label = Label(statement.value.span, "the same in every iteration")
+        message = f"this is equal at every exit: it uses no result of the loop `{loop.name}`"
+        help = "use the results of the last loop before it, or remove `at`"
+        label = Label(statement.value.span, "loop-invariant")
         raise CompileError([Diagnostic("E0407", message, label, (Label(loop.span, "the last loop"),), help)])
     series = lowering.value(SeriesType(len(frame.reach), value.tensor), name, statement.span)
     body = close(statements, [value])
@@ -133,7 +133,7 @@ def at_exits(scope: Scope, statement: ast.Emit, loop: OpenLoop, frame: Frame, na
 
 
 class _View:
-    """Variables as a head inside of a loop sees them: the loop's results are its values at the end of an iteration."""
+    """Variables in a head at an exit: results of the loop are the values at the end of the iteration."""
 
     def __init__(self, lowering: Lowering, loop: OpenLoop, made_until: int) -> None:
         self.lowering = lowering
@@ -158,9 +158,9 @@ class _View:
 
     def computed_between(self, value: Value, span: Span) -> Diagnostic:
         if isinstance(value.type, SeriesType):
-            message = "what a loop yields cannot be used at its exits"
+            message = "a series of the loop cannot be used at its exits"
             return Diagnostic("E0407", message, Label(span, f"this is {describe(value)}"))
-        place = Label(self.lowering.origins[value.name], "computed here, behind the loop")
+        place = Label(self.lowering.origins[value.name], "computed here, after the loop")
         return Diagnostic(
             "E0407",
             f"this is computed between the loop `{self.loop.name}` and the `emit`, so no exit has it",

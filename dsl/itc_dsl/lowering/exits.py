@@ -1,4 +1,4 @@
-"""The exits of an emit: an `at` expression in, a set of the loop's iterations out, or what is wrong with it."""
+"""Evaluates the `at` of an emit to a set of iterations of the loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itc_dsl.lowering.scope import OpenLoop, Scope
 from itc_dsl.lowering.values import Items, describe
 from itc_dsl.signature import listed
 
-#: Every exit is an output with figures and a program of its own.
+#: Maximum number of exits; each is an output with its own figures and program.
 MAX_EXITS = 1000
 
 
 def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
-    """The iterations after which an emit hands out: ascending, not too many, none beyond the loop (E0403, E0404)."""
+    """The iterations of the exits: ascending, limited in number, and within the loop (E0403, E0404)."""
     if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
         bounded(loop.loop.count, at)
         return loop.loop.iterations
@@ -25,19 +25,21 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
     if numbers != sorted(set(numbers)):
         literal = literal_list(scope, at)
         wanted = str(sorted(set(numbers)))
-        label = Label((literal or at).span, "out of order" if len(set(numbers)) == len(numbers) else "one exit twice")
+        label = Label((literal or at).span, "out of order" if len(set(numbers)) == len(numbers) else "duplicate exit")
         edit = Edit(literal.span, wanted) if literal else None
         help = _write(at, wanted)
-        raise CompileError([Diagnostic("E0404", "exits ascend, each once", label, help=help, edit=edit)])
+        raise CompileError(
+            [Diagnostic("E0404", "exits must be in strictly ascending order", label, help=help, edit=edit)]
+        )
     bounded(len(numbers), at)
     return IterationSet.of(numbers)
 
 
 def bounded(count: int, at: ast.Expr) -> None:
-    """Raises CompileError (E0390) for more exits than an output has."""
+    """Raises CompileError (E0390) for too many exits."""
     if count > MAX_EXITS:
         message = f"an output has at most {MAX_EXITS} exits"
-        raise fail("E0390", message, at.span, f"these are {count}", "list those that matter: `at [1, 2, 4]`")
+        raise fail("E0390", message, at.span, f"these are {count}", "list fewer: `at [1, 2, 4]`")
 
 
 def _numbers(scope: Scope, value: object, at: ast.Expr) -> list[int]:
@@ -71,7 +73,7 @@ def _beyond(scope: Scope, at: ast.Expr, loop: OpenLoop, numbers: list[int], beyo
 
 
 def _write(at: ast.Expr, exits: str) -> str:
-    """The help that says what to write, and where: for the parameter that `at` names, or behind `at`."""
+    """The help with valid exits, for the parameter named by `at`, or for `at` itself."""
     return f"write `{at.text}={exits}`" if isinstance(at, ast.Name) else f"write `at {exits}`"
 
 

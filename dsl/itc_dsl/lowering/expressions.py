@@ -12,7 +12,7 @@ from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.names import ITERATION
 from itc_dsl.lowering.arithmetic import as_truth
-from itc_dsl.lowering.regions import choose
+from itc_dsl.lowering.branches import choose
 from itc_dsl.lowering.scope import Scope, as_integer, evaluates
 from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
@@ -49,23 +49,23 @@ def name(scope: Scope, expr: ast.Name) -> object:
     value = global_value(scope.unit, expr.text)
     if value is None:
         message = f"`{expr.text}` has no value here"
-        raise fail("E0203", message, expr.span, "nothing assigned it on the way here")
+        raise fail("E0203", message, expr.span, "not assigned on this path")
     return value
 
 
 def variable(scope: Scope, expr: ast.Name, value: object) -> object:
-    """What a variable holds, as it looks from here."""
+    """The value of a variable in this scope."""
     if isinstance(value, Broken):
         raise Stop
     if isinstance(value, Undecided):
-        message = f"`{expr.text}` is not the same in all iterations"
+        message = f"`{expr.text}` does not have one type in all iterations"
         secondary = (Label(value.span, value.note),)
         raise CompileError([Diagnostic("E0309", message, Label(expr.span, "read here"), secondary)])
     return scope.view(value, expr.span) if scope.view else value
 
 
 def global_value(unit: Unit, text: str) -> BlockRef | BuiltinRef | OperationRef | None:
-    """What a name means that no variable has: a block, an operation, or none of them."""
+    """The block or operation of a name that is not a variable, if any."""
     defined = unit.names.get(text)
     if defined is not None and isinstance(defined.definition, ast.Block):
         return BlockRef(defined)
@@ -76,7 +76,7 @@ def global_value(unit: Unit, text: str) -> BlockRef | BuiltinRef | OperationRef 
 
 def iteration(scope: Scope, expr: ast.Name) -> object:
     if scope.loop is None:
-        raise fail("E0411", "`iteration` counts nothing here", expr.span, "no loop around")
+        raise fail("E0411", "`iteration` is not defined here", expr.span, "no enclosing loop")
     table = Varying(scope.loop, np.arange(1, scope.loop.count + 1))
     scope.lowering.spend(expr.span, table)
     return table
@@ -98,7 +98,7 @@ def comprehension(scope: Scope, expr: ast.Comprehension) -> object:
 
 
 def clauses(scope: Scope, rest: Sequence[ast.Clause]) -> Iterator[None]:
-    """Assigns the targets of every combination that the clauses leave, in order."""
+    """Assigns the targets of all combinations that satisfy the clauses, in order."""
     if not rest:
         yield
         return
@@ -113,21 +113,21 @@ def clauses(scope: Scope, rest: Sequence[ast.Clause]) -> Iterator[None]:
 def holds(scope: Scope, condition: ast.Expr) -> bool:
     truth = as_truth(scope.value(condition), condition)
     if isinstance(truth, Varying):
-        message = "a list cannot have another length in another iteration"
+        message = "the length of a list cannot depend on `iteration`"
         raise fail("E0412", message, condition.span, "depends on `iteration`")
     return truth
 
 
 def elements(value: object, span: Span) -> tuple[object, ...]:
-    """What a `for` goes through (E0303)."""
+    """The elements that a `for` iterates over (E0303)."""
     if isinstance(value, Items):
         return value.items
     help = "write `range(n)`" if isinstance(value, int) else of_series(value)
-    raise fail("E0303", "`for` goes through a list", span, f"this is {describe(value)}", help)
+    raise fail("E0303", "`for` needs a list", span, f"this is {describe(value)}", help)
 
 
 def assign(scope: Scope, target: ast.Target, value: object, span: Span) -> None:
-    """Binds names to a value, or to the elements of a list (E0306)."""
+    """Binds targets to a value, or to the elements of a list (E0306)."""
     if isinstance(target, ast.Ident):
         scope.names[target.text] = value
         return
@@ -147,7 +147,7 @@ def index(scope: Scope, expr: ast.Index) -> object:
         return picked(scope, items, place, expr.span)
     position = as_integer(place, expr.index, "an index")
     if not -len(items.items) <= position < len(items.items):
-        message = f"there is no element {position} in a list of {len(items.items)}"
+        message = f"index {position} is out of range for a list of {len(items.items)}"
         raise fail("E0306", message, expr.index.span, "out of range", "elements count from 0")
     return items.items[position]
 
@@ -168,13 +168,13 @@ def indexable(scope: Scope, expr: ast.Index | ast.Slice) -> Items:
     if not is_tensor(value):
         raise CompileError([Diagnostic("E0303", "only lists have elements", label, help=of_series(value))])
     call = _tensor_part(expr)
-    help = f"say of which axis, or write for the first: `{call}`"
-    message = "parts of tensors are taken by name"
+    help = f"state the axis; for the first: `{call}`"
+    message = "tensors have no `[...]`: call `index` or `slice`"
     raise CompileError([Diagnostic("E0303", message, label, help=help, edit=Edit(expr.span, call))])
 
 
 def _tensor_part(expr: ast.Index | ast.Slice) -> str:
-    """The call that takes this part of a tensor."""
+    """The call for this part of a tensor."""
     base = expr.base.span.text
     if isinstance(expr, ast.Index):
         return f"index({base}, {expr.index.span.text})"

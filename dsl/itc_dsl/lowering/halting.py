@@ -1,4 +1,4 @@
-"""Loops that halt: `halt score` and what `@halt` says about it become the `Halt` of a loop, and outputs of the net."""
+"""Elaborates `halt` and `@halt` into the `Halt` of a loop, and outputs of the net."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itc_dsl.lowering.scope import OpenLoop, Scope, executes
 from itc_dsl.lowering.values import Broken, Stop, describe, is_number, is_tensor
 from itc_dsl.sharing import Halting, halting_of
 
-#: What `@halt(act)` takes where it says nothing: the epsilon of Graves (2016), and a weight from the range tried there.
+#: Defaults of `@halt(act)`: the epsilon of Graves (2016), and a ponder weight from the range used there.
 EPSILON = 0.01
 PONDER = 0.001
 FLOATS = ("f32", "f16")
@@ -23,18 +23,18 @@ FLOATS = ("f32", "f16")
 
 @executes(ast.Halt)
 def halt(scope: Scope, statement: ast.Halt) -> None:
-    """Keeps the score; the checker has seen that it stands directly in an iterative body, once."""
+    """Records the score; the checker ensures that it is directly in an iterative body, once."""
     value, span = scope.value(statement.value), statement.value.span
     if not isinstance(value, Value) or not is_tensor(value):
-        help = "make one number of an image: `global_pool(x) |> linear(1) |> sigmoid`"
-        raise fail("E0420", "a halting score is a tensor", span, f"this is {describe(value)}", help)
+        help = "compute one number per image: `global_pool(x) |> linear(1) |> sigmoid`"
+        raise fail("E0420", "a halting score must be a tensor", span, f"this is {describe(value)}", help)
     if value.tensor.dtype not in FLOATS:
-        raise fail("E0420", "a halting score is a number with a fraction", span, f"this is {value.type}")
+        raise fail("E0420", "a halting score must be floating-point", span, f"this is {value.type}")
     scope.score = value
 
 
 def halt_of(scope: Scope, block: ast.Block, carries: Sequence[tuple[ast.Param, Value]], body: Body) -> Halt | None:
-    """How the loop of a block halts. Raises CompileError where score or numbers do not fit (E0217, E0420)."""
+    """The `Halt` of a block's loop. Raises CompileError for an invalid score or numbers (E0217, E0420)."""
     written = halting_of(block)
     if written is None:
         return None
@@ -49,12 +49,12 @@ def _statement(block: ast.Block) -> ast.Halt:
 
 
 def _fits(score: Value, statement: ast.Halt, carries: Sequence[tuple[ast.Param, Value]], body: Body) -> None:
-    """The score is made in the body, and each of its axes is 1 or that of every carry."""
+    """Checks that the score is defined in the body, with axes that are 1 or those of every carry."""
     span = statement.value.span
     if score not in made_in(body):
-        message = "this score is not computed in the iteration that it ends"
-        help = "compute it in the body, from what the iteration has made"
-        raise fail("E0420", message, span, "the same before the iteration", help)
+        message = "the halting score is not computed in the iteration"
+        help = "compute it in the body, from values of the iteration"
+        raise fail("E0420", message, span, "known before the iteration", help)
     for param, value in carries:
         if not aligned(score.type, value.type):
             note = f"starts as {value.type}"
@@ -62,13 +62,13 @@ def _fits(score: Value, statement: ast.Halt, carries: Sequence[tuple[ast.Param, 
 
 
 def _unaligned(score: TensorType, span: Span, carry: Label) -> Diagnostic:
-    message = "the axes of a halting score are 1, or those of the carry, from the first on"
-    help = "one score for an image is f32[1]: `global_pool(x) |> linear(1)`; one for each place f32[1, h, w]"
+    message = "each axis of a halting score must be 1 or the corresponding axis of the carry"
+    help = "a score per image is f32[1]: `global_pool(x) |> linear(1)`; a score per pixel is f32[1, h, w]"
     return Diagnostic("E0420", message, Label(span, f"this is {score}"), (carry,), help)
 
 
 def made_in(body: Body) -> set[Value]:
-    """The values that the statements of a body make."""
+    """The values defined by the statements of a body."""
     return {value for s in body.statements if not isinstance(s, Emit) for value in s.results}
 
 
@@ -81,8 +81,10 @@ def _limit(scope: Scope, written: Halting) -> float:
         return EPSILON
     limit = _number(scope, written.limit)
     if written.kind == "act" and not 0 <= limit < 1:
-        help = "an image halts when its scores sum to 1 - epsilon: write for example `epsilon=0.01`"
-        raise fail("E0217", "`epsilon` is at least 0 and less than 1", written.limit.span, f"this is {limit:g}", help)
+        help = "an image halts when its scores sum to 1 - epsilon: for example `epsilon=0.01`"
+        raise fail(
+            "E0217", "`epsilon` must be at least 0 and less than 1", written.limit.span, f"this is {limit:g}", help
+        )
     return limit
 
 
@@ -94,7 +96,7 @@ def _ponder(scope: Scope, written: Halting) -> float:
         return PONDER
     ponder = _number(scope, written.ponder)
     if ponder < 0:
-        message = "`ponder` weighs a cost, so it is 0 or more"
+        message = "`ponder` is the weight of a cost, which must not be negative"
         raise fail("E0217", message, written.ponder.span, f"this is {ponder:g}", "write `ponder=0` for no cost")
     return ponder
 
@@ -108,17 +110,17 @@ def _number(scope: Scope, expr: ast.Expr) -> float:
     raise fail("E0217", "`@halt` takes numbers", expr.span, f"this is {describe(value)}")
 
 
-# What a loop that halts hands out
+# Results of a loop that halts
 
 
 def result_types(halt: Halt) -> tuple[tuple[str, Type], ...]:
-    """Names and types of what a loop returns of its halting: the iterations taken and, under `act`, the remainder."""
+    """Names and types of the halting results: the number of iterations and, under `act`, the remainder."""
     names = ("iterations", "remainder") if halt.kind == "act" else ("iterations",)
     return tuple((name, halt.score.type) for name in names)
 
 
 def hand_out(scope: Scope, loop: Loop) -> None:
-    """Makes `KEY.iterations` and `KEY.remainder` outputs of the net, KEY being the path of the call, `_n` the n-th."""
+    """Adds outputs `KEY.iterations` and `KEY.remainder`; KEY is the path of the call, with `_n` for the n-th."""
     if loop.halt is None:
         return
     outputs = scope.lowering.halted
@@ -130,11 +132,11 @@ def hand_out(scope: Scope, loop: Loop) -> None:
 
 
 def reject_exits(loop: OpenLoop, statement: ast.Emit) -> None:
-    """A loop that halts has no exits: its images end in different iterations (E0421)."""
+    """The diagnostic of exits of a loop that halts (E0421)."""
     if loop.loop.halt is None or statement.at is None:
         return
     edit = Edit(Span(statement.at.span.source, statement.value.span.end, statement.at.span.end), "")
     message = f"the loop `{loop.name}` halts, so it has no exits"
     label = Label(statement.at.span, "images end in different iterations")
-    help = "leave out `at`: the value at the end is that of each image's own last iteration"
+    help = "remove `at`: the output is then the value of each image's last iteration"
     raise CompileError([Diagnostic("E0421", message, label, (Label(loop.span, "the loop"),), help, edit)])

@@ -1,4 +1,4 @@
-"""Iterative blocks: their bodies become loops of the IR, with the carries and series that flow in and out."""
+"""Elaborates iterative blocks into loops of the IR with carries and series."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from itc_dsl.lowering.scope import Axis, OpenLoop, Scope, as_integer, executes, 
 from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
     Broken,
-    Frame,
     Items,
+    LoopContext,
     Stop,
     Varying,
     describe,
@@ -35,11 +35,11 @@ from itc_dsl.signature import plural
 
 MAX_ITERATIONS = 1_000_000
 MAX_CARRIED = 64
-#: Costs of loops inside each other are products, of which floating-point numbers are exact up to 2^53.
+#: Limit of the product of nested iteration counts, so that costs are exact in floating point up to 2^53.
 MAX_NESTED = 10**12
-#: Each element of a series is as deep as its iteration makes it.
+#: Limit of series elements, since latency is computed for each.
 MAX_SERIES = 100_000
-#: At each change of a condition the costs of the whole body may change.
+#: Limit of condition changes times body size, since costs are computed for each.
 MAX_CHANGES = 1_000_000
 
 Pairs = list[tuple[Value, Value]]
@@ -47,7 +47,7 @@ Pairs = list[tuple[Value, Value]]
 
 @dataclass
 class _Flow:
-    """A carry: its parameter, how it starts, its values inside, and what they were before."""
+    """A carry: its parameter, initial value, values in the body, and tensors of the initial value."""
 
     param: ast.Param
     start: object
@@ -56,7 +56,7 @@ class _Flow:
 
 
 def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
-    """Elaborates the body of an iterative block; `scope` holds its arguments. Returns carries and series of yields."""
+    """Elaborates the body of an iterative block with arguments in `scope`; returns its carries and series."""
     lowering = scope.lowering
     listed = [param for param in block.params if param.role == "each" and is_list(scope.names[param.name.text])]
     each = [_each(scope, param) for param in block.params if param.role == "each" and param not in listed]
@@ -85,29 +85,29 @@ def run_loop(scope: Scope, block: ast.Block, span: Span) -> object:
 
 
 def _carry(scope: Scope, count: int, span: Span) -> None:
-    """Counts what the loops around carry (E0391)."""
+    """Checks the number of tensors carried by the enclosing loops (E0391)."""
     lowering = scope.lowering
     lowering.carried += count
     if lowering.carried > MAX_CARRIED:
-        message = f"loops inside each other carry at most {MAX_CARRIED} tensors, these {lowering.carried}"
+        message = f"nested loops carry {lowering.carried} tensors, the limit is {MAX_CARRIED}"
         raise exhausted("E0391", message, span)
 
 
-def _change(frame: Frame, body: Body, carried: int, span: Span) -> None:
-    """Raises CompileError (E0391) for conditions that change too often in a body of this size."""
+def _change(frame: LoopContext, body: Body, carried: int, span: Span) -> None:
+    """Raises CompileError (E0391) for too many condition changes in a body of this size."""
     inside = list(walk(body.statements))
     chosen = {s.iterations for s in inside if isinstance(s, When) and s.var == frame.var}
     changes = min(frame.count, sum(iterations.changes for iterations in chosen))
     size = carried + sum(1 if isinstance(s, Emit) else 1 + len(s.results) for s in inside)
     if changes * size > MAX_CHANGES:
-        message = f"the conditions on `iteration` change {changes} times in a loop that makes {size} values"
-        help = f"these two multiply to at most {MAX_CHANGES}"
+        message = f"the conditions on `iteration` change {changes} times in a loop with {size} values"
+        help = f"the limit of the product is {MAX_CHANGES}"
         raise exhausted("E0391", message, span, help)
 
 
 def _close(
     scope: Scope,
-    frame: Frame,
+    frame: LoopContext,
     flows: list[_Flow],
     each: tuple[Each, ...],
     body: Body,
@@ -115,7 +115,7 @@ def _close(
     span: Span,
     made_before: int,
 ) -> object:
-    """Adds the loop to the net; its results in the structure of the carries and yields."""
+    """Adds the loop to the net; returns its results in the structure of the carries and yields."""
     lowering = scope.lowering
     carries = tuple(Carry(i, o) for flow in flows for i, o in zip(flow.inner, flow.init, strict=True))
     origin = scope.call or span
@@ -140,45 +140,45 @@ def _close(
     return parts[0] if len(parts) == 1 else make_list(parts, span)
 
 
-def sharing_axis(scope: Scope, block: ast.Block, frame: Frame) -> Axis:
-    """The loop as an axis of its parameters, by the block's `@share` or what replaces it (E0405)."""
+def sharing_axis(scope: Scope, block: ast.Block, frame: LoopContext) -> Axis:
+    """The loop as a set axis of parameters, by the `@share` of the block or its override (E0405)."""
     sharing = scope.lowering.chosen.sharing.get(block) or sharing_of(block)
     every = 1
     if sharing.every is not None:
         every = scope.integer(sharing.every, "`every`")
         if every < 1:
-            raise fail("E0217", "`every` is at least 1", sharing.every.span, f"this is {every}")
+            raise fail("E0217", "`every` must be at least 1", sharing.every.span, f"this is {every}")
     return Axis(frame, sharing, every, len(scope.path))
 
 
 # How often
 
 
-def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Frame:
-    """The loop's variable and count, from `@loop` or the length of what it goes through (E0408, E0418)."""
+def _frame(scope: Scope, block: ast.Block, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> LoopContext:
+    """The loop's variable and count, from `@loop` or the length of its `each` arguments (E0408, E0418)."""
     lengths = list(_lengths(scope, each, listed))
     written = loop_of(block)
     if written is not None:
         count = as_integer(scope.value(written.count), written.count, "the number of iterations")
         if not 1 <= count <= MAX_ITERATIONS:
-            message = f"a loop runs 1 to {MAX_ITERATIONS} times"
+            message = f"a loop has 1 to {MAX_ITERATIONS} iterations"
             raise CompileError([Diagnostic("E0408", message, *_count_labels(scope, written.count, count))])
         lengths.append((count, Label(written.count.span, plural(count, "iteration"))))
     count = _agreed(lengths)
     _nest(scope, block, count)
-    return Frame(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
+    return LoopContext(scope.lowering.builder.fresh("t"), count, IterationSet.span(1, count))
 
 
 def _nest(scope: Scope, block: ast.Block, count: int) -> None:
-    """Raises CompileError (E0408) for loops inside each other that run too often together."""
+    """Raises CompileError (E0408) if the product of nested iteration counts is too large."""
     runs = prod((frame.count for frame in scope.lowering.around), start=count)
     if runs > MAX_NESTED:
-        message = f"loops inside each other run at most {MAX_NESTED} times together"
+        message = f"nested loops run at most {MAX_NESTED} iterations in total"
         raise fail("E0408", message, block.name.span, f"this one {runs} times" if runs < 10**18 else "far more often")
 
 
 def _lengths(scope: Scope, each: list[tuple[ast.Param, Pairs]], listed: list[ast.Param]) -> Iterator[tuple[int, Label]]:
-    """The length of each list and of each series that a loop goes through, with what to say of it."""
+    """The length of each list and series of `each` parameters, with a label."""
     for param, pairs in each:
         counts = {series.type.count for series, _ in pairs if isinstance(series.type, SeriesType)}
         yield from ((count, _length_label(scope, param, count)) for count in sorted(counts))
@@ -192,18 +192,18 @@ def _length_label(scope: Scope, param: ast.Param, count: int) -> Label:
 
 
 def _agreed(lengths: list[tuple[int, Label]]) -> int:
-    """The one length of all (E0418)."""
+    """The common length (E0418)."""
     (count, first), *others = lengths
     for other, label in others:
         if other != count:
             message = f"a loop of {count} and {other} iterations"
-            help = "what a loop goes through has one length, which is its number of iterations"
+            help = "all `each` arguments must have one length, which is the number of iterations"
             raise CompileError([Diagnostic("E0418", message, label, (first,), help)])
     return count
 
 
 def _count_labels(scope: Scope, expr: ast.Expr, count: int) -> tuple[Label, tuple[Label, ...]]:
-    """The argument that gave the count, or where `@loop` says it."""
+    """The label of the argument that determines the count, or of `@loop`."""
     given = scope.arguments.get(expr.text) if isinstance(expr, ast.Name) else None
     note = f"this is {count}"
     return (Label(given, note), (Label(expr.span, "iterations"),)) if given else (Label(expr.span, note), ())
@@ -228,17 +228,17 @@ def _names(name: str, count: int) -> list[str]:
 
 
 def _tensors(value: object, span: Span, what: str) -> Iterator[Value]:
-    """The tensors of a nested list that holds nothing else (E0303)."""
+    """The tensors of a nested list of tensors (E0303)."""
     for leaf in leaves(value):
         if isinstance(leaf, Broken):
             raise Stop
         if not isinstance(leaf, Value) or not is_tensor(leaf):
-            raise fail("E0303", f"{what} is a tensor, or a list of tensors", span, f"here is {describe(leaf)}")
+            raise fail("E0303", f"{what} must be a tensor or a list of tensors", span, f"here is {describe(leaf)}")
         yield leaf
 
 
 def _ends(scope: Scope, flow: _Flow) -> list[Value]:
-    """The values of a carry at the end of the body, in the structure and of the types it started with (E0401)."""
+    """The values of a carry at the end of the body, checked against its initial structure and types (E0401)."""
     name = flow.param.name.text
     end = scope.value(ast.Name(flow.param.name.span, name))
     if isinstance(end, Broken):
@@ -261,24 +261,24 @@ def _changed(scope: Scope, flow: _Flow, started: object, end: object) -> Diagnos
     origin = scope.lowering.origins.get(flow.init[0].name) if flow.init else None
     if origin is not None:
         labels.append(Label(origin, "comes from here"))
-    message = f"the carry `{name}` leaves an iteration with another shape than it enters with"
+    message = f"the carry `{name}` changes its shape in an iteration"
     remedy, edit = _remedy(started, end, last)
     span = last.span if last else flow.param.span
-    help = f"a carry has one shape in all iterations; {remedy}"
+    help = f"a carry must keep its shape; {remedy}"
     return Diagnostic("E0401", message, Label(span, f"ends as {becomes}"), tuple(labels), help, edit)
 
 
 def _remedy(started: object, end: object, last: ast.Assign | None) -> tuple[str, Edit | None]:
-    """What to do about a carry that changes, and the edit, where the text has a number that made its width."""
+    """The remedy for a changed carry, with an edit if a number in the text determines its width."""
     if not isinstance(started, Value) or not isinstance(end, Value) or not is_tensor(end):
-        return "assign it tensors like those it starts with", None
+        return "assign tensors of its initial types", None
     was, becomes = started.tensor, end.tensor
     if not was.shape or not becomes.shape or was.channels == becomes.channels:
-        return f"bring it back to {was}", None
+        return f"convert it to {was}", None
     edit = width_edit(last.value, becomes.channels, was.channels) if last else None
     if last and edit:
-        return f"bring it back: `{mended(last.value, edit)}`", edit
-    return f"bring it back to {was.channels} channels", None
+        return f"convert it: `{mended(last.value, edit)}`", edit
+    return f"convert it to {was.channels} channels", None
 
 
 def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:
@@ -295,7 +295,7 @@ def last_assignment(suite: ast.Suite, name: str) -> ast.Assign | None:
 
 
 def is_list(value: object) -> bool:
-    """Whether `each` goes through the elements of a list: of one that holds no series."""
+    """Whether `each` iterates over the elements of a list, which contains no series."""
     return isinstance(value, Items) and not any(_is_series(leaf) for leaf in leaves(value))
 
 
@@ -308,12 +308,12 @@ def _length(scope: Scope, param: ast.Param) -> int:
     assert isinstance(value, Items)
     if not value.items:
         span = scope.arguments[param.name.text]
-        raise fail("E0418", f"`each {param.name.text}` goes through an empty list", span, "no iteration")
+        raise fail("E0418", f"the list of `each {param.name.text}` is empty", span, "no iteration")
     return len(value.items)
 
 
-def _walk(scope: Scope, listed: list[ast.Param], frame: Frame) -> None:
-    """Gives each parameter that goes through a list the element of the iteration."""
+def _walk(scope: Scope, listed: list[ast.Param], frame: LoopContext) -> None:
+    """Binds each parameter over a list to the element of the iteration."""
     for param in listed:
         items, span = scope.names[param.name.text], scope.arguments[param.name.text]
         assert isinstance(items, Items)
@@ -321,12 +321,12 @@ def _walk(scope: Scope, listed: list[ast.Param], frame: Frame) -> None:
 
 
 def _each(scope: Scope, param: ast.Param) -> tuple[ast.Param, Pairs]:
-    """The series that an `each` parameter goes through, with the element of the current iteration (E0418)."""
+    """The series of an `each` parameter, with the element of the current iteration (E0418)."""
     value, span = scope.names[param.name.text], scope.arguments[param.name.text]
     pairs: Pairs = []
     for leaf in leaves(value):
         if not isinstance(leaf, Value) or not isinstance(leaf.type, SeriesType):
-            message = f"`each {param.name.text}` goes through a list, or through what a `yield` collects"
+            message = f"`each {param.name.text}` needs a list, or a series of a `yield`"
             raise fail("E0418", message, span, f"here is {describe(leaf)}")
         pairs.append((leaf, scope.lowering.value(leaf.type.element, param.name.text, span)))
     return param, pairs
@@ -339,9 +339,9 @@ def _elements(scope: Scope, each: list[tuple[ast.Param, Pairs]]) -> Iterator[tup
 
 @executes(ast.Yield)
 def yield_(scope: Scope, statement: ast.Yield) -> None:
-    """Collects a value of every iteration; the checker has seen that it stands directly in an iterative body."""
+    """Collects a value of every iteration; the checker ensures that it is directly in an iterative body."""
     value = scope.value(statement.value)
-    values = tuple(_tensors(value, statement.value.span, "what `yield` collects"))
+    values = tuple(_tensors(value, statement.value.span, "the value of `yield`"))
     assert scope.loop is not None
     _collect(scope, len(values), statement.span)
     scope.lowering.builder.add(Emit(scope.loop.var, scope.loop.reach, Body((), values), statement.span))
@@ -349,11 +349,11 @@ def yield_(scope: Scope, statement: ast.Yield) -> None:
 
 
 def _collect(scope: Scope, count: int, span: Span) -> None:
-    """Counts the elements of series (E0390)."""
+    """Checks the total number of series elements (E0390)."""
     assert scope.loop is not None
     scope.lowering.yielded += count * scope.loop.count
     if scope.lowering.yielded > MAX_SERIES:
-        message = f"the series of a network have at most {MAX_SERIES} elements together"
+        message = f"the series of a network have at most {MAX_SERIES} elements in total"
         raise exhausted("E0390", message, span)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope
-from itc_dsl.lowering.values import Frame, Items, Varying, describe, is_number
+from itc_dsl.lowering.values import Items, LoopContext, Varying, describe, is_number
 from itc_dsl.signature import suggest
 
 LOSSES = ("cross_entropy", "mse")
@@ -16,15 +16,15 @@ HELP = "`@loss(cross_entropy, weight=1, target=label)`"
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What an output is trained by: no kind means not at all, no target that it is the output's own name."""
+    """The loss of an output; no kind means no training, no target means the name of the output."""
 
     kind: str = ""
     weights: tuple[float, ...] = (1.0,)
     target: str = ""
 
 
-def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> Loss:
-    """What `@loss` says about an output (E0217, E0304)."""
+def loss_of(scope: Scope, statement: ast.Emit, frame: LoopContext | None) -> Loss:
+    """The loss of an output from `@loss` (E0217, E0304)."""
     annotation = next((a for a in statement.annotations if a.name.text == "loss"), None)
     if annotation is None:
         return Loss()
@@ -39,18 +39,18 @@ def loss_of(scope: Scope, statement: ast.Emit, frame: Frame | None) -> Loss:
             case "target":
                 target = _target(argument.value)
             case _:
-                raise fail("E0217", "`@loss` does not know this", argument.span, "not understood", HELP)
+                raise fail("E0217", "`@loss` has no such argument", argument.span, "not understood", HELP)
     if not kind:
         raise fail("E0217", "`@loss` needs the kind of the loss", annotation.span, "no kind", HELP)
     return Loss(kind, weights, target)
 
 
 def _target(value: ast.Expr) -> str:
-    """The name under which a data set has what the output is compared with."""
+    """The name of the target in the data set."""
     if isinstance(value, ast.Name):
         return value.text
     help = "write `target=label`; without it the target has the name of the output"
-    raise fail("E0217", "`target` is a name", value.span, "not a name", help)
+    raise fail("E0217", "`target` must be a name", value.span, "not a name", help)
 
 
 def _kind(value: ast.Expr) -> str:
@@ -59,11 +59,11 @@ def _kind(value: ast.Expr) -> str:
     help, edit = suggest(value, LOSSES) if isinstance(value, ast.Name) else ("", None)
     help = help or f"losses are: {', '.join(LOSSES)}"
     raise CompileError(
-        [Diagnostic("E0304", "there is no such loss", Label(value.span, "not one of them"), help=help, edit=edit)]
+        [Diagnostic("E0304", "unknown loss", Label(value.span, "not one of them"), help=help, edit=edit)]
     )
 
 
-def _weights(scope: Scope, expr: ast.Expr, frame: Frame | None) -> tuple[float, ...]:
+def _weights(scope: Scope, expr: ast.Expr, frame: LoopContext | None) -> tuple[float, ...]:
     """One weight for all exits, or one for each: a number, a list, or an expression in `iteration`."""
     outside, scope.loop = scope.loop, frame
     try:
@@ -82,7 +82,9 @@ def _weights(scope: Scope, expr: ast.Expr, frame: Frame | None) -> tuple[float, 
         raise fail("E0217", f"{len(found)} weights for {exits} exits", expr.span, "one, or one for each exit")
     for weight in found:
         if not is_number(weight) or weight < 0:
-            raise fail("E0217", "a weight is a number, 0 or more", expr.span, f"here is {describe(weight)}")
+            raise fail(
+                "E0217", "a weight must be a number that is not negative", expr.span, f"here is {describe(weight)}"
+            )
     if not any(found):
-        raise fail("E0217", "all weights are 0", expr.span, "nothing would be trained", "leave out `@loss`")
+        raise fail("E0217", "all weights are 0", expr.span, "no training", "remove `@loss`")
     return tuple(float(weight) for weight in found)

@@ -1,4 +1,4 @@
-"""Dropout with one mask for all iterations: the mask is made before the outermost loop, and multiplied in the body."""
+"""Elaborates tied dropout: one mask, drawn before the outermost loop, is multiplied in the body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itc_dsl.lowering.scope import Scope
 
 
 def tied_dropout(scope: Scope, op: Dropout, x: Value, span: Span) -> Value:
-    """`x` with the elements zeroed that one mask picks for all iterations of the loops around (E0302 without inputs).
+    """`x` times a mask that is equal in all iterations of the enclosing loops (E0302 without inputs).
 
     At inference the mask is ones.
     """
@@ -21,7 +21,7 @@ def tied_dropout(scope: Scope, op: Dropout, x: Value, span: Span) -> Value:
     if not lowering.around:
         return lowering.apply(op, [x], span, scope.origin(span))
     if not lowering.builder.inputs:
-        raise fail("E0302", "`tied` dropout needs an `input` above it", span, "no input so far")
+        raise fail("E0302", "`tied` dropout needs an `input` before it", span, "no input so far")
     mask: Operand = lowering.builder.inputs[0]
     for step in _mask(lowering.builder.inputs[0].tensor, x.tensor, op):
         mask = _before_loops(scope, step, mask, span)
@@ -29,14 +29,14 @@ def tied_dropout(scope: Scope, op: Dropout, x: Value, span: Span) -> Value:
 
 
 def _mask(source: TensorType, type: TensorType, op: Dropout) -> list[Op]:
-    """The operations that make a mask of `type` from any input: ones of its size, some of them zeroed in training."""
+    """The operations of a mask of `type`: dropout of ones; any input gives the batch size."""
     ones: list[Op] = [Reshape((source.size,)), Fill(type.size, 1.0)]
     cast: list[Op] = [Cast(type.dtype)] if source.dtype != type.dtype else []
     return [*ones, *cast, Reshape(type.shape), op]
 
 
 def _before_loops(scope: Scope, op: Op, operand: Operand, span: Span) -> Value:
-    """An operation of the network itself: where its statements end so far, or before the loop whose exit this is at."""
+    """Adds an operation at the top level: at its end so far, or before the loop of the current exit."""
     lowering = scope.lowering
     with lowering.builder.body() as made:
         result = lowering.apply(op, [operand], span, scope.origin(span))

@@ -15,14 +15,14 @@ from itc_dsl.lowering.scope import MAX_DEPTH, Budget, Exhausted, Lowering, Scope
 from itc_dsl.lowering.values import BROKEN, Stop
 from itc_dsl.settings import Chosen
 
-#: Python frames that one level of elaboration takes at most, and those of whoever calls.
+#: Maximum Python frames per level of elaboration, and frames of the caller.
 FRAMES_PER_LEVEL = 12
 
 
 def lower(program: Program, chosen: Chosen, budget: Budget | None = None) -> Net:
-    """The net of a network under its settings. Raises CompileError with every mistake that can be told apart.
+    """The net of a network under its settings. Raises CompileError with all independent errors.
 
-    Networks with one `budget` share the steps that elaboration may take.
+    Networks with the same `budget` share the limit of elaboration steps.
     """
     lowering = Lowering(program, chosen, Builder(chosen.name), budget=budget or Budget())
     network = chosen.network
@@ -40,12 +40,12 @@ def lower(program: Program, chosen: Chosen, budget: Budget | None = None) -> Net
     for statement in statements:
         lowering.builder.add(statement)
     if not lowering.outputs:
-        raise fail("E0416", f"the network `{chosen.name}` hands out nothing", network.name.span, "no `emit` is reached")
+        raise fail("E0416", f"the network `{chosen.name}` has no output", network.name.span, "no `emit` is reached")
     return verify(lowering.builder.net([*lowering.outputs, *lowering.halted.values()], network.span))
 
 
 def _parameters(scope: Scope) -> None:
-    """Gives the network's parameters the values that are set, or their defaults, in order."""
+    """Binds the network's parameters to settings or defaults, in order."""
     lowering = scope.lowering
     for param in scope.definition.params:
         override = lowering.chosen.values.get(param.name.text)
@@ -68,7 +68,7 @@ def _default(param: ast.Param) -> ast.Expr:
 
 
 def _set(scope: Scope, value: ast.Expr, param: ast.Param) -> object:
-    """A setting's value, which sees no parameters: a bare word is a string where the default is one."""
+    """The value of a setting, without access to parameters; a bare word is a string if the default is one."""
     if isinstance(value, ast.Name) and isinstance(param.default, ast.Text):
         return value.text
     if isinstance(value, ast.Name):
@@ -78,7 +78,7 @@ def _set(scope: Scope, value: ast.Expr, param: ast.Param) -> object:
 
 @contextmanager
 def _deep_recursion() -> Iterator[None]:
-    """Room for as many Python frames as the bound on nesting may take."""
+    """Raises Python's recursion limit as needed for the nesting limit."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, MAX_DEPTH * FRAMES_PER_LEVEL + 1000))
     try:

@@ -1,4 +1,4 @@
-"""Calls of operations: arguments by the layer function's signature in, an operation and its parameters out."""
+"""Elaborates calls of operations: binds arguments by the layer function's signature and adds the operation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
 
-#: How many characters of a key are a step.
+#: Characters of a key per elaboration step.
 KEY_STEP = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Piped:
-    """What flows into a call, and where it comes from."""
+    """The piped value of a call, and its source."""
 
     value: object
     span: Span
 
 
 def given_value(scope: Scope, expr: ast.Expr | None, piped: Piped | None) -> object:
-    """The value of an argument, or what flows in where there is no expression for it."""
+    """The value of an argument, or the piped value without an expression."""
     if expr is not None:
         return scope.value(expr)
     assert piped is not None
@@ -55,7 +55,7 @@ class _Call:
 
 
 def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None, segment: tuple[str, ...]) -> object:
-    """The result of an operation. Raises CompileError where arguments do not fit (E0208-E0210, E0301-E0305)."""
+    """The result of an operation. Raises CompileError for invalid arguments (E0208-E0210, E0301-E0305)."""
     signature = of_operation(name)
     bound, faults = bind(signature, call, piped is not None)
     if faults:
@@ -67,7 +67,12 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
         return _applied(scope, ready, _layer(scope, ready), segment)
     frame, groups = differing
     if any(argument.parameter.name == "tied" for argument in given):
-        raise fail("E0412", "one mask for all iterations has one rate", call.span, "differs between iterations")
+        raise fail(
+            "E0412",
+            "the rate of `tied` dropout must be equal in all iterations",
+            call.span,
+            "differs between iterations",
+        )
     made: Groups[tuple[_Call, Layer]] = []
     for iterations, values in groups:
         with _in_iterations(iterations):
@@ -85,7 +90,7 @@ def call_operation(scope: Scope, name: str, call: ast.Call, piped: Piped | None,
 
 @contextmanager
 def _in_iterations(iterations: IterationSet) -> Iterator[None]:
-    """Says of a mistake in which iterations it is one."""
+    """Adds the iterations of an error to its label."""
     try:
         yield
     except CompileError as error:
@@ -107,7 +112,7 @@ def _layer(scope: Scope, ready: _Call) -> Layer:
 def _applied(
     scope: Scope, ready: _Call, layer: Layer, segment: tuple[str, ...], params: list[ParamRef] | None = None
 ) -> Value:
-    """The layer's operation, with its parameters where they are not there already."""
+    """Adds the operation of a layer, with its parameters unless they exist."""
     call = ready.call
     try:
         if isinstance(layer.op, Dropout) and ready.values.get("tied"):
@@ -121,24 +126,24 @@ def _applied(
 
 
 def _alike(made: Groups[tuple[_Call, Layer]], call: ast.Call) -> None:
-    """Raises CompileError (E0412) where a layer would need other parameters in another iteration."""
+    """Raises CompileError (E0412) if the parameters of a layer differ between iterations."""
     if any(layer.params != made[0][1][1].params for _, (_, layer) in made):
-        message = f"`{call.callee.text}` would have other parameters in other iterations"
-        help = "call it under an `if` on `iteration`, where each call has parameters of its own"
+        message = f"the parameters of `{call.callee.text}` would differ between iterations"
+        help = "call it in the branches of an `if` on `iteration`; each call has its own parameters"
         raise fail("E0412", message, call.span, "differs between iterations", help)
 
 
 def _batch(scope: Scope, name: str, call: ast.Call) -> tuple[Value]:
-    """Some input of the network, which says how many samples there are (E0302)."""
+    """An input of the network, which gives the batch size (E0302)."""
     inputs = scope.lowering.builder.inputs
     if not inputs:
-        raise fail("E0302", f"`{name}` needs an `input` above it", call.span, "no input so far")
+        raise fail("E0302", f"`{name}` needs an `input` before it", call.span, "no input so far")
     return (inputs[0],)
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """An argument of a call: for which parameter, its value, and where it stands."""
+    """An argument of a call: its parameter, value and span."""
 
     parameter: Parameter
     value: object
@@ -166,7 +171,7 @@ def _converted(name: str, call: ast.Call, given: list[_Given]) -> _Call:
 
 
 def _argument(scope: Scope, expr: ast.Expr | None, parameter: str, name: str, piped: Piped | None) -> object:
-    """The value of an argument; a bare word that the parameter lists is itself, unless a variable has its name."""
+    """The value of an argument; a bare word of the parameter is a string, unless it is a variable."""
     words = next(p.accepts.words for p in of_operation(name).parameters if p.name == parameter)
     if isinstance(expr, ast.Name) and expr.text in words and expr.text not in scope.names:
         return expr.text
@@ -190,7 +195,7 @@ def _take(ready: _Call, parameter: Parameter, value: object, expr: ast.Expr | No
 
 
 def _broken_rule(scope: Scope, error: RuleError, ready: _Call) -> Diagnostic:
-    """A rule's message at the argument it is about."""
+    """A violated type rule as a diagnostic at the argument."""
     callee = ready.call.callee.span
     if error.attribute:
         label = Label(ready.spans.get(error.attribute, callee), "here")
@@ -222,7 +227,7 @@ def _params(scope: Scope, layer: Layer, segment: tuple[str, ...], span: Span) ->
 
 
 def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) -> ParamRef:
-    """A parameter under its key, with an axis of sets for each loop in which it is not shared by all (E0207, E0417)."""
+    """A parameter with its key and a set axis for each loop with more than one set (E0207, E0417)."""
     path = scope.path + segment
     indices = [index for axis in scope.axes if (index := _index(axis, spec, path)) is not None]
     param = Param(
@@ -243,16 +248,16 @@ def _param(scope: Scope, spec: ParamSpec, segment: tuple[str, ...], span: Span) 
 
 def _taken(known: Param, param: Param, shared: bool, span: Span) -> Diagnostic:
     if not shared:
-        message = f"two parameters would have the key `{param.key}`"
+        message = f"two parameters have the key `{param.key}`"
         return Diagnostic("E0207", message, Label(span, "the second"), help='give the call another name: `name="..."`')
-    message = f"calls that share their parameters disagree about `{param.key}`"
+    message = f"calls with shared parameters differ in `{param.key}`"
     note = f"{param.type} here, {known.type} in the call before" if param.type != known.type else "shared differently"
-    help = "give all calls the same widths, or drop `@share(calls)`"
+    help = "give all calls the same widths, or remove `@share(calls)`"
     return Diagnostic("E0417", message, Label(span, note), help=help)
 
 
 def _index(axis: Axis, spec: ParamSpec, path: tuple[str, ...]) -> Index | None:
-    """Which set an iteration of one loop reads; none where all read the same."""
+    """The set index of a parameter in one loop; none if all iterations share one set."""
     match _exception(axis, spec, path[axis.depth :]) or axis.sharing.mode:
         case "private" | "none":
             return Index(axis.frame.var, axis.frame.reach)
@@ -262,7 +267,7 @@ def _index(axis: Axis, spec: ParamSpec, path: tuple[str, ...]) -> Index | None:
 
 
 def _exception(axis: Axis, spec: ParamSpec, segments: tuple[str, ...]) -> str:
-    """`private` or `shared` where an exception names the parameter: the deepest segment wins, then its kind."""
+    """`private` or `shared` if an exception names the parameter: by the innermost segment, then by kind."""
     found = {-2: ""}
     for word, names in (("private", axis.sharing.private), ("shared", axis.sharing.shared)):
         for name in names:

@@ -1,7 +1,7 @@
-"""Where elaboration stands: the state of the whole net, and for each body its names, key path and loops around.
+"""The state of elaboration: of the whole net, and of each body (names, key path, enclosing loops).
 
-Expressions and statements are elaborated by rules, one for each kind of node, which the other modules of this package
-enter into the two tables here.
+Expressions and statements are elaborated by rules, one per kind of node, which the other modules of this package
+register in two tables here.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.values import BROKEN, Frame, Items, Stop, Varying, describe
+from itc_dsl.lowering.values import BROKEN, Items, LoopContext, Stop, Varying, describe
 from itc_dsl.program import Unit
 from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
 
 MAX_STEPS = 1_000_000
-#: Of all networks of a file that are elaborated together.
+#: Limit for all networks of a file that are elaborated together.
 MAX_STEPS_TOGETHER = 4_000_000
-#: How many steps an operation is beside its operands.
+#: Elaboration steps per operation, in addition to its operands.
 OPERATION_STEPS = 10
-#: How many entries of a table are a step.
+#: Table entries per elaboration step.
 TABLE_STEP = 100
 MAX_STATEMENTS = 20_000
-#: Elements of a tensor of one sample, or of all sets of a parameter: what bytes and cycles are counted from.
+#: Limit of elements of a tensor of one sample, or of all sets of a parameter, for exact figures.
 MAX_TENSOR = 2**40
-#: NumPy's arrays have at most 64 axes: those of a tensor, and those of shards, batch and windows.
+#: Limit of axes: NumPy has at most 64, including those for shards, batch and windows.
 MAX_AXES = 32
-#: Single tensors that a network hands out; each has figures of its own.
+#: Limit of output tensors; each has its own figures.
 MAX_OUTPUTS = 5_000
 MAX_DEPTH = 400
 MAX_FAULTS = 50
@@ -46,7 +46,7 @@ STATEMENTS: dict[type[ast.Node], Execute] = {}
 
 
 def evaluates(kind: type[ast.Node]) -> Callable[[Evaluate], Evaluate]:
-    """Enters the rule of one kind of expression."""
+    """Registers the rule of one kind of expression."""
 
     def enter(rule: Evaluate) -> Evaluate:
         EXPRESSIONS[kind] = rule
@@ -56,7 +56,7 @@ def evaluates(kind: type[ast.Node]) -> Callable[[Evaluate], Evaluate]:
 
 
 def executes(kind: type[ast.Node]) -> Callable[[Execute], Execute]:
-    """Enters the rule of one kind of statement."""
+    """Registers the rule of one kind of statement."""
 
     def enter(rule: Execute) -> Execute:
         STATEMENTS[kind] = rule
@@ -66,14 +66,14 @@ def executes(kind: type[ast.Node]) -> Callable[[Execute], Execute]:
 
 
 class Exhausted(CompileError):
-    """A bound of elaboration is hit: nothing more is tried."""
+    """A limit of elaboration is exceeded; elaboration ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A loop around a parameter with what its `@share` says; keys have `depth` segments outside of the loop's body."""
+    """An enclosing loop of a parameter with its sharing; keys have `depth` segments outside the loop's body."""
 
-    frame: Frame
+    frame: LoopContext
     sharing: Sharing
     every: int
     depth: int
@@ -81,7 +81,7 @@ class Axis:
 
 @dataclass(slots=True)
 class OpenLoop:
-    """The last loop of the network, which an `emit` may still put a head into."""
+    """The last loop of the network, to which an `emit` may add a head."""
 
     loop: Loop
     position: int
@@ -93,7 +93,7 @@ class OpenLoop:
 
 @dataclass
 class Budget:
-    """The steps that the elaboration of all networks has taken that are elaborated together."""
+    """The elaboration steps of all networks that are elaborated together."""
 
     steps: int = 0
 
@@ -106,29 +106,29 @@ class Lowering:
     chosen: Chosen
     builder: Builder
     faults: list[Diagnostic] = field(default_factory=list)
-    #: What is wrong if nothing else is.
+    #: Errors reported only if there are no others.
     unused: list[Diagnostic] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
-    #: What the loops of the network itself that halt hand out: how long each image ran.
+    #: Halting outputs of top-level loops: the number of iterations of each image.
     halted: dict[str, Output] = field(default_factory=dict)
     output_spans: dict[str, Span] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     last_loop: OpenLoop | None = None
-    #: The loops around the current place, and the blocks whose calls are open.
-    around: list[Frame] = field(default_factory=list)
+    #: The enclosing loops, and the blocks on the call stack.
+    around: list[LoopContext] = field(default_factory=list)
     carried: int = 0
     open_blocks: list[ast.Block] = field(default_factory=list)
-    #: Where each value comes from, in the order in which they were made.
+    #: The source of each value, in order of creation.
     origins: dict[str, Span] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
-    #: For each body where it reads each name first and last.
+    #: For each body, the first and last read of each name.
     reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     steps: int = 0
     depth: int = 0
     made: int = 0
     labels: int = 0
-    #: Elements of the series that loops yield.
+    #: Number of elements of all series.
     yielded: int = 0
 
     @property
@@ -136,7 +136,7 @@ class Lowering:
         return self.program.main.module.source
 
     def fault(self, diagnostic: Diagnostic) -> None:
-        """Notes a mistake, once, even if a loop comes by it many times."""
+        """Records an error once, even if it is reached repeatedly."""
         same = (diagnostic.code, diagnostic.message, diagnostic.primary and diagnostic.primary.span)
         if same not in [(f.code, f.message, f.primary and f.primary.span) for f in self.faults]:
             self.faults.append(diagnostic)
@@ -151,7 +151,7 @@ class Lowering:
             raise exhausted("E0392", f"calls and expressions nest deeper than {MAX_DEPTH}", span)
 
     def spend(self, span: Span, *values: object) -> None:
-        """Counts the steps of something that goes through whole lists or tables (E0391)."""
+        """Counts the steps of operations on whole lists or tables (E0391)."""
         for value in values:
             if isinstance(value, Items):
                 self.count(value.size, span)
@@ -169,14 +169,14 @@ class Lowering:
             raise exhausted("E0391", message, span, "check them one by one, with --network")
 
     def value(self, type: Type, hint: str, span: Span) -> Value:
-        """A new value that comes from `span`."""
+        """A new value with its source span."""
         self.count(1, span)
         value = self.builder.value(type, hint)
         self.born(value, span)
         return value
 
     def born(self, value: Value, span: Span) -> None:
-        """Notes where a value comes from (E0391)."""
+        """Records the source of a value (E0391)."""
         if not isinstance(value.type, SeriesType):
             self.ranked(value.tensor, span)
             self.sized(value.tensor.size, str(value.type), span)
@@ -184,17 +184,17 @@ class Lowering:
         self.order[value.name] = len(self.order)
 
     def ranked(self, type: TensorType, span: Span) -> None:
-        """Raises Exhausted (E0391) for more axes than arrays can have in every backend, the batch among them."""
+        """Raises Exhausted (E0391) for more axes than all backends support, including the batch."""
         if len(type.shape) > MAX_AXES:
-            raise exhausted("E0391", f"a tensor of {len(type.shape)} axes, at most {MAX_AXES} are possible", span)
+            raise exhausted("E0391", f"a tensor of {len(type.shape)} axes, the limit is {MAX_AXES}", span)
 
     def sized(self, size: int, what: str, span: Span) -> None:
-        """Raises Exhausted (E0391) for more elements than anything can hold."""
+        """Raises Exhausted (E0391) for too many elements."""
         if size > MAX_TENSOR:
-            raise exhausted("E0391", f"{what} has {size:,} elements, at most {MAX_TENSOR:,} are possible", span)
+            raise exhausted("E0391", f"{what} has {size:,} elements, the limit is {MAX_TENSOR:,}", span)
 
     def hand_out(self, output: Output, span: Span) -> None:
-        """A new output of the net; E0390 past the bound."""
+        """A new output of the net; E0390 above the limit."""
         self.outputs.append(output)
         self.labels += 1 if output.at is None else len(output.at)
         if self.labels > MAX_OUTPUTS:
@@ -202,7 +202,7 @@ class Lowering:
             raise Exhausted([Diagnostic("E0390", message, Label(span, "one too many"))])
 
     def apply(self, op: Op, operands: Sequence[Operand], span: Span, origin: Span) -> Value:
-        """A new operation of the net. RuleError where the operands do not fit; E0391 past the bound."""
+        """A new operation of the net. Raises RuleError for invalid operands; E0391 above the limit."""
         self.made += 1
         if self.made > MAX_STATEMENTS:
             raise exhausted("E0391", f"the net has more than {MAX_STATEMENTS} operations", span)
@@ -218,34 +218,34 @@ def exhausted(code: str, message: str, span: Span, help: str = "") -> Exhausted:
 
 @dataclass(eq=False)
 class Scope:
-    """One body that is being elaborated."""
+    """The state of one body during elaboration."""
 
     lowering: Lowering
     unit: Unit
     definition: ast.Block | ast.Network
     names: dict[str, object] = field(default_factory=dict)
-    #: Segments of the keys made here, and the positions in the `for`s and comprehensions around, which calls add.
+    #: Key segments of this body, and the indices of enclosing `for`s and comprehensions, added by calls.
     path: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
-    #: The loop that `iteration` counts, and the exits' axis inside of an `emit`.
-    loop: Frame | None = None
+    #: The loop of `iteration`, and the axis of exits inside an `emit`.
+    loop: LoopContext | None = None
     emitting: bool = False
     exits: Axis | None = None
-    #: Whether a block around shares its parameters between calls.
+    #: Whether an enclosing block shares its parameters between calls.
     shared: bool = False
-    #: The call that leads here, as seen from the file itself.
+    #: The call in the file itself that leads to this body.
     call: Span | None = None
     arguments: dict[str, Span] = field(default_factory=dict)
     yields: list[object] = field(default_factory=list)
     score: Value | None = None
-    #: How variables look from inside an `emit`.
+    #: The view of variables inside an `emit`.
     view: Callable[[object, Span], object] | None = None
     result: object = None
     returned: bool = False
 
     def value(self, expr: ast.Expr) -> object:
-        """Elaborates an expression. Raises CompileError, or Stop for mistakes that are reported already."""
+        """Elaborates an expression. Raises CompileError, or Stop after errors already reported."""
         self.lowering.enter(expr.span)
         try:
             return EXPRESSIONS[type(expr)](self, expr)
@@ -253,7 +253,7 @@ class Scope:
             self.lowering.depth -= 1
 
     def run(self, suite: ast.Suite) -> None:
-        """Elaborates statements up to a `return`; each mistake is noted and breaks what its statement assigns."""
+        """Elaborates statements up to a `return`; an error is recorded and invalidates the targets of its statement."""
         for statement in suite:
             if self.returned:
                 return
@@ -272,7 +272,7 @@ class Scope:
                 self.lowering.depth -= 1
 
     def broken(self, statement: ast.Statement) -> None:
-        """What a statement with a mistake would have assigned, returned or collected stays without a value."""
+        """Marks the targets and results of a statement with an error as undefined."""
         self.names.update(dict.fromkeys(assigned_names((statement,)), BROKEN))
         if any(isinstance(node, ast.Return) for node in ast.walk(statement)):
             self.result, self.returned = BROKEN, True
@@ -280,7 +280,7 @@ class Scope:
             self.yields.append(BROKEN)
 
     def located(self, diagnostic: Diagnostic) -> Diagnostic:
-        """A mistake inside of an imported block, with the call in the file itself that leads there."""
+        """Adds, to an error in an imported block, the call in the file itself that leads there."""
         primary = diagnostic.primary
         if primary is None or self.call is None or primary.span.source is self.lowering.source:
             return diagnostic
@@ -294,7 +294,7 @@ class Scope:
 
     @contextmanager
     def place(self, position: int) -> Iterator[None]:
-        """Inside, calls are at this position of a `for` or comprehension."""
+        """Inside the context, calls have this index of a `for` or comprehension in their keys."""
         outside = self.places
         self.places = (*outside, str(position))
         try:
@@ -313,7 +313,7 @@ def as_integer(value: object, expr: ast.Expr | None, what: str, span: Span | Non
         return value
     span = expr.span if expr else span
     if isinstance(value, Varying):
-        message = f"{what} has to be an integer" if value.values.dtype.kind != "i" else ""
+        message = f"{what} must be an integer" if value.values.dtype.kind != "i" else ""
         message = message or f"{what} cannot depend on `iteration`"
         raise fail("E0412", message, span, "differs between iterations")
     raise CompileError([not_an_integer(value, expr, what, span, describe(value))])
@@ -321,17 +321,19 @@ def as_integer(value: object, expr: ast.Expr | None, what: str, span: Span | Non
 
 def not_an_integer(value: object, expr: ast.Expr | None, what: str, span: Span | None, found: str) -> Diagnostic:
     label = Label(span, f"this is {found}") if span else None
-    message = f"{what} has to be an integer"
+    message = f"{what} must be an integer"
     if isinstance(expr, ast.Binary) and expr.operator.text == "/":
-        help = f"`/` gives a number with a fraction, `//` an integer: `{expr.left.span.text} // {expr.right.span.text}`"
+        help = (
+            f"`/` is floating-point division, `//` integer division: `{expr.left.span.text} // {expr.right.span.text}`"
+        )
         return Diagnostic("E0305", message, label, help=help, edit=Edit(expr.operator.span, "//"))
     help = "divide with `//`, or round: `int(x)`, `round(x)`, `ceil(x)`" if isinstance(value, float) else ""
     return Diagnostic("E0305", message, label, help=help)
 
 
 @contextmanager
-def narrowed(frame: Frame, reach: IterationSet) -> Iterator[None]:
-    """Inside, fewer iterations of a loop come to the current place."""
+def narrowed(frame: LoopContext, reach: IterationSet) -> Iterator[None]:
+    """Inside the context, only `iterations` of a loop reach the current statement."""
     outside, frame.reach = frame.reach, reach
     try:
         yield

@@ -17,7 +17,7 @@ def assignment(scope: Scope, statement: ast.Assign) -> None:
 
 @executes(ast.For)
 def for_(scope: Scope, statement: ast.For) -> None:
-    """Runs the body once for each element; names keep what the last one gave them."""
+    """Elaborates the body once for each element; names keep their last value."""
     for position, value in enumerate(elements(scope.value(statement.source), statement.source.span)):
         assign(scope, statement.targets, value, statement.source.span)
         with scope.place(position):
@@ -33,7 +33,7 @@ def input_(scope: Scope, statement: ast.Input) -> None:
     for expr in statement.shape:
         size = scope.integer(expr, f"a size of `{name}`")
         if not 1 <= size <= MAX_SIZE:
-            raise fail("E0303", f"a size is at least 1 and at most {MAX_SIZE}", expr.span, f"this is {size}")
+            raise fail("E0303", f"a size must be at least 1 and at most {MAX_SIZE}", expr.span, f"this is {size}")
         sizes.append(size)
     builder = scope.lowering.builder
     if any(value.name == name for value in builder.inputs):
@@ -45,10 +45,10 @@ def input_(scope: Scope, statement: ast.Input) -> None:
 
 
 def _in_order(builder: Builder, statement: ast.Input) -> None:
-    """An input that may be left out stands behind those that may not, the first of which counts the samples (E0214)."""
+    """Checks that optional inputs follow the required ones, of which there is at least one (E0214)."""
     if statement.default is None and builder.optional:
-        message = "an input that has to be given stands before those that need not"
-        raise fail("E0214", message, statement.span, "behind an optional input", "move this line up")
+        message = "required inputs must precede optional ones"
+        raise fail("E0214", message, statement.span, "after an optional input", "move this line up")
     if statement.default is not None and not builder.inputs:
-        message = "the first input cannot be left out: it says how many samples there are"
-        raise fail("E0214", message, statement.default.span, "the first", "leave out `= zeros`")
+        message = "the first input cannot be optional: it gives the batch size"
+        raise fail("E0214", message, statement.default.span, "the first input", "remove `= zeros`")

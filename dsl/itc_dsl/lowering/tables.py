@@ -1,4 +1,4 @@
-"""Values that differ between iterations, in the IR: a constant with a set an iteration, or a region for each value."""
+"""Lowers values that depend on the iteration: to a constant with one set per iteration, or to branches."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from itc.ir.types import FLOATS
 from itc.source import Span
 from itc_dsl.lowering.scope import Scope, narrowed
 from itc_dsl.lowering.values import (
-    Frame,
     Items,
+    LoopContext,
     Varying,
     is_number,
     is_tensor,
@@ -28,23 +28,23 @@ from itc_dsl.lowering.values import (
     tensor_types,
 )
 
-#: How many different values an argument may take in one loop: each is a region of its own.
+#: Maximum number of distinct values of an argument in one loop; each is a branch.
 MAX_VALUES = 64
-#: How many iterations a table in the arithmetic of tensors may have: it is in the checkpoint.
+#: Maximum number of iterations of a table in tensor arithmetic, since it is stored in the checkpoint.
 MAX_TABLE = 100_000
 
 T = TypeVar("T")
-#: Sets of iterations, each with what is so in them.
+#: Iteration sets, each with its value.
 Groups = list[tuple[IterationSet, T]]
 
 
 def reached(table: Varying) -> NDArray[Any]:
-    """The entries of the iterations that come to the current place, in order."""
+    """The entries of the reaching iterations, in order."""
     return np.asarray(table.values[np.asarray(table.frame.reach.numbers) - 1])
 
 
 def only_number(value: object) -> object:
-    """The one number of a table that does not differ here; anything else as it is."""
+    """A table with equal entries as a number; other values unchanged."""
     if not isinstance(value, Varying):
         return value
     entries = reached(value)
@@ -55,16 +55,16 @@ def only_number(value: object) -> object:
 
 
 def as_tensor(scope: Scope, table: Varying, like: Value, span: Span) -> Value:
-    """The numbers of a table as a tensor of the type of `like`: a constant under `table`, one set an iteration.
+    """A table as a tensor of the type of `like`: a constant under `table` with one set per iteration.
 
-    Raises CompileError for tensors of integers (E0302) and for loops that are too long for it (E0390).
+    Raises CompileError for integer tensors (E0302) and for too long loops (E0390).
     """
     type, origin = like.tensor, scope.origin(span)
     if type.dtype not in FLOATS:
         raise fail("E0302", f"{type} and a number that depends on `iteration`", span, "convert it: `cast(x, f32)`")
     numbers = reached(table).astype(np.float64)
     if len(numbers) > MAX_TABLE:
-        message = f"a table of {len(numbers)} numbers, at most {MAX_TABLE} are possible"
+        message = f"a table of {len(numbers)} numbers, the limit is {MAX_TABLE}"
         raise fail("E0390", message, span, "one for each iteration")
     scope.lowering.count(len(numbers), span)
     ref = _constant(scope, table.frame, numbers, (1,) if type.shape else ())
@@ -75,7 +75,7 @@ def as_tensor(scope: Scope, table: Varying, like: Value, span: Span) -> Value:
     return scope.lowering.apply(Broadcast(), [value, like], span, origin) if value.type != type else value
 
 
-def _constant(scope: Scope, frame: Frame, numbers: NDArray[np.float64], shape: tuple[int, ...]) -> ParamRef:
+def _constant(scope: Scope, frame: LoopContext, numbers: NDArray[np.float64], shape: tuple[int, ...]) -> ParamRef:
     """A constant with these numbers under the next free key of the body, `table`, `table_2`, ..."""
     params = scope.lowering.builder.params
     init = f"values({','.join(map(repr, numbers.tolist()))})"
@@ -91,10 +91,10 @@ def _constant(scope: Scope, frame: Frame, numbers: NDArray[np.float64], shape: t
 # In arguments
 
 
-def by_value(values: Sequence[object], span: Span) -> tuple[Frame, Groups[tuple[object, ...]]] | None:
-    """The sets of iterations in which the tables in `values` are alike, each with the values there.
+def by_value(values: Sequence[object], span: Span) -> tuple[LoopContext, Groups[tuple[object, ...]]] | None:
+    """The iteration sets on which all tables in `values` are constant, each with the values.
 
-    Nothing where no table differs between iterations. Raises CompileError (E0412) for tables of two loops, and for too
+    Empty if no table differs between iterations. Raises CompileError (E0412) for tables of two loops, and for too
     many values.
     """
     whole = Items(tuple(values), 1)
@@ -107,8 +107,8 @@ def by_value(values: Sequence[object], span: Span) -> tuple[Frame, Groups[tuple[
     rows = np.stack([reached(table).astype(np.float64) for table in tables], -1)
     _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     if len(first) > MAX_VALUES:
-        message = f"this takes {len(first)} values in one loop, at most {MAX_VALUES} are possible"
-        help = "in the arithmetic of tensors there is no such bound: `x * (1 / iteration)`"
+        message = f"this has {len(first)} distinct values in one loop, the limit is {MAX_VALUES}"
+        help = "tensor arithmetic has no such limit: `x * (1 / iteration)`"
         raise fail("E0412", message, span, "differs between iterations", help)
     numbers = np.asarray(frame.reach.numbers)
     sets = [IterationSet.of(numbers[group.reshape(-1) == place].tolist()) for place in range(len(first))]
@@ -117,23 +117,25 @@ def by_value(values: Sequence[object], span: Span) -> tuple[Frame, Groups[tuple[
 
 
 def two_loops(span: Span) -> CompileError:
-    message = "a value depends on the `iteration` of one loop"
+    message = "a value cannot depend on the `iteration` of two loops"
     return fail("E0412", message, span, "depends on two loops")
 
 
 def _at(values: Items, position: int) -> tuple[object, ...]:
-    """The values as they are in one iteration."""
+    """The values in one iteration."""
     plain = (leaf.values[position].item() if isinstance(leaf, Varying) else leaf for leaf in leaves(values))
     out = rebuild(values, plain)
     assert isinstance(out, Items)
     return out.items
 
 
-def each_by_its_own(scope: Scope, frame: Frame, groups: Groups[T], run: Callable[[T], Value], span: Span) -> Value:
-    """One value: in the iterations of each group what `run` makes of the group's values.
+def each_by_its_own(
+    scope: Scope, frame: LoopContext, groups: Groups[T], run: Callable[[T], Value], span: Span
+) -> Value:
+    """The joined value of `run` applied to the values of each group.
 
-    Regions nest by halves, so that their depth is the logarithm of their number. Raises CompileError (E0309) where the
-    groups come to tensors of unlike types.
+    Branches nest by halves, to logarithmic depth. Raises CompileError (E0309) if the groups have tensors of different
+    types.
     """
     if len(groups) == 1:
         return run(groups[0][1])
@@ -147,7 +149,7 @@ def each_by_its_own(scope: Scope, frame: Frame, groups: Groups[T], run: Callable
         bodies.append(close(statements, [ends[-1]]))
     if ends[0].type != ends[1].type:
         note = f"{tensor_types(ends[0])} in iterations {taken}, {tensor_types(ends[1])} in others"
-        raise CompileError([Diagnostic("E0309", "this has one shape in all iterations", Label(span, note))])
+        raise CompileError([Diagnostic("E0309", "this must have the same shape in all iterations", Label(span, note))])
     result = scope.lowering.value(ends[0].type, "", scope.origin(span))
     scope.lowering.builder.add(When(frame.var, taken, bodies[0], bodies[1], (result,), span))
     return result
@@ -157,14 +159,14 @@ def each_by_its_own(scope: Scope, frame: Frame, groups: Groups[T], run: Callable
 
 
 def picked(scope: Scope, items: Items, positions: Varying, span: Span) -> object:
-    """The element of a list that each iteration asks for: tables of numbers, and regions that choose tensors.
+    """The element of a list selected by each iteration: a table of numbers, or a tensor selected by branches.
 
-    Raises CompileError (E0306, E0309) for an element that is not there, and for elements that are unlike.
+    Raises CompileError (E0306, E0309) for an index out of range, and for elements of different types.
     """
     count, asked = len(items.items), reached(positions)
     beyond = asked[(asked < -count) | (asked >= count)]
     if beyond.size:
-        message = f"there is no element {beyond[0]} in a list of {count}, which some iteration asks for"
+        message = f"index {beyond[0]} of some iteration is out of range for a list of {count}"
         raise fail("E0306", message, span, "out of range", "elements count from 0: `values[iteration - 1]`")
     used = np.unique(asked % count).tolist()
     first = items.items[used[0]]
@@ -176,7 +178,7 @@ def picked(scope: Scope, items: Items, positions: Varying, span: Span) -> object
 
 
 def _picked_leaf(scope: Scope, column: tuple[object, ...], used: list[int], places: Varying, span: Span) -> object:
-    """One value for those that the elements at the places `used` have."""
+    """The joined value of the elements at the indices `used`."""
     if all(value is column[0] for value in column):
         return column[0]
     if all(map(is_tensor, column)):
@@ -200,11 +202,11 @@ def _picked_tensor(scope: Scope, values: list[Value], used: list[int], places: V
 
 
 def _looked_up(entries: NDArray[Any], used: list[int], places: Varying) -> NDArray[Any]:
-    """For each iteration the entry at its place, of those at the places `used`; anything where it does not come."""
+    """For each iteration, the selected entry among those at the indices `used`; arbitrary for other iterations."""
     return np.asarray(entries[np.searchsorted(used, places.values).clip(max=len(used) - 1)])
 
 
 def unlike(span: Span) -> CompileError:
-    message = "the elements that iterations pick from this list are unlike"
-    help = "all are tensors of one shape, numbers, true and false, or lists of these: nothing else differs by iteration"
+    message = "the elements of this list selected by iterations differ in type"
+    help = "use tensors of one shape, numbers, booleans, or lists of these"
     return fail("E0309", message, span, "unlike in other iterations", help)

@@ -1,4 +1,4 @@
-"""Operators of tensors: with tensors, with numbers, and with tables of a number for each iteration."""
+"""Elaborates arithmetic operators of tensors with tensors, numbers and tables."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from itc_dsl.lowering.values import Varying, describe, is_number, is_tensor
 from itc_dsl.lowering.widths import mended, width_edit
 
 TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul, "/": Div}
-#: The axes of a map, which can be resized.
+#: Number of axes of a map, which can be resized.
 MAP = 3
 VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies", "/": "divides"}
-#: How what an operator joins is put in words.
+#: Wording of operators in messages.
 JOINTS = {"+": "to", "-": "from", "*": "with", "/": "by"}
-#: What to write instead of an operator that tensors have not.
+#: Replacements for operators not defined on tensors.
 INSTEAD = {
     "**": "multiply: `x * x`; or `exp(y * log(x))`",
-    "//": "`/` divides tensors, with a fraction",
+    "//": "use `/` for tensors",
     "%": "tensors have no remainder",
 }
 
 
 def tensors(scope: Scope, expr: ast.Binary, left: object, right: object) -> Value:
-    """`+`, `-`, `*`, `/` of which at least one side is a tensor. Raises CompileError (E0301-E0303, E0307)."""
+    """`+`, `-`, `*`, `/` with at least one tensor. Raises CompileError (E0301-E0303, E0307)."""
     symbol = expr.operator.text
     left, right = only_number(left), only_number(right)
     if symbol not in TENSOR_OPERATIONS or not (_operand(left) and _operand(right)):
@@ -52,7 +52,7 @@ def _operand(value: object) -> bool:
 
 
 def with_right(scope: Scope, expr: ast.Binary, tensor: Value, other: object) -> Value:
-    """A tensor with a number or a table to its right."""
+    """A tensor with a number or a table on the right."""
     if isinstance(other, Varying):
         if expr.operator.text == "/" and not reached(other).all():
             raise fail("E0307", "division by zero", expr.right.span, "zero in some iteration")
@@ -72,7 +72,7 @@ def with_right(scope: Scope, expr: ast.Binary, tensor: Value, other: object) -> 
 
 
 def with_left(scope: Scope, expr: ast.Binary, other: object, tensor: Value) -> Value:
-    """A number or a table with a tensor to its right; what commutes is turned round."""
+    """A number or a table with a tensor on the right; commutative operators are swapped."""
     symbol = expr.operator.text
     if symbol in "+*":
         return with_right(scope, expr, tensor, other)
@@ -88,14 +88,14 @@ def with_left(scope: Scope, expr: ast.Binary, other: object, tensor: Value) -> V
 
 
 def affine(scope: Scope, tensor: Value, factor: float, offset: float, span: Span) -> Value:
-    """`tensor * factor + offset`; the tensor itself where that changes nothing."""
+    """`tensor * factor + offset`; the tensor itself if that is the identity."""
     if (factor, offset) == (1.0, 0.0):
         return tensor
     return applied(scope, Affine(factor, offset), [tensor], span)
 
 
 def applied(scope: Scope, op: Op, operands: list[Operand], span: Span) -> Value:
-    """An operation that an operator stands for (E0302 for elements that it cannot compute with)."""
+    """The operation of an operator (E0302 for invalid element types)."""
     try:
         return scope.lowering.apply(op, operands, span, scope.origin(span))
     except RuleError as error:
@@ -111,7 +111,7 @@ def unfit(expr: ast.Binary, left: object, right: object) -> CompileError:
 
 
 def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
-    """Raises CompileError (E0301) for two tensors of unlike types, with where both come from."""
+    """Raises CompileError (E0301) for two tensors of different types, with the sources of both."""
     if left.type == right.type:
         return
     symbol = expr.operator.text
@@ -127,7 +127,7 @@ def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
 
 
 def _widened(expr: ast.Binary, left: Value, right: Value) -> tuple[str, Edit | None]:
-    """How two maps get one width, with the edit where the text has the number that makes one of them."""
+    """A help for maps of different widths, with an edit if a number in the text determines one of them."""
     help = "give both the same width"
     for side, own, other in ((expr.right, right, left), (expr.left, left, right)):
         edit = width_edit(side, own.tensor.channels, other.tensor.channels)
@@ -137,16 +137,16 @@ def _widened(expr: ast.Binary, left: Value, right: Value) -> tuple[str, Edit | N
 
 
 def _reshaped(expr: ast.Binary, left: Value, right: Value) -> tuple[str, Edit | None]:
-    """How two tensors get one shape, with the edit where one of them is repeated to the shape of a variable."""
+    """A help for tensors of different shapes, with an edit if one can be broadcast to the shape of a variable."""
     for (small, own), (large, other) in permutations(((expr.left, left), (expr.right, right))):
         if _broadcasts(own.tensor, other.tensor):
             named = isinstance(large, ast.Name) and "\n" not in small.span.text
             text = f"broadcast({small.span.text}, like={large.span.text})" if named else "broadcast(x, like=y)"
-            return f"nothing is broadcast on its own: `{text}`", Edit(small.span, text) if named else None
+            return f"there is no implicit broadcasting: write `{text}`", Edit(small.span, text) if named else None
     if left.tensor.dtype != right.tensor.dtype:
-        return f"bring both to one element type: `cast(x, {left.tensor.dtype})`", None
+        return f"convert both to one element type: `cast(x, {left.tensor.dtype})`", None
     maps = len(left.tensor.shape) == len(right.tensor.shape) >= MAP
-    return "bring both to the same shape" + (": `resize(x, like=y)`" if maps else ""), None
+    return "convert both to the same shape" + (": `resize(x, like=y)`" if maps else ""), None
 
 
 def _broadcasts(small: TensorType, large: TensorType) -> bool:
@@ -166,7 +166,7 @@ def _name(expr: ast.Expr) -> str:
 
 
 def origins(scope: Scope, operands: tuple[tuple[ast.Expr, Value], ...]) -> list[Label]:
-    """For operands that are variables: where their values were made."""
+    """Labels with the sources of operands that are variables."""
     labels = []
     for expr, value in operands:
         origin = scope.lowering.origins.get(value.name)

@@ -1,4 +1,4 @@
-"""Values of elaboration: tensors are IR values, everything else is known now; a list is `Items`, whatever is in it."""
+"""Values of elaboration: tensors are IR values, all others compile-time values; lists are `Items`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MAX_INTEGER = 2**62
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Items:
-    """A list; `size` counts the elements of all lists in it, so that sharing cannot hide an exponential one."""
+    """A list; `size` counts the elements of all nested lists, so that sharing cannot hide exponential size."""
 
     items: tuple[object, ...]
     size: int
 
 
 @dataclass(slots=True, eq=False)
-class Frame:
-    """A loop during the elaboration of its body; `reach` are the iterations that come to the current place."""
+class LoopContext:
+    """A loop during the elaboration of its body; `reach` are the iterations that reach the current statement."""
 
     var: str
     count: int
@@ -37,9 +37,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Varying:
-    """A number or truth for each iteration 1, 2, ... of a loop."""
+    """A table: a number or boolean for each iteration 1, 2, ... of a loop."""
 
-    frame: Frame
+    frame: LoopContext
     values: NDArray[Any]
 
 
@@ -69,33 +69,33 @@ Callee = BlockRef | OperationRef | BuiltinRef
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """What a variable is behind an `if` on `iteration` whose branches left it unlike; an error once it is read."""
+    """A variable with different types after the branches of an `if` on `iteration`; an error if it is read."""
 
     span: Span
     note: str
 
 
 class Broken:
-    """What a variable is whose statement had a mistake, which is reported; reading it ends a statement in silence."""
+    """A variable whose statement had an error; reading it ends the statement without a further error."""
 
 
 BROKEN = Broken()
 
 
 class Stop(Exception):
-    """Ends a statement that cannot be elaborated because of a mistake that is reported already."""
+    """Ends the elaboration of a statement that depends on an error already reported."""
 
 
 def make_list(items: Sequence[object], span: Span) -> Items:
-    """A list, checked against the bound (E0390)."""
+    """A list, checked against the limit (E0390)."""
     size = sum(item.size if isinstance(item, Items) else 1 for item in items)
     if size > MAX_ELEMENTS:
-        raise fail("E0390", f"a list of {size} elements, at most {MAX_ELEMENTS} are possible", span, "too long")
+        raise fail("E0390", f"a list of {size} elements, the limit is {MAX_ELEMENTS}", span, "too long")
     return Items(tuple(items), max(1, size))
 
 
 def describe(value: object) -> str:
-    """A value in words, for messages."""
+    """The description of a value, for messages."""
     known = {None: "none", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return known[value]
@@ -126,13 +126,13 @@ def is_tensor(value: object) -> bool:
 
 
 def of_series(value: object) -> str:
-    """What to do with a series where it does not fit; nothing if the value is none."""
+    """A help for a misplaced series; empty for other values."""
     is_series = isinstance(value, Value) and not is_tensor(value)
-    return "a series is walked by an `each` parameter of an `iterative` block, or handed out whole" if is_series else ""
+    return "pass a series to an `each` parameter of an `iterative` block, or emit it" if is_series else ""
 
 
 def leaves(value: object) -> Iterator[object]:
-    """What a nested list holds, in order."""
+    """The leaves of a nested list, in order."""
     if isinstance(value, Items):
         for item in value.items:
             yield from leaves(item)

@@ -1,4 +1,4 @@
-"""Finds the number in a spec that gave a tensor its width, so that a mismatch can be mended there."""
+"""Finds the number in a spec that determines the width of a tensor, to suggest an edit for a mismatch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = "out"
 
 
 def width_edit(expr: ast.Expr, channels: int, wanted: int) -> Edit | None:
-    """The edit that makes the last layer in `expr` of literal width `channels` have `wanted`, if there is one."""
+    """The edit of the last layer in `expr` with literal width `channels` to `wanted` channels, if any."""
     stages = {stage for node in ast.walk(expr) if isinstance(node, ast.Pipe) for stage in node.stages}
     calls = [node for node in ast.walk(expr) if isinstance(node, ast.Call) and node.callee.text in LAYERS]
     for call in sorted(calls, key=lambda call: call.callee.span.start, reverse=True):
@@ -24,7 +24,7 @@ def width_edit(expr: ast.Expr, channels: int, wanted: int) -> Edit | None:
 
 
 def mended(expr: ast.Expr, edit: Edit) -> str:
-    """How an expression reads after an edit, or just what the edit writes where that is long."""
+    """The text of an expression after an edit, or only the edit if that is long."""
     start = expr.span.start
     text = expr.span.text
     text = text[: edit.span.start - start] + edit.replacement + text[edit.span.end - start :]

@@ -1,4 +1,4 @@
-"""Every operation of itc, one family a file. Importing this package fills the registries of `itc.ir.op`."""
+"""All operations of the IR, one family per file; importing this package fills the registries of `itc.ir.op`."""
 
 from itc.ir.ops import (
     activation,

@@ -1,4 +1,4 @@
-"""Further functions of single elements: activations, exponentials and roots."""
+"""Further element-wise functions: activations, exponentials and roots."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Abs(Unary):
 @operation
 @dataclass(frozen=True)
 class Prelu(Op):
-    """`x` above 0 and `slope * x` below; the slope is one number, or one for each channel."""
+    """`x` above 0, `slope * x` below; one slope, or one per channel."""
 
     name = "prelu"
     arity = (2, 2)
@@ -101,7 +101,7 @@ class Prelu(Op):
         needs(1, x, "prelu")
         needs_float("prelu", x, slope)
         if slope.shape not in ((1,), (x.channels,)):
-            raise RuleError(f"`prelu` has one slope or {x.channels}, not {list(slope.shape)}", 0, 1)
+            raise RuleError(f"`prelu` needs one slope or {x.channels}, not {list(slope.shape)}", 0, 1)
         return (x,)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -111,7 +111,7 @@ class Prelu(Op):
 
 @layer
 def gelu(x: TensorType) -> Layer:
-    """x times the probability that a standard normal number is below it, exactly."""
+    """x times the cumulative normal distribution of x, exact (not the approximation by tanh)."""
     return Layer(Gelu())
 
 
@@ -147,7 +147,7 @@ def abs_(x: TensorType) -> Layer:
 
 @layer
 def prelu(x: TensorType, *, channels: bool = False, slope: float = 0.25) -> Layer:
-    """x above 0 and a trained slope times x below; with `channels` each channel has a slope of its own."""
+    """x above 0, a trained slope times x below; one slope per channel with `channels`."""
     needs(1, x, "prelu")
     at_most(MAX_FLOAT, "slope", slope)
     return Layer(Prelu(), (ParamSpec("weight", (x.channels if channels else 1,), "slope", repr(float(slope))),))

@@ -14,7 +14,7 @@ from itc.ir.types import DTYPE_BYTES, NUMPY_NAMES, TensorType
 @operation
 @dataclass(frozen=True)
 class Cast(Op):
-    """The same numbers as elements of type `dtype`: to integers towards zero, to bool whether they are not zero."""
+    """Conversion to element type `dtype`: to integers by rounding towards zero, to bool by comparison with zero."""
 
     name = "cast"
     dtype: str = "f32"
@@ -22,7 +22,7 @@ class Cast(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         if self.dtype not in DTYPE_BYTES:
             known = ", ".join(DTYPE_BYTES)
-            raise RuleError(f"`{self.dtype}` is no element type; there are {known}", attribute="dtype")
+            raise RuleError(f"`{self.dtype}` is not an element type; known: {known}", attribute="dtype")
         return (TensorType(self.dtype, operands[0].shape),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -32,5 +32,5 @@ class Cast(Op):
 
 @layer
 def cast(x: TensorType, dtype: Literal["f32", "f16", "i64", "i32", "i8", "bool"]) -> Layer:
-    """The same numbers as another element type."""
+    """Conversion to another element type."""
     return Layer(Cast(dtype))

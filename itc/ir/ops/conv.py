@@ -1,4 +1,4 @@
-"""Convolutions and linear layers: the operations that the papers count."""
+"""Convolutions and linear layers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 
 
 def window_size(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:
-    """Positions of a window along one axis, by PyTorch's floor rule."""
+    """Number of window positions along one axis, rounded down as in PyTorch."""
     return (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
 
 
 @dataclass(frozen=True)
 class Convolution(Op):
-    """What convolutions and transposed convolutions share: their attributes, and the rules for these."""
+    """Base of convolutions and transposed convolutions: their attributes and checks."""
 
     counted = True
     arity = (2, 3)
@@ -33,7 +33,7 @@ class Convolution(Op):
     groups: int = 1
 
     def check(self, *operands: TensorType) -> None:
-        """Raises RuleError for attributes and operands that no size of map could make right."""
+        """Raises RuleError for attributes and operands that are invalid for every map size."""
         for name in ("stride", "dilation", "groups"):
             at_least(1, name, getattr(self, name))
         at_least(0, "pad", self.pad)
@@ -102,7 +102,7 @@ class Conv(Convolution):
         return (out.reshape(*leading, *out.shape[1:]),)
 
     def _tap(self, x: Array, weight: Array, tap: Pair, size: Pair) -> Array:
-        """What one kernel position adds: a product over channels at every place of the result."""
+        """The summand of one kernel position: a product over channels at each pixel of the result."""
         rows, columns = (
             slice(t * d, t * d + s * (n - 1) + 1, s)
             for t, d, s, n in zip(tap, self.dilation, self.stride, size, strict=True)
@@ -150,15 +150,15 @@ def same_pad(kernel: Pair, dilation: Pair) -> Pair:
 
 
 def weight_init(init: str, std: float | None, default: str = "kaiming") -> str:
-    """The `init` of a weight: a normal distribution of standard deviation `std` where that is given.
+    """The `init` of a weight: a normal distribution of standard deviation `std`, if given.
 
     `default` is that of the layer, in whose place `std` may stand alone; beside any other it is a mistake.
     """
     if std is None:
         return init
     if init not in (default, "normal"):
-        help = "write `init=normal`, or leave one of them out"
-        raise RuleError(f"`std` is that of `normal`, which `{init}` is not", attribute="std", help=help)
+        help = "write `init=normal`, or remove one of them"
+        raise RuleError(f"`std` applies to `init=normal`, not to `init={init}`", attribute="std", help=help)
     at_least(0, "std", std)
     at_most(MAX_STD, "std", std)
     return f"normal({float(std)!r})"
@@ -167,7 +167,7 @@ def weight_init(init: str, std: float | None, default: str = "kaiming") -> str:
 def biases(given: bool, channels: int, value: float) -> tuple[ParamSpec, ...]:
     """The bias of a layer, if it has one."""
     if value and not given:
-        raise RuleError("`bias_init` has no bias to start", attribute="bias_init", help="give it one: `bias=true`")
+        raise RuleError("`bias_init` needs a bias", attribute="bias_init", help="add one: `bias=true`")
     at_most(MAX_FLOAT, "bias_init", value)
     return (ParamSpec("bias", (channels,), "bias", number_init(value)),) if given else ()
 
@@ -187,7 +187,7 @@ def conv_(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Convolution to `out` channels; `pad=same` keeps the size at stride 1. `std` makes the weight normal instead."""
+    """Convolution to `out` channels; `pad=same` keeps the size at stride 1. `std` implies `init=normal`."""
     needs(3, x, "conv")
     at_least(1, "out", out)
     at_least(1, "kernel", kernel)
@@ -217,7 +217,7 @@ def depthwise(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Convolution of every channel with a kernel of its own."""
+    """Depth-wise convolution: one kernel per channel."""
     needs(3, x, "depthwise")
     start: dict[str, Any] = {"init": init, "std": std, "bias_init": bias_init}
     window: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation}
@@ -234,9 +234,9 @@ def linear(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of a vector, or of each token, to `out` features. `std` makes the weight normal instead."""
+    """Linear layer of a vector, or of each token, to `out` features. `std` implies `init=normal`."""
     needs(1, x, "linear")
-    no_maps("linear", x, help="`conv(x, out, 1)` takes the channels of a map, `global_pool(x)` makes it a vector")
+    no_maps("linear", x, help="use `conv(x, out, 1)` for the channels of a map, or make it a vector: `global_pool(x)`")
     at_least(1, "out", out)
     weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
     return Layer(Linear(), (weight, *biases(bias, out, bias_init)))

@@ -1,4 +1,4 @@
-"""Transposed convolutions: the way back up from a strided convolution."""
+"""Transposed convolutions, which upsample by their stride."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from itc.ir.types import TensorType
 
 
 def transposed_size(size: int, kernel: int, stride: int, pad: int, output_pad: int, dilation: int) -> int:
-    """Places that a transposed convolution makes of `size`, by PyTorch's rule."""
+    """Size of the result along one axis, as in PyTorch."""
     return (size - 1) * stride - 2 * pad + dilation * (kernel - 1) + output_pad + 1
 
 
 @operation
 @dataclass(frozen=True)
 class ConvTranspose(Convolution):
-    """The gradient of a convolution as a layer, by PyTorch's `conv_transpose2d`: every place adds a whole kernel.
+    """Transposed convolution as in PyTorch's `conv_transpose2d`: each input pixel adds a scaled kernel to the result.
 
     `weight` is [in, out / groups, ky, kx], with an optional `bias` [out]. `output_pad` is added behind, to settle which
     of the sizes it is that the convolution would have made this one of.
@@ -45,7 +45,7 @@ class ConvTranspose(Convolution):
         needs_param(self.name, operands, 2, (per_group * self.groups,))
         sizes = self.sizes(x.shape, (kernel[0], kernel[1]))
         if min(sizes) < 1:
-            raise RuleError(f"a padding of {list(self.pad)} leaves nothing of the result", 0, attribute="pad")
+            raise RuleError(f"a padding of {list(self.pad)} leaves an empty result", 0, attribute="pad")
         return (x.with_shape((*x.shape[:-3], per_group * self.groups, *sizes)),)
 
     def sizes(self, x: tuple[int, ...], kernel: Pair) -> Pair:
@@ -57,7 +57,7 @@ class ConvTranspose(Convolution):
         return height, width
 
     def macs(self, *operands: TensorType) -> int:
-        """Every input element is multiplied with out / groups kernels, as profilers of PyTorch count.
+        """Each input element is multiplied with out / groups kernels, as PyTorch's profilers count.
 
         Places that padding cuts off, and zeros between strides of the equivalent convolution, are not told apart.
         """
@@ -84,12 +84,12 @@ class ConvTranspose(Convolution):
         return (out.reshape(*leading, *out.shape[1:]),)
 
     def _canvas(self, x: tuple[int, ...], weight: tuple[int, ...]) -> tuple[int, ...]:
-        """Height and width before the padding is cut off."""
+        """Height and width before cropping the padding."""
         height, width = self.sizes(x, (weight[2], weight[3]))
         return height + 2 * self.pad[0], width + 2 * self.pad[1]
 
     def _product(self, x: Array, weight: Array) -> Array:
-        """What each place of the operand adds at one place of the kernel."""
+        """The summands of all pixels of the operand at one kernel position."""
         batch, channels, height, width = x.shape
         grouped = x.reshape(batch, self.groups, channels // self.groups, -1)
         weights = weight.reshape(self.groups, channels // self.groups, -1).swapaxes(-1, -2)
@@ -112,7 +112,7 @@ def conv_transpose(
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Transposed convolution to `out` channels; `pad=same` makes the result `stride` times as large as `x`."""
+    """Transposed convolution to `out` channels; with `pad=same`, the result has `stride` times the size of `x`."""
     needs(3, x, "conv_transpose")
     at_least(1, "out", out)
     for attribute, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
@@ -122,7 +122,7 @@ def conv_transpose(
             f"{groups} groups do not divide {x.channels} input and {out} output channels", attribute="groups"
         )
     if pad == "same" and output_pad is not None:
-        help = "give `pad` as a number, or leave `output_pad` out"
+        help = "give `pad` as a number, or remove `output_pad`"
         raise RuleError("`pad=same` sets `output_pad` itself", attribute="output_pad", help=help)
     if pad == "same" and any(
         s == 1 and d == 1 and k % 2 == 0 for k, s, d in zip(kernel, stride, dilation, strict=True)
@@ -136,7 +136,7 @@ def conv_transpose(
 
 
 def _multiplying(kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
-    """The paddings with which the result is as large as the operand times the stride."""
+    """`pad` and `output_pad` for a result of the operand's size times the stride."""
     excess = [d * (k - 1) + 1 - s for k, s, d in zip(kernel, stride, dilation, strict=True)]
     top, left = (max(0, -(-e // 2)) for e in excess)
     return (top, left), (2 * top - excess[0], 2 * left - excess[1])

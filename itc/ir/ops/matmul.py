@@ -1,4 +1,4 @@
-"""Products of two tensors: of matrices, and the attention of tokens to tokens."""
+"""Matrix products and attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class MatMul(Op):
-    """Product of the matrices in the last two axes, each transposed first if told; the axes in front are alike."""
+    """Product of the matrices in the last two axes, optionally transposed; leading axes must be equal."""
 
     name = "matmul"
     arity = (2, 2)
@@ -84,7 +84,7 @@ class Attend(Op):
         return (q.with_shape((*q.shape[:-1], v.shape[-1])),)
 
     def macs(self, *operands: TensorType) -> int:
-        """Of both products, q with k and the weights with v; what `causal` leaves out counts, as in profilers."""
+        """Of both products, q with k and weights with v; includes products masked by `causal`, as profilers do."""
         q, k, v = operands
         return q.size * k.shape[-2] + v.size * q.shape[-2]
 
@@ -112,12 +112,12 @@ class Attend(Op):
 
 @layer
 def matmul(a: TensorType, b: TensorType, *, transpose_a: bool = False, transpose_b: bool = False) -> Layer:
-    """Product of the matrices in the last two axes of `a` and `b`, each transposed first if told."""
+    """Product of the matrices in the last two axes of `a` and `b`, optionally transposed."""
     return Layer(MatMul(transpose_a, transpose_b))
 
 
 @layer
 def attend(q: TensorType, k: TensorType, v: TensorType, heads: int = 1, *, causal: bool = False) -> Layer:
-    """Attention of tokens q to tokens k with values v, in `heads` parts of the channels."""
+    """Multi-head attention of queries `q` to keys `k` with values `v`; `heads` divide the channels."""
     no_maps("attend", q, k, v)
     return Layer(Attend(heads, causal))

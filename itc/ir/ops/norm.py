@@ -13,12 +13,12 @@ from itc.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Norm(Op):
-    """A norm: `x` and parameters, one number for each channel."""
+    """Base of norms: `x` and parameters with one number per channel."""
 
     eps: float = 1e-5
 
     def check(self, *operands: TensorType) -> None:
-        """Raises RuleError for parameters that are not for the channels of `x`."""
+        """Raises RuleError unless the parameters match the channels of `x`."""
         x = operands[0]
         needs(1, x, self.name)
         needs_float(self.name, *operands)
@@ -34,12 +34,12 @@ class Norm(Op):
 
 
 def along_channels(x: Array, param: Array) -> Array:
-    """A vector of one number a channel, as it broadcasts with `x`."""
+    """A vector with one number per channel, reshaped to broadcast with `x`."""
     return param.reshape((-1, 1, 1) if array_axis(x, 0) == -3 else (-1,))
 
 
 def scaled(x: Array, params: tuple[Array, ...]) -> Array:
-    """`x` times the scale, plus the shift, as far as there are such parameters."""
+    """`x` times the scale, if any, plus the shift, if any."""
     for param, apply in zip(params, (np.multiply, np.add), strict=False):
         x = apply(x, along_channels(x, param))
     return x
@@ -48,7 +48,7 @@ def scaled(x: Array, params: tuple[Array, ...]) -> Array:
 @operation
 @dataclass(frozen=True)
 class BatchNorm(Norm):
-    """`(x - mean) / sqrt(var + eps) * scale + shift` a channel; in training with the statistics of the batch.
+    """`(x - mean) / sqrt(var + eps) * scale + shift` per channel; in training with the statistics of the batch.
 
     Operands: x, scale, shift, mean, var. Training updates the statistics with `momentum`, as PyTorch does.
     """
@@ -74,7 +74,7 @@ class BatchNorm(Norm):
 @operation
 @dataclass(frozen=True)
 class ScaleShift(Op):
-    """`x * scale + shift`, one number of each for a channel: what a batch norm is at inference."""
+    """`x * scale + shift` with one scale and shift per channel: a batch norm at inference."""
 
     name = "scale_shift"
     arity = (3, 3)
@@ -127,7 +127,7 @@ class GroupNorm(Norm):
 @operation
 @dataclass(frozen=True)
 class LayerNorm(Norm):
-    """Mean 0 and variance 1 over the channels at each place, then scale and shift: of maps, tokens and vectors alike.
+    """Mean 0 and variance 1 over the channels at each position, then scale and shift; of maps, tokens and vectors.
 
     Operands: x, then scale and shift as far as the layer has them.
     """
@@ -150,7 +150,7 @@ class LayerNorm(Norm):
 @operation
 @dataclass(frozen=True)
 class RmsNorm(Norm):
-    """`x / sqrt(mean of x * x + eps)` over the channels at each place, then the scale, if the layer has one."""
+    """`x / sqrt(mean of x * x + eps)` over the channels at each position, then the scale, if any."""
 
     name = "rms_norm"
     arity = (1, 2)
@@ -173,7 +173,7 @@ def _affine(x: TensorType, scale: bool, shift: bool) -> tuple[ParamSpec, ...]:
 
 @layer
 def batch_norm(x: TensorType, *, eps: float = 1e-5, momentum: float = 0.1) -> Layer:
-    """Batch normalisation of every channel."""
+    """Batch normalisation per channel."""
     shape = (x.channels,) if x.shape else ()
     statistics = (
         ParamSpec("running_mean", shape, "mean", "zeros"),
@@ -184,7 +184,7 @@ def batch_norm(x: TensorType, *, eps: float = 1e-5, momentum: float = 0.1) -> La
 
 @layer
 def scale_shift(x: TensorType) -> Layer:
-    """A trained scale and shift of every channel, which start at 1 and 0."""
+    """A trained scale and shift per channel, initially 1 and 0."""
     return Layer(ScaleShift(), _affine(x, True, True))
 
 
@@ -196,11 +196,11 @@ def group_norm(x: TensorType, groups: int, *, eps: float = 1e-5, affine: bool = 
 
 @layer
 def layer_norm(x: TensorType, *, eps: float = 1e-5, affine: bool = True, bias: bool = True) -> Layer:
-    """Normalisation over the channels at each place; `bias=false` leaves the scale alone."""
+    """Normalisation over the channels at each position; `bias=false` omits the shift."""
     return Layer(LayerNorm(eps), _affine(x, affine, bias))
 
 
 @layer
 def rms_norm(x: TensorType, *, eps: float = 1e-5, affine: bool = True) -> Layer:
-    """Division by the root of the mean square of the channels at each place."""
+    """Division by the root mean square of the channels at each position."""
     return Layer(RmsNorm(eps), _affine(x, affine, False))

@@ -1,4 +1,4 @@
-"""Parts of a tensor, and a tensor as a part of a larger one: slices, single places, padding."""
+"""Slices, single positions, and padding."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Slice(Op):
-    """Every `step`-th place from `start` up to but not at `stop` along an axis; negative ones count from the end.
+    """Every `step`-th position from `start` up to, excluding, `stop` along an axis; negative ones count from the end.
 
-    `axis` counts from the end, 0 is that of the channels. A `stop` of 0 is the end.
+    `axis` counts from the end; 0 stands for the channels. A `stop` of 0 is the end.
     """
 
     name = "slice"
@@ -30,14 +30,15 @@ class Slice(Op):
         needs(1, x, "slice")
         at_least(1, "step", self.step)
         at = axis_of(x, self.axis)
-        places = self.places(x.shape[at])
-        if not places or not -x.shape[at] <= self.start or not -x.shape[at] <= self.stop <= x.shape[at]:
+        positions = self.positions(x.shape[at])
+        if not positions or not -x.shape[at] <= self.start or not -x.shape[at] <= self.stop <= x.shape[at]:
             bounds = f"{self.start} to {self.stop or 'the end'}"
-            raise RuleError(f"{x} has {x.shape[at]} places along that axis, none from {bounds}", 0, attribute="start")
-        return (x.with_shape((*x.shape[:at], len(places), *x.shape[at + 1 :])),)
+            message = f"the axis has {x.shape[at]} positions in {x}; the slice from {bounds} is empty or out of range"
+            raise RuleError(message, 0, attribute="start")
+        return (x.with_shape((*x.shape[:at], len(positions), *x.shape[at + 1 :])),)
 
-    def places(self, size: int) -> range:
-        """The places that are taken of an axis of `size`."""
+    def positions(self, size: int) -> range:
+        """The selected positions of an axis of `size`."""
         return range(size)[self.start : self.stop or None : self.step]
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -50,7 +51,7 @@ class Slice(Op):
 @operation
 @dataclass(frozen=True)
 class Select(Op):
-    """One place of an axis, which goes. `axis` counts from the end, 0 is the channels; so does a negative `at`."""
+    """Position `at` of an axis, which is removed; `axis` counts from the end, 0 stands for the channels."""
 
     name = "index"
     axis: int = 0
@@ -61,7 +62,7 @@ class Select(Op):
         needs(1, x, "index")
         at = axis_of(x, self.axis)
         if not -x.shape[at] <= self.at < x.shape[at]:
-            raise RuleError(f"{x} has {x.shape[at]} places along that axis, no place {self.at}", 0, attribute="at")
+            raise RuleError(f"the axis has {x.shape[at]} positions in {x}, no position {self.at}", 0, attribute="at")
         return (x.with_shape(x.shape[:at] + x.shape[at + 1 :]),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -71,7 +72,7 @@ class Select(Op):
 @operation
 @dataclass(frozen=True)
 class Pad(Op):
-    """`before` and `after` more places of `value` along an axis, which counts from the end; 0 is the channels."""
+    """`before` and `after` positions of `value` around an axis; `axis` counts from the end, 0 for the channels."""
 
     name = "pad"
     axis: int = 0
@@ -95,24 +96,24 @@ class Pad(Op):
 
 @layer
 def slice_(x: TensorType, start: int = 0, stop: int | None = None, *, axis: int | None = None, step: int = 1) -> Layer:
-    """Channels (or places of another axis) from `start` up to but not at `stop`; negative ones count from the end."""
+    """Channels (or positions of another axis) from `start` up to, excluding, `stop`; negative from the end."""
     needs(1, x, "slice")
     stored = channels_or(x, axis)
     size = x.shape[axis_of(x, stored)]
     if stop == 0 or not -size <= start < size or (stop is not None and not -size <= stop <= size):
-        raise RuleError(f"{x} has {size} places along that axis", attribute="start" if stop is None else "stop")
+        raise RuleError(f"the axis has {size} positions in {x}", attribute="start" if stop is None else "stop")
     return Layer(Slice(stored, start, stop or 0, step))
 
 
 @layer
 def index(x: TensorType, at: int, *, axis: int = 0) -> Layer:
-    """One place of an axis, which goes; the first axis unless told."""
+    """One position of an axis, by default the first; the axis is removed."""
     needs(1, x, "index")
     return Layer(Select(channels_or(x, axis), at))
 
 
 @layer
 def pad(x: TensorType, before: int, after: int | None = None, *, axis: int | None = None, value: float = 0.0) -> Layer:
-    """Places of `value` before and after the channels, or along another axis; as many after as before unless told."""
+    """Padding with `value` before and after the channels, or along another axis; `after` is `before` by default."""
     needs(1, x, "pad")
     return Layer(Pad(channels_or(x, axis), before, before if after is None else after, value))

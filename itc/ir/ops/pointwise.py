@@ -1,4 +1,4 @@
-"""Operations on single elements: arithmetic and activations."""
+"""Element-wise operations: arithmetic and activations."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import needs_float
 from itc.ir.types import TensorType
 
-#: How many axes a map has.
+#: Number of axes of a map.
 MAP = 3
 
 
 @dataclass(frozen=True)
 class Unary(Op):
-    """An activation: same type out as in."""
+    """Base of element-wise functions; the result has the operand's type."""
 
     pointwise = True
 
@@ -73,7 +73,7 @@ class Tanh(Unary):
 @operation
 @dataclass(frozen=True)
 class Dropout(Unary):
-    """In training each element is zero with probability `rate`, the others scaled by 1 / (1 - rate); else nothing.
+    """In training, zeroes each element with probability `rate` and scales the others by 1 / (1 - rate); else identity.
 
     Every iteration of a loop draws a new mask. With `channels` it has one entry for each channel of a map (spatial
     dropout, Tompson et al. 2015).
@@ -88,7 +88,7 @@ class Dropout(Unary):
         if not 0 <= self.rate < 1:
             raise RuleError(f"a dropout rate of {self.rate} is not in 0 <= rate < 1", attribute="rate")
         if self.channels and len(operands[0].shape) != MAP:
-            raise RuleError(f"dropout of channels is of maps, not of {operands[0]}", 0)
+            raise RuleError(f"`dropout` of channels needs a map, not {operands[0]}", 0)
         return super().result_types(*operands)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -98,7 +98,7 @@ class Dropout(Unary):
 @operation
 @dataclass(frozen=True)
 class Affine(Unary):
-    """`x * factor + offset` with two numbers: what arithmetic of a tensor with numbers becomes."""
+    """`x * factor + offset` with two numbers: arithmetic of a tensor with numbers."""
 
     name = "affine"
     factor: float = 1.0
@@ -111,7 +111,7 @@ class Affine(Unary):
 
 @dataclass(frozen=True)
 class Binary(Op):
-    """Two tensors of one shape, element by element."""
+    """Base of element-wise operations on two tensors of equal shape."""
 
     pointwise = True
     arity = (2, 2)
@@ -158,7 +158,7 @@ class Sub(Binary):
 @operation
 @dataclass(frozen=True)
 class Mul(Binary):
-    """Product of two tensors, element by element."""
+    """Element-wise product of two tensors."""
 
     name = "mul"
 
@@ -169,7 +169,7 @@ class Mul(Binary):
 @operation
 @dataclass(frozen=True)
 class Div(Binary):
-    """Quotient of two tensors, element by element."""
+    """Element-wise quotient of two tensors."""
 
     name = "div"
 
@@ -181,7 +181,7 @@ class Div(Binary):
 @operation
 @dataclass(frozen=True)
 class Minimum(Binary):
-    """The smaller of two elements."""
+    """Element-wise minimum."""
 
     name = "minimum"
 
@@ -192,7 +192,7 @@ class Minimum(Binary):
 @operation
 @dataclass(frozen=True)
 class Maximum(Binary):
-    """The larger of two elements."""
+    """Element-wise maximum."""
 
     name = "maximum"
 
@@ -203,7 +203,7 @@ class Maximum(Binary):
 @operation
 @dataclass(frozen=True)
 class Detach(Op):
-    """The same tensor, through which no gradient flows back."""
+    """Identity that stops gradients."""
 
     name = "detach"
     pointwise = True
@@ -241,32 +241,32 @@ def tanh(x: TensorType) -> Layer:
 
 @layer
 def dropout(x: TensorType, rate: float = 0.5, *, tied: bool = False, channels: bool = False) -> Layer:
-    """Zeroes elements, or `channels` of a map, with probability `rate` in training.
+    """Zeroes elements, or whole `channels` of a map, with probability `rate` in training.
 
-    A new mask in every iteration, or `tied` one for all.
+    Draws a new mask in every iteration, or one for all with `tied`.
     """
     return Layer(Dropout(rate, channels))
 
 
 @layer
 def div(a: TensorType, b: TensorType) -> Layer:
-    """Quotient of two tensors of one shape."""
+    """Element-wise quotient of two tensors of equal shape."""
     return Layer(Div())
 
 
 @layer
 def minimum(a: TensorType, b: TensorType) -> Layer:
-    """The smaller of two elements, at each place."""
+    """Element-wise minimum of two tensors of equal shape."""
     return Layer(Minimum())
 
 
 @layer
 def maximum(a: TensorType, b: TensorType) -> Layer:
-    """The larger of two elements, at each place."""
+    """Element-wise maximum of two tensors of equal shape."""
     return Layer(Maximum())
 
 
 @layer
 def detach(x: TensorType) -> Layer:
-    """The same tensor; gradients stop here."""
+    """Identity that stops gradients."""
     return Layer(Detach())

@@ -1,4 +1,4 @@
-"""Pooling over windows and over the whole map."""
+"""Pooling over windows or the whole map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from itc.ir.types import TensorType
 
 
 def pool_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
-    """Windows along one axis, by PyTorch's rule: with `ceil` a last partial window, unless it starts in the padding."""
+    """Number of windows along one axis, as in PyTorch: `ceil` adds a partial window unless it starts in the padding."""
     if not ceil:
         return window_size(size, kernel, stride, pad)
     windows = -(-(size + 2 * pad - kernel) // stride) + 1
@@ -26,7 +26,7 @@ def pool_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
 
 @dataclass(frozen=True)
 class Pool(Op):
-    """Windows of `kernel` at every `stride`, with `pad` outside and, with `ceil`, a last partial window."""
+    """Base of pools: windows of `kernel` at `stride`, with padding `pad` and, with `ceil`, a last partial window."""
 
     kernel: Pair = (2, 2)
     stride: Pair = (2, 2)
@@ -41,7 +41,7 @@ class Pool(Op):
         at_least(1, "stride", self.stride)
         at_least(0, "pad", self.pad)
         if any(2 * p > k for p, k in zip(self.pad, self.kernel, strict=True)):
-            raise RuleError("a pool's padding is at most half its kernel", attribute="pad")
+            raise RuleError("the padding of a pool is at most half its kernel", attribute="pad")
         sizes = tuple(
             pool_size(size, k, s, p, self.ceil)
             for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True)
@@ -62,7 +62,7 @@ class Pool(Op):
         return 4 * (prod(types[0].shape[:-2]) * height * width + results[0].size)
 
     def windows(self, x: Array, fill: float) -> Array:
-        """The windows of `x` as [..., channels, rows, columns, ky, kx], `fill` where a window leaves the map."""
+        """The windows of `x` as [..., channels, rows, columns, ky, kx], with `fill` outside the map."""
         margins = [(0, 0)] * (x.ndim - 2)
         for size, k, s, p in zip(x.shape[-2:], self.kernel, self.stride, self.pad, strict=True):
             last = (pool_size(size, k, s, p, self.ceil) - 1) * s + k
@@ -90,7 +90,7 @@ class MaxPool(Pool):
 @operation
 @dataclass(frozen=True)
 class AvgPool(Pool):
-    """Mean of each window; padding counts as zeros, what lies beyond it (`ceil`) does not count, as in PyTorch."""
+    """Mean of each window; padding counts as zeros, positions beyond it (`ceil`) do not count, as in PyTorch."""
 
     name = "avg_pool"
 
@@ -106,7 +106,7 @@ class AvgPool(Pool):
 
 
 def adaptive_edges(size: int, parts: int) -> tuple[Array, Array]:
-    """First place and the one behind the last of each of `parts` windows over `size` places, by PyTorch's rule."""
+    """Start and end position of each of `parts` windows over `size` positions, as in PyTorch."""
     part = np.arange(parts)
     return part * size // parts, -(-(part + 1) * size // parts)
 
@@ -114,7 +114,7 @@ def adaptive_edges(size: int, parts: int) -> tuple[Array, Array]:
 @operation
 @dataclass(frozen=True)
 class AdaptivePool(Op):
-    """Means over windows that cover the map evenly, so many that the result has height and width `size`."""
+    """Mean over a grid of windows that covers the map; the result has height and width `size`."""
 
     name = "adaptive_pool"
     size: Pair = (1, 1)
@@ -143,7 +143,7 @@ class AdaptivePool(Op):
 @operation
 @dataclass(frozen=True)
 class GlobalPool(Op):
-    """Mean over the spatial axes, which it drops: a vector a sample."""
+    """Mean over the spatial axes, which are removed."""
 
     name = "global_pool"
 
@@ -186,5 +186,5 @@ def global_pool(x: TensorType) -> Layer:
 
 @layer
 def adaptive_pool(x: TensorType, size: Pair) -> Layer:
-    """Mean over windows of even size, so many that the result has height and width `size`."""
+    """Mean over a grid of `size` windows that covers the map."""
     return Layer(AdaptivePool(size))

@@ -1,4 +1,4 @@
-"""Where a token stands: tables of sines, and rotary embeddings."""
+"""Position embeddings of tokens: sinusoidal and rotary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itc.ir.types import TensorType
 
 
 def angles(positions: int, pairs: int, base: float) -> Array:
-    """`position / base ** (pair / pairs)` as [positions, pairs], in float64: small angles of late positions matter."""
+    """`position / base ** (pair / pairs)` as [positions, pairs], in float64 for exact angles at late positions."""
     return np.asarray(np.arange(positions)[:, None] / base ** (np.arange(pairs) / pairs))
 
 
@@ -25,9 +25,9 @@ def sinusoids(positions: int, channels: int, base: float = 10000.0) -> Array:
 @operation
 @dataclass(frozen=True)
 class Sinusoid(Op):
-    """The table of Vaswani et al. 2017: sines of the position in even channels, cosines in odd ones, 0 being the first.
+    """The table of Vaswani et al. 2017: sines of the position in even channels, cosines in odd ones, from channel 0.
 
-    It has the type of its operand, tokens of an even number of channels, of which only the shape is read.
+    The result has the type of the operand, tokens of an even number of channels; only its shape is read.
     """
 
     name = "sinusoid"
@@ -52,7 +52,7 @@ class Sinusoid(Op):
 @operation
 @dataclass(frozen=True)
 class Rope(Op):
-    """Rotary embedding (Su et al. 2021): turns the pairs of channels i, i + d/2 of each head by the position's angle.
+    """Rotary embedding (Su et al. 2021): rotates the channel pairs i, i + d/2 of each head by the position's angle.
 
     Of tokens [..., tokens, heads * d]; positions count from 0, angles are position / base ** (2 i / d).
     """
@@ -83,13 +83,13 @@ class Rope(Op):
 
 @layer
 def sinusoid(x: TensorType, *, base: float = 10000.0) -> Layer:
-    """A table of sines and cosines that tells positions apart, of the size of the tokens `x`."""
+    """Sinusoidal position embedding of the shape of the tokens `x`."""
     no_maps("sinusoid", x)
     return Layer(Sinusoid(base))
 
 
 @layer
 def rope(x: TensorType, heads: int = 1, *, base: float = 10000.0) -> Layer:
-    """Rotary position embedding of queries or keys in `heads` heads."""
+    """Rotary position embedding of queries or keys with `heads` heads."""
     no_maps("rope", x)
     return Layer(Rope(heads, base))

@@ -1,4 +1,4 @@
-"""Operations that give the same elements another shape or order: reshape, transpose, broadcast, channel shuffle."""
+"""Changes of shape and element order: reshape, transpose, broadcast, channel shuffle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Reshape(Op):
-    """The elements of each sample in the same order in another shape; one size may be -1, for what is left."""
+    """The elements of each sample in the same order in another shape; a size of -1 is inferred."""
 
     name = "reshape"
     shape: tuple[int, ...] = ()
@@ -25,9 +25,10 @@ class Reshape(Op):
         known = prod(size for size in self.shape if size != -1)
         free = self.shape.count(-1)
         if free > 1 or any(size < 1 and size != -1 for size in self.shape):
-            raise RuleError(f"{list(self.shape)} is no shape", attribute="shape", help="sizes, of which one may be -1")
+            help = "give positive sizes, of which one may be -1"
+            raise RuleError(f"{list(self.shape)} is not a shape", attribute="shape", help=help)
         if x.size % known if free else x.size != known:
-            raise RuleError(f"the {x.size} elements of {x} do not make {list(self.shape)}", 0, attribute="shape")
+            raise RuleError(f"{x} has {x.size} elements, which do not fit {list(self.shape)}", 0, attribute="shape")
         return (x.with_shape(tuple(x.size // known if size == -1 else size for size in self.shape)),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -45,8 +46,10 @@ class Transpose(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
         if sorted(self.axes) != list(range(len(x.shape))):
-            help = f"each of 0 to {len(x.shape) - 1}, in the order that the result has them"
-            raise RuleError(f"{list(self.axes)} is no order of the axes of {x}", 0, attribute="axes", help=help)
+            help = f"give each axis from 0 to {len(x.shape) - 1} once"
+            raise RuleError(
+                f"{list(self.axes)} is not a permutation of the axes of {x}", 0, attribute="axes", help=help
+            )
         return (x.with_shape(tuple(x.shape[axis] for axis in self.axes)),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -54,7 +57,7 @@ class Transpose(Op):
 
 
 def broadcast_shape(x: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of `x` with axes of 1 for those that `like` has more: behind the channels, else in front."""
+    """The shape of `x` with axes of size 1 added up to the rank of `like`: after a vector's channels, else in front."""
     if len(x) == 1 and len(like) >= 3:
         return (*(1,) * (len(like) - 3), *x, 1, 1)
     return (*(1,) * (len(like) - len(x)), *x)
@@ -63,10 +66,10 @@ def broadcast_shape(x: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...
 @operation
 @dataclass(frozen=True)
 class Broadcast(Op):
-    """`x` repeated to the shape of the second operand, of which only the shape is read.
+    """`x` broadcast to the shape of the second operand; only the shape of that operand is read.
 
-    The channels of a vector become those of a map, the same at all its places. Else axes are matched from the last one,
-    as NumPy does; those that `x` has not, or has with size 1, are repeated.
+    The channels of a vector become those of a map, equal at all pixels. Otherwise axes are matched from the last one,
+    as in NumPy; axes that `x` lacks, or has with size 1, are repeated.
     """
 
     name = "broadcast"
@@ -79,7 +82,7 @@ class Broadcast(Op):
         if len(stretched) != len(like.shape) or any(
             size not in (1, target) for size, target in zip(stretched, like.shape, strict=True)
         ):
-            raise RuleError(f"{x} cannot be repeated to the shape of {like}", 0, 1)
+            raise RuleError(f"{x} cannot be broadcast to the shape of {like}", 0, 1)
         return (x.with_shape(like.shape),)
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
@@ -91,7 +94,7 @@ class Broadcast(Op):
 @operation
 @dataclass(frozen=True)
 class ChannelShuffle(Op):
-    """The channels of a map dealt out: those of each of `groups` groups are `groups` apart in the result."""
+    """The channels of a map interleaved: channels of one of the `groups` are `groups` apart in the result."""
 
     name = "channel_shuffle"
     groups: int = 1
@@ -106,19 +109,19 @@ class ChannelShuffle(Op):
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
-        dealt = x.reshape(*x.shape[:-3], self.groups, -1, *x.shape[-2:]).swapaxes(-4, -3)
-        return (dealt.reshape(x.shape),)
+        shuffled = x.reshape(*x.shape[:-3], self.groups, -1, *x.shape[-2:]).swapaxes(-4, -3)
+        return (shuffled.reshape(x.shape),)
 
 
 @layer
 def reshape(x: TensorType, shape: tuple[int, ...]) -> Layer:
-    """The same elements in another shape; one size may be -1, for what is left."""
+    """The same elements in another shape; a size of -1 is inferred."""
     return Layer(Reshape(shape))
 
 
 @layer
 def transpose(x: TensorType, axes: tuple[int, ...] | None = None) -> Layer:
-    """The axes in the order `axes`; the last two change places unless told."""
+    """The axes in the order `axes`; swaps the last two by default."""
     needs(2, x, "transpose")
     rank = len(x.shape)
     given = axes if axes is not None else (*range(rank - 2), rank - 1, rank - 2)
@@ -127,11 +130,11 @@ def transpose(x: TensorType, axes: tuple[int, ...] | None = None) -> Layer:
 
 @layer
 def broadcast(x: TensorType, *, like: TensorType) -> Layer:
-    """`x` repeated to the shape of `like`; a vector's channels become a map's."""
+    """`x` broadcast to the shape of `like`; the channels of a vector become those of a map."""
     return Layer(Broadcast())
 
 
 @layer
 def channel_shuffle(x: TensorType, groups: int) -> Layer:
-    """Mixes the channels of `groups` groups, as between grouped convolutions."""
+    """Interleaves the channels of `groups` groups, as between grouped convolutions."""
     return Layer(ChannelShuffle(groups))

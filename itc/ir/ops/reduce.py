@@ -1,4 +1,4 @@
-"""Operations over whole axes: softmax, means, maxima and sums, and how far two tensors are apart."""
+"""Operations over whole axes: softmax, reductions, and the relative distance of two tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Softmax(Op):
-    """exp(x) / sum of exp(x) over an axis: `axis` counts from the end, 0 is that of the channels."""
+    """exp(x) / sum of exp(x) over an axis: `axis` counts from the end; 0 stands for the channels."""
 
     name = "softmax"
     axis: int = 0
@@ -34,7 +34,7 @@ class Softmax(Op):
 
 @dataclass(frozen=True)
 class Reduce(Op):
-    """Over the axes `axes`, which count from the end in rising order; none stands for all. They go, or stay as 1."""
+    """Base of reductions over `axes`, which ascend and count from the end (none: all); removed, or kept as size 1."""
 
     axes: tuple[int, ...] = ()
     keep: bool = False
@@ -50,7 +50,7 @@ class Reduce(Op):
         return (x.with_shape(tuple(1 if at in gone else size for at, size in kept)),)
 
     def positions(self, rank: int) -> tuple[int, ...]:
-        """The axes that are reduced of a tensor of `rank` axes, counted from the front."""
+        """The reduced axes of a tensor of `rank` axes, counted from the front."""
         return tuple(rank + axis for axis in self.axes) if self.axes else tuple(range(rank))
 
     def array_axes(self, x: Array) -> tuple[int, ...]:
@@ -96,7 +96,7 @@ class ReduceSum(Reduce):
 @operation
 @dataclass(frozen=True)
 class ArgMax(Op):
-    """Where along an axis (0: the channels, else from the end) the largest element is, the first of equals."""
+    """Index of the largest element along an axis (0: the channels, else from the end); ties give the first."""
 
     name = "argmax"
     axis: int = 0
@@ -114,7 +114,7 @@ class ArgMax(Op):
 @operation
 @dataclass(frozen=True)
 class Change(Op):
-    """How far two tensors are apart: the norm of `a - b` over that of `b` (at least `eps`), one number a sample.
+    """Relative distance of two tensors: the norm of `a - b` over that of `b` (at least `eps`), one number per sample.
 
     As a halting score it says when an iteration comes to rest.
     """
@@ -142,13 +142,13 @@ Axes = int | tuple[int, ...] | None
 
 
 def _axes(x: TensorType, axes: Axes) -> tuple[int, ...]:
-    """Axes as a spec gives them, from either end, as the attribute of an operation."""
+    """Axes of a spec, counted from either end, as the attribute of an operation."""
     if axes is None:
         return ()
     given = (axes,) if isinstance(axes, int) else axes
     rank = len(x.shape)
     if not given or any(not -rank <= axis < rank for axis in given) or len({a % rank for a in given}) < len(given):
-        help = f"its axes are 0 to {rank - 1}, or -1 to -{rank}; without `axes` all of them" if rank else ""
+        help = f"its axes are 0 to {rank - 1}, or -1 to -{rank}; omit `axes` for all" if rank else ""
         raise RuleError(f"{list(given)} are not axes of {x}", attribute="axes", help=help)
     found = tuple(sorted(axis % rank - rank for axis in given))
     return () if len(found) == rank else found
@@ -162,29 +162,29 @@ def softmax(x: TensorType, *, axis: int | None = None) -> Layer:
 
 @layer
 def reduce_mean(x: TensorType, axes: int | tuple[int, ...] | None = None, *, keep: bool = False) -> Layer:
-    """Mean over `axes`, or all; `keep` leaves them with size 1."""
+    """Mean over `axes`, or all; `keep` retains them with size 1."""
     return Layer(ReduceMean(_axes(x, axes), keep))
 
 
 @layer
 def reduce_max(x: TensorType, axes: int | tuple[int, ...] | None = None, *, keep: bool = False) -> Layer:
-    """Largest element over `axes`, or all; `keep` leaves them with size 1."""
+    """Maximum over `axes`, or all; `keep` retains them with size 1."""
     return Layer(ReduceMax(_axes(x, axes), keep))
 
 
 @layer
 def reduce_sum(x: TensorType, axes: int | tuple[int, ...] | None = None, *, keep: bool = False) -> Layer:
-    """Sum over `axes`, or all; `keep` leaves them with size 1."""
+    """Sum over `axes`, or all; `keep` retains them with size 1."""
     return Layer(ReduceSum(_axes(x, axes), keep))
 
 
 @layer
 def argmax(x: TensorType, *, axis: int | None = None) -> Layer:
-    """Place of the largest element along the channels, or another axis."""
+    """Index of the largest element along the channels, or another axis."""
     return Layer(ArgMax(channels_or(x, axis)))
 
 
 @layer
 def change(a: TensorType, b: TensorType, *, eps: float = 1e-12) -> Layer:
-    """Norm of `a - b` over that of `b`: how much an iteration still moves."""
+    """Norm of `a - b` over that of `b`: the relative change between iterations."""
     return Layer(Change(eps))

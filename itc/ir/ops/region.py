@@ -1,4 +1,4 @@
-"""Regions of a map, as in Faster R-CNN: boxes are proposed where objects seem to be, and cut out of the features."""
+"""Regions of interest, as in Faster R-CNN: proposal of object boxes, and pooling of their features."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from itc.ir.op import RUN, Array, Layer, Op, Pair, RuleError, Types, layer, oper
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 
-#: The most by which a box may grow, as the logarithm: 1000 / 16, as in all implementations.
+#: Logarithm of the largest growth factor of a box, 1000 / 16, as in public implementations.
 MAX_GROWTH = log(1000 / 16)
 
 
 @operation
 @dataclass(frozen=True)
 class RoiAlign(Op):
-    """Of each box the features on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
+    """Features of each box on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
 
     Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, in units of which the features have `scale` to
     one. The result is [n, c, *size]. As torchvision's `roi_align` with `aligned=False`: boxes are at least one place
@@ -66,33 +66,33 @@ class RoiAlign(Op):
         )
         return (np.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns, optimize=True),)
 
-    def _weights(self, first: Array, last: Array, parts: int, places: int) -> Array:
-        """For each box and part the share [batch, n, parts, places] that each place of one axis has in it."""
+    def _weights(self, first: Array, last: Array, parts: int, positions: int) -> Array:
+        """Weights [batch, n, parts, positions] of the positions along one axis in each part of each box."""
         step = np.maximum(last - first, 1) / parts
         offsets = (np.arange(parts * self.sampling, dtype=first.dtype) + np.asarray(0.5, first.dtype)) / self.sampling
         at = first[..., None] + offsets * step[..., None]
-        inside = (at >= -1) & (at <= places)
-        at = np.clip(at, 0, places - 1)
+        inside = (at >= -1) & (at <= positions)
+        at = np.clip(at, 0, positions - 1)
         low = np.floor(at).astype(np.int64)
         upper = (at - low).astype(first.dtype)
-        place = np.arange(places)
-        share = np.where(place == low[..., None], 1 - upper[..., None], 0)
-        share = share + np.where(place == low[..., None] + 1, upper[..., None], 0)
+        position = np.arange(positions)
+        share = np.where(position == low[..., None], 1 - upper[..., None], 0)
+        share = share + np.where(position == low[..., None] + 1, upper[..., None], 0)
         share = share * inside[..., None]
-        grouped = share.reshape(*first.shape, parts, self.sampling, places)
+        grouped = share.reshape(*first.shape, parts, self.sampling, positions)
         return np.asarray(grouped.mean(-2), first.dtype)
 
 
 @operation
 @dataclass(frozen=True)
 class Proposals(Op):
-    """The `count` boxes [count, 4] that are likeliest objects, by score, as far as they overlap by at most `overlap`.
+    """Non-maximum suppression: the `count` best boxes [count, 4] by score that overlap by at most `overlap`.
 
-    Operands: scores [a, h, w] (any monotone in the likelihood), deltas [4 a, h, w] and the image, of which only the
-    shape is read. There are anchors of a = ratios x sizes, in that order, at every `stride`-th pixel: sizes are roots
-    of areas, ratios heights over widths. Deltas shift a centre by parts of the anchor and scale it by exponentials.
-    Boxes are clipped to the image; those less than `least` wide or high do not count; the `candidates` best others are
-    looked at, of equal scores the earlier by row, column, anchor. Where too few are left the last boxes are zeros.
+    Operands: scores [a, h, w] (any monotone function of the likelihood), deltas [4 a, h, w] and the image, whose shape
+    alone is read. Each `stride`-th pixel has a = ratios x sizes anchors, in that order: sizes are square roots of
+    areas, ratios heights over widths. Deltas shift the centre in units of the anchor and scale it by exponentials.
+    Boxes are clipped to the image; boxes less than `least` wide or high are dropped. The `candidates` best of the
+    others are considered, ties by row, column, anchor. If fewer than `count` remain, the last boxes are zeros.
     """
 
     name = "proposals"
@@ -119,7 +119,7 @@ class Proposals(Op):
         anchors = len(self.sizes) * len(self.ratios)
         height, width = scores.shape[-2:]
         if scores.shape != (anchors, height, width):
-            raise RuleError(f"{anchors} anchors at a place, but scores of {scores}", 0, attribute="sizes")
+            raise RuleError(f"{anchors} anchors per pixel, but scores of {scores}", 0, attribute="sizes")
         if deltas.shape != (4 * anchors, height, width):
             raise RuleError(f"{anchors} anchors need deltas of {4 * anchors} channels, not {deltas}", 1, 0)
         return (scores.with_shape((self.count, 4)),)
@@ -155,7 +155,7 @@ class Proposals(Op):
         )
 
     def _distinct(self, boxes: Array, alive: Array) -> Array:
-        """The first `count` boxes, each of which overlaps none before it by more than `overlap`."""
+        """The first `count` boxes; none overlaps an earlier one by more than `overlap`."""
         out = np.zeros((self.count, 4), boxes.dtype)
         alive = alive.copy()
         for position in range(self.count):
@@ -169,7 +169,7 @@ class Proposals(Op):
 
 
 def decoded(anchors: Array, deltas: Array) -> Array:
-    """Boxes [..., 4] of anchors that are shifted and scaled."""
+    """Boxes [..., 4]: the anchors, shifted and scaled by the deltas."""
     size = anchors[:, 2:] - anchors[:, :2]
     centre = anchors[:, :2] + size / 2 + deltas[..., :2] * size
     half = np.exp(np.minimum(deltas[..., 2:], np.asarray(MAX_GROWTH, deltas.dtype))) * size / 2
@@ -177,7 +177,7 @@ def decoded(anchors: Array, deltas: Array) -> Array:
 
 
 def overlaps(box: Array, boxes: Array) -> Array:
-    """Intersection over union of a box with each of `boxes` [n, 4]."""
+    """Intersection over union of a box and each of `boxes` [n, 4]."""
     shared = np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0).prod(-1)
     own, others = (box[2:] - box[:2]).prod(), (boxes[:, 2:] - boxes[:, :2]).prod(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -186,7 +186,7 @@ def overlaps(box: Array, boxes: Array) -> Array:
 
 @layer
 def roi_align(x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2) -> Layer:
-    """The features of each box on a grid of `size`; the map has `scale` places to a pixel of the boxes.
+    """The features of each box on a grid of `size`; `scale` is the map's resolution relative to the boxes' pixels.
 
     As torchvision's `roi_align` with `aligned=False`: boxes are not shifted by half a pixel, and are at least 1 x 1.
     """
@@ -207,6 +207,6 @@ def proposals(
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
     least: float = 16.0,
 ) -> Layer:
-    """The `count` likeliest boxes in the image `like`, by the scores and deltas of anchors, less what overlaps."""
+    """The `count` best boxes in the image `like`, by scores and deltas of anchors, after non-maximum suppression."""
     numbers = (tuple(map(float, sizes)), tuple(map(float, ratios)))
     return Layer(Proposals(count, candidates, float(overlap), stride, *numbers, float(least)))

@@ -1,4 +1,4 @@
-"""Resizing of maps, nearest and bilinear, as PyTorch's `interpolate` does it on a CPU."""
+"""Nearest and bilinear resizing of maps, equal to PyTorch's `interpolate` on a CPU."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Resize(Op):
         x = operands[0]
         needs_float("resize", x)
         if self.mode not in MODES:
-            raise RuleError(f"there is no mode {self.mode}; there are {', '.join(MODES)}", attribute="mode")
+            raise RuleError(f"`{self.mode}` is not a mode; known: {', '.join(MODES)}", attribute="mode")
         if self.align_corners and self.mode == "nearest":
-            help = "write `mode=bilinear`, or leave out `align_corners`"
+            help = "write `mode=bilinear`, or remove `align_corners`"
             raise RuleError("`align_corners` is for bilinear resizing", attribute="align_corners", help=help)
         at_least(0, "factor", self.factor)
         at_least(0, "size", self.size)
@@ -49,7 +49,7 @@ class Resize(Op):
             raise RuleError("`resize` takes a factor, a size or a map to be like, one of them", 0)
         if not self.factor < 2**31 or min(sizes := self.sizes(*(o.shape for o in operands))) < 1:
             raise RuleError(
-                f"{self.factor} times {x.shape[-2]} x {x.shape[-1]} is no size of a map", attribute="factor"
+                f"{self.factor} times {x.shape[-2]} x {x.shape[-1]} is not a valid map size", attribute="factor"
             )
         return (x.with_shape((*x.shape[:-2], *sizes)),)
 
@@ -60,7 +60,7 @@ class Resize(Op):
         return self.size if all(self.size) else (int(x[-2] * self.factor), int(x[-1] * self.factor))
 
     def distance(self, size: int, target: int) -> float:
-        """How many source pixels two samples are apart, along an axis of `size` that becomes `target`."""
+        """Distance of two samples in source pixels, along an axis resized from `size` to `target`."""
         if size == target:
             return 1.0
         if self.align_corners:
@@ -68,13 +68,13 @@ class Resize(Op):
         return 1 / self.factor if self.factor else size / target
 
     def nearest_source(self, size: int, target: int) -> Array:
-        """For each of `target` pixels the source pixel, rounded in float32 as in PyTorch, exact at twice the size."""
+        """Source pixel of each of `target` pixels, rounded in float32 as in PyTorch, exact at twice the size."""
         distance = np.float32(0.5 if target == 2 * size else self.distance(size, target))
         pixels = np.floor(np.arange(target, dtype=np.float32) * distance).astype(np.int64)
         return np.asarray(np.minimum(pixels, size - 1))
 
     def linear_source(self, size: int, target: int) -> tuple[Array, Array, Array]:
-        """For each of `target` pixels: the two source pixels around its sample and the weight of the second."""
+        """For each of `target` pixels, the two source pixels around its sample and the weight of the second."""
         distance, pixels = self.distance(size, target), np.arange(target)
         sample = pixels * distance if self.align_corners else np.maximum((pixels + 0.5) * distance - 0.5, 0)
         low = np.minimum(sample.astype(np.int64), size - 1)
@@ -112,7 +112,7 @@ def resize_(
     needs(3, x, "resize")
     if (factor is None) + (size is None) + (like is None) != 2:
         help = "resize(x, 2), resize(x, size=[h, w]) or resize(x, like=y)"
-        raise RuleError("`resize` takes a factor, `size` or `like`, one of them", help=help)
+        raise RuleError("`resize` takes exactly one of a factor, `size` and `like`", help=help)
     if size is not None:
         at_least(1, "size", size)
         return Layer(Resize(mode, size=size, align_corners=align_corners))

@@ -1,4 +1,4 @@
-"""Operations that put tensors together or make them of one number: concatenation, stacks and fills."""
+"""Concatenation, stacks and constant fills."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Concat(Op):
-    """Its operands behind each other along an axis: `axis` counts from the end, 0 is that of the channels."""
+    """Its operands concatenated along an axis: `axis` counts from the end; 0 stands for the channels."""
 
     name = "concat"
     arity = (1, MANY)
@@ -43,7 +43,7 @@ def _without(axis: int, type: TensorType) -> tuple[int, ...]:
 @operation
 @dataclass(frozen=True)
 class Stack(Op):
-    """Its operands, all of one type, along a new axis: `axis` is its place in the result, counted from the end."""
+    """Its operands, of equal types, along a new axis: `axis` is its position in the result, counted from the end."""
 
     name = "stack"
     arity = (1, MANY)
@@ -66,7 +66,7 @@ class Stack(Op):
 @operation
 @dataclass(frozen=True)
 class Fill(Op):
-    """A tensor of one number: `channels` of them, at the sizes of its operand."""
+    """A constant tensor with `channels` channels and the other sizes of its operand."""
 
     name = "fill"
     shape_only = frozenset({0})
@@ -90,7 +90,7 @@ class Fill(Op):
 
 @layer
 def concat_(*xs: TensorType, axis: int | None = None) -> Layer:
-    """Tensors (or a list of them) behind each other along the channels, or another axis."""
+    """Tensors (or a list of them) concatenated along the channels, or another axis."""
     if not xs:
         raise RuleError("`concat` of nothing")
     needs(1, xs[0], "concat")
@@ -99,7 +99,7 @@ def concat_(*xs: TensorType, axis: int | None = None) -> Layer:
 
 @layer
 def stack(*xs: TensorType, axis: int = 0) -> Layer:
-    """Tensors (or a list of them) along a new axis, which is at `axis` of the result."""
+    """Tensors (or a list of them) along a new axis at position `axis`."""
     if not xs:
         raise RuleError("`stack` of nothing")
     return Layer(Stack(axis if axis < 0 else axis - len(xs[0].shape) - 1))
@@ -107,11 +107,11 @@ def stack(*xs: TensorType, axis: int = 0) -> Layer:
 
 @layer
 def zeros(channels: int, *, like: TensorType) -> Layer:
-    """Zeros: `channels` of them, with the sizes of `like`."""
+    """Zeros with `channels` channels and the other sizes of `like`."""
     return Layer(Fill(channels, 0.0))
 
 
 @layer
 def ones(channels: int, *, like: TensorType) -> Layer:
-    """Ones: `channels` of them, with the sizes of `like`."""
+    """Ones with `channels` channels and the other sizes of `like`."""
     return Layer(Fill(channels, 1.0))

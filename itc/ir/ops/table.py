@@ -1,4 +1,4 @@
-"""Parameters as values: rows of a table picked by number, and tensors that are free of any layer."""
+"""Parameters as values: embedding tables and free tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class Embed(Op):
-    """Row `ids[...]` of `weight` [count, channels] for each element of the ids, which are integers from 0."""
+    """Row `ids[...]` of `weight` [count, channels] for each id, an integer from 0."""
 
     name = "embed"
     arity = (2, 2)
@@ -38,7 +38,7 @@ class Embed(Op):
 @operation
 @dataclass(frozen=True)
 class Parameter(Op):
-    """A parameter as a value, the same for every sample; of the first operand, any input, only the batch is read."""
+    """A parameter as a value, equal for all samples; the first operand, any input, only gives the batch size."""
 
     name = "parameter"
     arity = (2, 2)
@@ -63,7 +63,7 @@ def embed(
     init: WeightInit = "normal",
     std: float | None = None,
 ) -> Layer:
-    """A trained vector of `channels` for each of `count` ids. `normal` is of standard deviation 1, or `std`."""
+    """A trained vector of `channels` for each of `count` ids. `normal` has standard deviation 1, or `std`."""
     at_least(1, "count", (count, channels))
     return Layer(Embed(), (ParamSpec("weight", (count, channels), "weight", weight_init(init, std, "normal")),))
 
@@ -76,7 +76,7 @@ def param(
     std: float | None = None,
     train: bool = True,
 ) -> Layer:
-    """A free tensor, trained or a constant; `sinusoid` is a table of positions, one row for each set or row."""
+    """A free tensor, trained or constant; `init=sinusoid` is a sinusoidal table, one row per set or per row."""
     at_least(1, "shape", shape)
     if init == "sinusoid" and not shape:
         raise RuleError("a table of positions has an axis of channels at least", attribute="shape")

@@ -1,4 +1,4 @@
-"""Where a max pool found its elements, and the way back: two operations, since each has one result."""
+"""Unpooling: indices of the maxima of a pool, and the scatter of elements to those indices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itc.ir.types import TensorType
 @operation
 @dataclass(frozen=True)
 class PoolIndices(Pool):
-    """For each window of a max pool the place of its largest element: row * width + column, the first of equals.
+    """Index of the largest element of each window of a max pool: row * width + column; ties give the first.
 
     It stands beside a `max_pool` of the same attributes; PyTorch's `return_indices` gives the same numbers.
     """
@@ -29,19 +29,19 @@ class PoolIndices(Pool):
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
         height, width = x.shape[-2:]
-        # Padding must lose even against -inf.
+        # Padding must compare less than -inf.
         windows = self.windows(np.maximum(x, np.finfo(x.dtype).min), -np.inf)
-        places = self.windows(np.arange(height * width).reshape(1, 1, height, width), 0)
+        indices = self.windows(np.arange(height * width).reshape(1, 1, height, width), 0)
         flat = windows.reshape(*windows.shape[:-2], -1)
         chosen = flat.argmax(-1)[..., None]
-        places = np.broadcast_to(places.reshape(*places.shape[:-2], -1), flat.shape)
-        return (np.take_along_axis(places, chosen, -1)[..., 0].astype(np.int64),)
+        indices = np.broadcast_to(indices.reshape(*indices.shape[:-2], -1), flat.shape)
+        return (np.take_along_axis(indices, chosen, -1)[..., 0].astype(np.int64),)
 
 
 @operation
 @dataclass(frozen=True)
 class MaxUnpool(Op):
-    """Zeros, but for the elements of `x` at the places that `indices` gives, in a map of the size of the last operand.
+    """A map of the size of the last operand: the elements of `x` at the positions `indices`, zeros elsewhere.
 
     Of several elements for one place, as overlapping windows make, the last one in rows and columns is kept. The others
     have no part in the result, and no gradient.
@@ -73,11 +73,11 @@ class MaxUnpool(Op):
 def pool_indices(
     x: TensorType, kernel: Pair = (2, 2), *, stride: Pair | None = None, pad: Pair = (0, 0), ceil: bool = False
 ) -> Layer:
-    """The places of the elements that a `max_pool` of the same arguments takes; for `max_unpool`."""
+    """The indices of the elements selected by a `max_pool` of the same arguments, for `max_unpool`."""
     return Layer(PoolIndices(kernel, stride or kernel, pad, ceil))
 
 
 @layer
 def max_unpool(x: TensorType, indices: TensorType, *, like: TensorType) -> Layer:
-    """Puts `x` back to where `pool_indices` found it, in a map of the size of `like`; of several elements the last."""
+    """Scatters `x` to `indices` (of `pool_indices`) in a map of the size of `like`; of duplicates, the last wins."""
     return Layer(MaxUnpool())

@@ -1,10 +1,10 @@
-"""What has been run, and which sets of parameters have been read, by each of many moments of a net, for all at once.
+"""Executions of operations and parameter sets read up to each of many program points of a net.
 
-A net's body is one line of moments: an operation takes one, a loop one for each phase of each of its iterations,
-whatever loops lie inside. Emits cut the body of a loop into phases: each ends one, with its own body, and what stands
-behind the last is a phase too. So what runs behind an emit in its iteration is not before it. Counts are exact and take
-time by the runs of the iteration sets and by the moments that are asked for. Only a parameter that several operations
-read by different iterations, none of which reads all, takes time by its sets.
+Program points number the top level of a net: an operation takes one, a loop one for each phase of each iteration,
+including nested loops. The emits of a loop's body delimit its phases: each emit ends a phase with its own body, and
+the statements after the last emit are a phase too. So the statements after an emit in its iteration come after its
+point. Counts are exact; their time depends on the runs of the iteration sets and the number of points. Only a parameter
+read by several operations in different iterations, none of which reads all sets, takes time by its number of sets.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from itc.analysis.reach import Reached, distinct, numbers, reached
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Emit, Index, Loop, Net, Param, ParamRef, Statement
 
-Moments = NDArray[np.int64]
-#: Whole numbers of any size, one for each moment.
+Points = NDArray[np.int64]
+#: Integers of unbounded size, one per program point.
 Counts = NDArray[Any]
 SMALL = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An operation that runs inside the statement that begins at moment `start`, in iterations of the loop `var`.
+    """An operation inside the top-level statement that starts at point `start`, which is loop `var` or no loop.
 
-    It runs in one of the `phases` of each iteration, counted from 0.
+    It runs in phase `phase` of the `phases` of an iteration.
     """
 
     reached: Reached
@@ -42,60 +42,60 @@ class Run:
     phase: int = 0
     phases: int = 1
 
-    def times(self, moments: Moments) -> Counts:
-        """How often it has run by each of `moments`."""
+    def times(self, points: Points) -> Counts:
+        """Number of executions up to each of `points`."""
         inside = prod(len(iterations) for var, iterations in self.reached.reach.items() if var != self.var)
-        return self._here(moments) * inside
+        return self._executions(points) * inside
 
-    def sets(self, ref: ParamRef, moments: Moments) -> Counts:
-        """How many sets of a parameter it has read by each of `moments`."""
-        axes = (self._axis(index, moments) for index in ref.index)
-        return reduce(np.multiply, axes, np.where(self._here(moments) > 0, 1, 0).astype(object))
+    def sets(self, ref: ParamRef, points: Points) -> Counts:
+        """Number of sets of a parameter read up to each of `points`."""
+        axes = (self._axis(index, points) for index in ref.index)
+        return reduce(np.multiply, axes, np.where(self._executions(points) > 0, 1, 0).astype(object))
 
-    def firsts(self, index: tuple[Index | int, ...]) -> list[Moments]:
-        """For each axis the moments at which it first reads each of the sets that `numbers` gives there, in that order.
+    def firsts(self, index: tuple[Index | int, ...]) -> list[Points]:
+        """For each axis, the points of the first read of each set of `numbers`, in that order.
 
-        Those of an axis that the loop does not go through are the moment when it first runs.
+        For an axis not indexed by the top-level loop, this is the point of the first execution.
         """
         return [self._firsts(axis) for axis in index]
 
     @property
     def first(self) -> int:
-        """The moment when it first runs."""
-        return int(self._moment(self.reached.reach[self.var].runs[0][0] if self.var else 1))
+        """The point of the first execution."""
+        return int(self._point(self.reached.reach[self.var].runs[0][0] if self.var else 1))
 
-    def _axis(self, index: Index | int, moments: Moments) -> Counts:
+    def _axis(self, index: Index | int, points: Points) -> Counts:
         if isinstance(index, Index) and index.var == self.var:
-            iterations = self.reached.reach[index.var].moved(index.step, index.offset)
-            until = index.step * self._iterations(moments) + index.offset
+            iterations = self.reached.reach[index.var].image(index.step, index.offset)
+            until = index.step * self._iterations(points) + index.offset
             return iterations.groups_until(index.every, until).astype(object)
-        return np.full(len(moments), distinct(index, self.reached.reach), object)
+        return np.full(len(points), distinct(index, self.reached.reach), object)
 
-    def _here(self, moments: Moments) -> Counts:
-        """In how many iterations of its own loop it has run."""
+    def _executions(self, points: Points) -> Counts:
+        """Number of iterations of the top-level loop in which it has run."""
         if self.var is None:
-            return (moments > self.start).astype(object)
+            return (points > self.start).astype(object)
         iterations = self.reached.reach[self.var]
-        return iterations.groups_until(1, self._iterations(moments)).astype(object)
+        return iterations.groups_until(1, self._iterations(points)).astype(object)
 
-    def _iterations(self, moments: Moments) -> Moments:
-        """How many iterations of its own loop have passed its phase."""
-        return np.maximum(moments - self.start - self.phase - 1 + self.phases, 0) // self.phases
+    def _iterations(self, points: Points) -> Points:
+        """Number of iterations of the top-level loop that have completed its phase."""
+        return np.maximum(points - self.start - self.phase - 1 + self.phases, 0) // self.phases
 
-    def _moment(self, iteration: Any) -> Any:
-        """The moment at which its phase of an iteration ends."""
+    def _point(self, iteration: Any) -> Any:
+        """The point at which its phase of an iteration ends."""
         return self.start + (iteration - 1) * self.phases + self.phase + 1
 
-    def _firsts(self, index: Index | int) -> Moments:
+    def _firsts(self, index: Index | int) -> Points:
         if not isinstance(index, Index) or index.var != self.var:
             return np.full(len(numbers(index, self.reached.reach)), self.first)
         own = np.array(self.reached.reach[index.var].numbers)
         groups = (index.step * own + index.offset - 1) // index.every
-        return np.asarray(self._moment(own[np.unique(groups, return_index=True)[1]]))
+        return np.asarray(self._point(own[np.unique(groups, return_index=True)[1]]))
 
 
 def starts(body: Sequence[Statement]) -> list[int]:
-    """The moment at which each statement begins, and at the end the one at which all is over."""
+    """The start point of each statement, then the end point of the body."""
     return [*accumulate((_length(statement) for statement in body), initial=0)]
 
 
@@ -104,7 +104,7 @@ def _length(statement: Statement) -> int:
 
 
 def phases(loop: Loop) -> list[tuple[Statement, ...]]:
-    """The statements of a loop's body by phase: emit n of the body, from 0, ends phase n."""
+    """The statements of a loop's body by phase: emit n, from 0, ends phase n."""
     parts: list[list[Statement]] = [[]]
     for statement in loop.body.statements:
         parts[-1].append(statement)
@@ -114,7 +114,7 @@ def phases(loop: Loop) -> list[tuple[Statement, ...]]:
 
 
 def runs_of(statement: Statement, start: int) -> list[Run]:
-    """Every operation inside a statement that begins at moment `start`."""
+    """All operations inside a top-level statement that starts at point `start`."""
     if not isinstance(statement, Loop):
         return [Run(found, start, None) for found in reached((statement,))]
     reach = {statement.var: statement.iterations}
@@ -126,8 +126,8 @@ def runs_of(statement: Statement, start: int) -> list[Run]:
     ]
 
 
-def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
-    """Elements of the sets of trained parameters that have been read by each of `moments`, each set once."""
+def params_read(net: Net, runs: Iterable[Run], points: Points) -> Counts:
+    """Elements of trained parameters read up to each of `points`; each set counts once."""
     readers: dict[str, list[tuple[Run, ParamRef]]] = {}
     for run in runs:
         for ref in run.reached.apply.refs:
@@ -147,19 +147,19 @@ def params_read(net: Net, runs: Iterable[Run], moments: Moments) -> Counts:
         first, counts = _single_sets(needed) if _single(needed) else _first_reads(param, needed)
         firsts.append(first)
         sizes.append(counts.astype(object) * param.type.size)
-    total = _counted(np.concatenate(firsts), np.concatenate(sizes), moments)
+    total = _counted(np.concatenate(firsts), np.concatenate(sizes), points)
     for run, ref, size in runs_read.values():
-        total = total + run.sets(ref, moments) * size
+        total = total + run.sets(ref, points) * size
     return total
 
 
 def _single(readers: Iterable[tuple[Run, ParamRef]]) -> bool:
-    """Whether all read one set each."""
+    """Whether each reader reads a single set."""
     return all(isinstance(axis, int) for _, ref in readers for axis in ref.index)
 
 
-def _single_sets(readers: Iterable[tuple[Run, ParamRef]]) -> tuple[Moments, Counts]:
-    """When sets are first read by readers that read one set each: the first to read a set counts."""
+def _single_sets(readers: Iterable[tuple[Run, ParamRef]]) -> tuple[Points, Counts]:
+    """The point of the first read of each set, for readers of a single set."""
     first: dict[tuple[Index | int, ...], int] = {}
     for run, ref in readers:
         first[ref.index] = min(run.first, first.get(ref.index, run.first))
@@ -167,7 +167,7 @@ def _single_sets(readers: Iterable[tuple[Run, ParamRef]]) -> tuple[Moments, Coun
 
 
 def _needed(readers: Sequence[tuple[Run, ParamRef]]) -> list[tuple[Run, ParamRef]]:
-    """The readers without those that read nothing, at any moment, but what the one that runs most often reads too."""
+    """The readers, without those whose reads, up to any point, are included in those of the most frequent one."""
     most, ref = max(readers, key=lambda reader: (reader[0].reached.times, -reader[0].phase))
     others = [reader for reader in readers if not _covers((most, ref), reader)]
     return [(most, ref), *others]
@@ -185,29 +185,29 @@ def _within(inner: IterationSet, outer: IterationSet) -> bool:
     return inner.intersection(outer) == inner
 
 
-def _first_reads(param: Param, readers: Sequence[tuple[Run, ParamRef]]) -> tuple[Moments, Counts]:
-    """When sets are first read, and how many sets each entry stands for.
+def _first_reads(param: Param, readers: Sequence[tuple[Run, ParamRef]]) -> tuple[Points, Counts]:
+    """The point of the first read of each entry, and the number of sets per entry.
 
-    Along an axis that no reader's own loop goes through, numbers that the same readers read are one entry.
+    Along an axis not indexed by a reader's top-level loop, sets with the same readers are merged into one entry.
     """
     axes = [_classes(param.sets[axis], axis, readers) for axis in range(len(param.sets))]
-    sizes = [np.bincount(classes).astype(np.int64 if param.copies < SMALL else object) for classes in axes]
+    sizes = [np.bincount(classes).astype(np.int64 if param.set_count < SMALL else object) for classes in axes]
     never = np.iinfo(np.int64).max
     first = np.full([len(counts) for counts in sizes], never)
     for run, ref in readers:
-        at: list[Moments] = []
-        when: list[Moments] = []
-        for classes, index, moments in zip(axes, ref.index, run.firsts(ref.index), strict=True):
+        at: list[Points] = []
+        when: list[Points] = []
+        for classes, index, points in zip(axes, ref.index, run.firsts(ref.index), strict=True):
             entries, some = np.unique(classes[numbers(index, run.reached.reach)], return_index=True)
             at.append(entries)
-            when.append(moments[some])
+            when.append(points[some])
         read = np.ix_(*at)
         first[read] = np.minimum(first[read], reduce(np.maximum.outer, when))
     return first.ravel(), reduce(np.multiply.outer, sizes).ravel()
 
 
-def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> Moments:
-    """For each number of an axis its class; classes count from 0."""
+def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> Points:
+    """The class of each set along an axis, from 0: sets in one class have the same readers."""
     indices = ((run, ref.index[axis]) for run, ref in readers)
     if any(isinstance(index, Index) and index.var == run.var for run, index in indices):
         return np.arange(count)
@@ -219,8 +219,8 @@ def _classes(count: int, axis: int, readers: Iterable[tuple[Run, ParamRef]]) -> 
     return classes
 
 
-def _counted(first: Moments, sizes: Counts, moments: Moments) -> Counts:
-    """The sum of `sizes` of what is first read by each of `moments`."""
+def _counted(first: Points, sizes: Counts, points: Points) -> Counts:
+    """The sum of `sizes` of the entries first read up to each of `points`."""
     order = np.argsort(first, kind="stable")
     totals = np.append(np.zeros(1, object), np.cumsum(sizes[order]))
-    return totals[np.searchsorted(first[order], moments, "right")].astype(object)
+    return totals[np.searchsorted(first[order], points, "right")].astype(object)

@@ -1,4 +1,4 @@
-"""Conditions on `iteration`: `if` and the ternary become regions, whose results are what the branches leave."""
+"""Elaborates conditions on `iteration`: `if` and the ternary become `When` statements."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from itc_dsl.lowering.values import (
 )
 
 MISSING = object()
-#: How many times as long as other work on a table it takes to make a set of its iterations.
+#: Cost of building an iteration set, relative to other operations on a table.
 SETS_COST = 10
-#: How often a condition may change in one loop.
+#: Maximum number of changes of a condition in one loop.
 MAX_CHANGES = 100_000
 
 
 def chosen(values: NDArray[Any]) -> IterationSet:
-    """The iterations for which a table is true."""
+    """The iterations in which a table is true."""
     numbers = np.flatnonzero(values) + 1
     if numbers.size and int(numbers[-1]) - int(numbers[0]) + 1 == numbers.size:
         return IterationSet.span(int(numbers[0]), int(numbers[-1]))
@@ -45,7 +45,7 @@ def chosen(values: NDArray[Any]) -> IterationSet:
 
 
 def decided(scope: Scope, truth: Varying, span: Span) -> bool | IterationSet:
-    """The iterations that come here and for which a condition holds; true or false where that is all or none."""
+    """The reaching iterations in which a condition holds; true or false for all or none."""
     scope.lowering.spend(span, *[truth] * SETS_COST)
     reach = truth.frame.reach
     _regular(truth, span)
@@ -54,7 +54,7 @@ def decided(scope: Scope, truth: Varying, span: Span) -> bool | IterationSet:
 
 
 def _regular(truth: Varying, span: Span) -> None:
-    """Raises CompileError (E0391) for a condition that changes more often than a loop of one operation may have it."""
+    """Raises CompileError (E0391) for a condition with too many changes for any loop."""
     reach = truth.frame.reach
     changes = np.count_nonzero(np.diff(truth.values[reach.runs[0][0] - 1 : reach.last]))
     if changes > MAX_CHANGES:
@@ -63,8 +63,8 @@ def _regular(truth: Varying, span: Span) -> None:
 
 
 @dataclass
-class Region:
-    """The two branches of a condition while they are elaborated, and the results of their `When` as they are found."""
+class Branches:
+    """The two branches of a condition during elaboration, and the results of their `When`."""
 
     truth: Varying
     iterations: IterationSet
@@ -75,30 +75,32 @@ class Region:
     undecided: bool = False
 
 
-def branches(scope: Scope, truth: Varying, taken: IterationSet, span: Span, *runs: Callable[[], None]) -> Region:
-    """Elaborates the branch of the iterations `taken` and that of all others that come here."""
+def elaborate_branches(
+    scope: Scope, truth: Varying, taken: IterationSet, span: Span, *runs: Callable[[], None]
+) -> Branches:
+    """Elaborates the branch for the iterations `taken` and the branch for the other reaching iterations."""
     collected = []
     frame = truth.frame
     for reach, run in zip((taken, frame.reach.difference(taken)), runs, strict=True):
         with scope.lowering.builder.body() as statements, narrowed(frame, reach):
             run()
         collected.append(statements)
-    return Region(truth, taken, span, (collected[0], collected[1]))
+    return Branches(truth, taken, span, (collected[0], collected[1]))
 
 
-def finish(scope: Scope, region: Region) -> None:
-    """Adds the `When`, if the branches do anything. Raises CompileError (E0309) if nothing of it can be used.
+def finish(scope: Scope, branch: Branches) -> None:
+    """Adds the `When`, unless both branches are empty. Raises CompileError (E0309) if it has no usable result.
 
-    Where they leave a variable without one value, it is the reading of that variable that is wrong, if it is read.
+    A variable without a common type is an error only where it is read.
     """
-    if region.results:
-        first, second = (close(s, y) for s, y in zip(region.statements, region.yields, strict=True))
-        when = When(region.truth.frame.var, region.iterations, first, second, tuple(region.results), region.span)
+    if branch.results:
+        first, second = (close(s, y) for s, y in zip(branch.statements, branch.yields, strict=True))
+        when = When(branch.truth.frame.var, branch.iterations, first, second, tuple(branch.results), branch.span)
         scope.lowering.builder.add(when)
-    elif any(region.statements):
-        help = "use what it assigns behind it, or leave it out"
-        unused = fail("E0309", "nothing that this `if` computes is used", region.span, "computes something", help)
-        if not region.undecided:
+    elif any(branch.statements):
+        help = "use its assignments after it, or remove it"
+        unused = fail("E0309", "the results of this `if` are unused", branch.span, "computes something", help)
+        if not branch.undecided:
             raise unused
         scope.lowering.unused.extend(unused.diagnostics)
 
@@ -116,8 +118,8 @@ def if_(scope: Scope, statement: ast.If) -> None:
     assert isinstance(truth, Varying)
     for node in ast.walk(*statement.body, *statement.otherwise):
         if isinstance(node, ast.Return):
-            message = "a block returns in all iterations or in none"
-            help = "give a name its value in both branches, and return that behind them"
+            message = "a `return` cannot depend on `iteration`"
+            help = "assign a name in both branches, and return it after them"
             raise fail("E0310", message, node.span, "in some iterations only", help)
     before = scope.names
     after: list[dict[str, object]] = []
@@ -127,7 +129,7 @@ def if_(scope: Scope, statement: ast.If) -> None:
         scope.run(suite)
         after.append(scope.names)
 
-    region = branches(
+    branch = elaborate_branches(
         scope,
         truth,
         taken,
@@ -144,13 +146,13 @@ def if_(scope: Scope, statement: ast.If) -> None:
         elif not read_outside(scope, name, statement):
             scope.names[name] = Undecided(span, "assigned under this condition")
         else:
-            scope.names[name] = merged(scope, region, name, ends[0], ends[1], span)
-            region.undecided |= isinstance(scope.names[name], Undecided | Broken)
-    finish(scope, region)
+            scope.names[name] = merged(scope, branch, name, ends[0], ends[1], span)
+            branch.undecided |= isinstance(scope.names[name], Undecided | Broken)
+    finish(scope, branch)
 
 
 def _reads(scope: Scope) -> dict[str, tuple[int, int]]:
-    """For each name the first and the last offset at which a body reads it; a carry is read at the end."""
+    """For each name, the first and last offset of its reads in a body; a carry is read at the end."""
     definition = scope.definition
     if definition in scope.lowering.reads:
         return scope.lowering.reads[definition]
@@ -168,16 +170,16 @@ def _reads(scope: Scope) -> dict[str, tuple[int, int]]:
 
 
 def read_outside(scope: Scope, name: str, statement: ast.If) -> bool:
-    """Whether a body reads a name anywhere but inside a statement."""
+    """Whether a body reads a name outside a statement."""
     first, last = _reads(scope).get(name, (statement.span.start, statement.span.start))
     return first < statement.span.start or last >= statement.span.end
 
 
-# What both branches leave
+# Results of both branches
 
 
-def merged(scope: Scope, region: Region, name: str, first: object, second: object, span: Span) -> object:
-    """One value for two branches: itself, a result of the region, a table, or a note of why there is none."""
+def merged(scope: Scope, branch: Branches, name: str, first: object, second: object, span: Span) -> object:
+    """The joined value of two branches: an equal value, a result of the `When`, a table, or the reason for none."""
     if isinstance(first, Broken) or isinstance(second, Broken):
         return BROKEN
     if first is MISSING or second is MISSING:
@@ -185,20 +187,20 @@ def merged(scope: Scope, region: Region, name: str, first: object, second: objec
     for side in (first, second):
         if isinstance(side, Undecided):
             return side
-    joined = _joined(scope, region, name, first, second, span)
+    joined = _joined(scope, branch, name, first, second, span)
     if joined is MISSING:
-        where = region.iterations
+        where = branch.iterations
         note = f"{tensor_types(first)} in iterations {where}, {tensor_types(second)} in all others"
         return Undecided(span, note)
     return joined
 
 
-def _joined(scope: Scope, region: Region, name: str, first: object, second: object, span: Span) -> object:
-    """One value for two, MISSING where they are too unlike."""
+def _joined(scope: Scope, branch: Branches, name: str, first: object, second: object, span: Span) -> object:
+    """The joined value of two, or MISSING if their structures differ."""
     if not same_structure(first, second):
         return MISSING
     pairs = list(zip(leaves(first), leaves(second), strict=True))
-    joined = [_leaf(region, left, right) for left, right in pairs]
+    joined = [_leaf(branch, left, right) for left, right in pairs]
     if any(leaf is MISSING for leaf in joined):
         return MISSING
     out: list[object] = []
@@ -209,15 +211,15 @@ def _joined(scope: Scope, region: Region, name: str, first: object, second: obje
         assert isinstance(left, Value) and isinstance(right, Value)
         hint = name if len(pairs) == 1 else f"{name}_{position}"
         result = scope.lowering.value(left.type, hint, scope.lowering.origins.get(left.name, span))
-        for yields, value in zip(region.yields, (left, right), strict=True):
+        for yields, value in zip(branch.yields, (left, right), strict=True):
             yields.append(value)
-        region.results.append(result)
+        branch.results.append(result)
         out.append(result)
     return rebuild(first, iter(out))
 
 
-def _leaf(region: Region, left: object, right: object) -> object:
-    """A joined value, None for two tensors that need a result of the region, MISSING where there is no one value."""
+def _leaf(branch: Branches, left: object, right: object) -> object:
+    """A joined value; None for two tensors that need a result of the `When`, MISSING for incompatible values."""
     if left is right:
         return left
     if isinstance(left, Value) and isinstance(right, Value):
@@ -226,11 +228,11 @@ def _leaf(region: Region, left: object, right: object) -> object:
         return MISSING
     if not isinstance(left, Varying) and not isinstance(right, Varying) and equal(left, right):
         return left
-    return tabulated(region.truth, left, right)
+    return tabulated(branch.truth, left, right)
 
 
 def tabulated(truth: Varying, left: object, right: object) -> object:
-    """A table of two numbers or two truths, MISSING for anything else."""
+    """A table of two numbers or two booleans, MISSING otherwise."""
     sides: list[Any] = [side.values if isinstance(side, Varying) else side for side in (left, right)]
     if any(isinstance(side, Varying) and side.frame is not truth.frame for side in (left, right)):
         return MISSING
@@ -250,7 +252,7 @@ def choose(scope: Scope, truth: Varying, expr: ast.Ternary) -> object:
     if isinstance(taken, bool):
         return scope.value(expr.then if taken else expr.otherwise)
     ends: list[object] = []
-    region = branches(
+    branch = elaborate_branches(
         scope,
         truth,
         taken,
@@ -258,11 +260,11 @@ def choose(scope: Scope, truth: Varying, expr: ast.Ternary) -> object:
         lambda: ends.append(scope.value(expr.then)),
         lambda: ends.append(scope.value(expr.otherwise)),
     )
-    value = merged(scope, region, "", ends[0], ends[1], expr.condition.span)
+    value = merged(scope, branch, "", ends[0], ends[1], expr.condition.span)
     if isinstance(value, Broken):
         raise Stop
     if isinstance(value, Undecided):
-        message = "both sides have to be alike"
+        message = "both sides must have the same type"
         raise CompileError([Diagnostic("E0309", message, Label(expr.span, value.note))])
-    finish(scope, region)
+    finish(scope, branch)
     return value

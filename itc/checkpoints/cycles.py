@@ -1,15 +1,15 @@
-"""Circles in graphs: groups of nodes that lead to one another in, and ways round that lose nothing out."""
+"""Cycles in graphs: strongly connected components, and detection of cycles with a non-negative total gain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-#: Nodes of a group in which gains and losses are weighed; of more, it is assumed that a circle loses nothing.
+#: Maximum nodes of a component with exact gains; a larger one is assumed to have a cycle of non-negative gain.
 MAX_CIRCLE = 60
 
 
 def without_loss(group: Sequence[int], gains: Mapping[tuple[int, int], int]) -> bool:
-    """Whether there is a circle of steps that gain, in total, no less than nothing (Bellman and Ford)."""
+    """Whether there is a cycle with a non-negative total gain (Bellman and Ford)."""
     if len(group) > MAX_CIRCLE:
         return True
     best = dict.fromkeys(group, 0)
