@@ -51,6 +51,15 @@ def waiting_bytes(program: Program, label: str, position: int) -> Ints:
     return np.broadcast_to(one, program.placements[label].shards)
 
 
+def in_flight(program: Program, memory: Memory, pipeline: Pipeline) -> dict[str, dict[str, Ints]]:
+    """`memory`, of one value in each buffer, with those that a pipeline holds beside the first."""
+    found = {label: dict(contents) for label, contents in memory.items()}
+    for (label, position), depth in pipeline.depths.items():
+        if depth > 1:
+            found[label][COPIES] = found[label][COPIES] + (depth - 1) * waiting_bytes(program, label, position)
+    return found
+
+
 def footprint(program: Program) -> dict[str, dict[str, Ints]]:
     """By kernel and content, bytes on each shard's tile: those of the buffers, or of one value in each before these."""
     if not program.buffers:

@@ -44,12 +44,12 @@ def intersection(left: Boxes, right: Boxes) -> Boxes:
 
 def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
     """Whether a box holds nothing, as [..., 1, 1]; the one place of a scalar is something."""
-    return np.asarray(np.any(boxes[..., 0] >= boxes[..., 1], axis=-1, keepdims=True)[..., None], np.bool_)
+    return np.asarray(np.logical_or.reduce(boxes[..., 0] >= boxes[..., 1], axis=-1))[..., None, None]
 
 
 def volume(boxes: Boxes) -> NDArray[np.int64]:
     """Elements of each box."""
-    return np.asarray(np.prod(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1), np.int64)
+    return np.asarray(np.multiply.reduce(np.maximum(boxes[..., 1] - boxes[..., 0], 0), axis=-1))
 
 
 def extent(boxes: Boxes, axis: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import total
-from itc_tile.program.footprint import Memory, allocated, footprint
+from itc_tile.program.footprint import Memory, footprint, in_flight
 from itc_tile.program.program import Pipeline, Program
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.alone import Alone
@@ -48,7 +48,8 @@ class Timing:
 def time_program(program: Program) -> Timing:
     """The times of a program that fits on its machine, with what waits beside other values."""
     exchange, compute = Exchange(program), compute_cycles(program)
-    room = free(program, footprint(replace(program, buffers=())))
+    resident = footprint(replace(program, buffers=()))
+    room = free(program, resident)
     assert all((free >= 0).all() for free in room.values()), "the program does not fit"
     alone = Alone(exchange, compute)
     outputs = alone.outputs()
@@ -56,18 +57,18 @@ def time_program(program: Program) -> Timing:
     # Nothing keeps one image from passing as those of a stream do, with room for values to wait.
     outputs = {label: min(outputs[label], cycles) for label, cycles in stream.outputs().items()}
     pipeline = Pipeline(stream.period, dict(stream.slots))
-    memory = footprint(allocated(program, pipeline))
+    memory = in_flight(program, resident, pipeline)
     return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, pipeline, memory, room)
 
 
-def waiting(program: Program) -> dict[str, float]:
+def waiting(program: Program, memory: Memory) -> dict[str, float]:
     """Kernels whose tiles lack room for values that wait beside the next ones even if images pass one at a time.
 
     How much they need is in multiples of what they hold, see `Lifetimes.wanting`. Values are counted as a schedule
     counts them, for which all iterations are alike and both branches of a `when` run.
     """
     stream = Stream(Exchange(program), compute_cycles(program))
-    return Lifetimes(stream).wanting(stream.one_at_a_time, free(program, footprint(program)))
+    return Lifetimes(stream).wanting(stream.one_at_a_time, free(program, memory))
 
 
 def free(program: Program, memory: Memory) -> dict[str, Ints]:

@@ -58,9 +58,10 @@ def _planned(
         if splits is None:
             return None
         program = _placed(graph, found, splits, machine)
-        over = max(int(total(contents).max()) for contents in footprint(program).values()) - machine.tile.memory
+        memory = footprint(program)
+        over = max(int(total(contents).max()) for contents in memory.values()) - machine.tile.memory
         room -= max(over, 0)
-        wanting = waiting(program) if over <= 0 else {}
+        wanting = waiting(program, memory) if over <= 0 else {}
         if over <= 0 and not wanting:
             return program
         more |= {label: max(more.get(label, 0.0) * GROWTH, wanted) for label, wanted in wanting.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,17 +199,24 @@ def _needed(choices: Sequence[_Choice], pace: float) -> float:
 def _spend(choices: Sequence[_Choice], tiles: int) -> None:
     """Gives tiles that are left to the steps that save most for each tile, passing over those without room."""
     left = tiles - _tiles(choices)
-    steps = {number: choice.best_step() for number, choice in enumerate(choices)}
+    steps = [_step(choice, order) for order, choice in enumerate(choices)]
+    heapify(steps)
+    order = len(steps)
     while steps:
-        number = max(steps, key=lambda n: steps[n][0])
-        gain, at = steps.pop(number)
-        choice = choices[number]
+        gain, _, at, choice = heappop(steps)
         more = choice.site.replicas * int(choice.shards[at] - choice.shards[choice.at])
-        if gain <= 0 or more > left:
+        if gain >= 0 or more > left:
             continue
         left -= more
         choice.at = at
-        steps[number] = choice.best_step()
+        heappush(steps, _step(choice, order))
+        order += 1
+
+
+def _step(choice: _Choice, order: int) -> tuple[float, int, int, _Choice]:
+    """The best step of a choice as an entry of a heap: the largest gain first, and of equal ones the oldest."""
+    gain, at = choice.best_step()
+    return -gain, order, at, choice
 
 
 def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[tuple[str, int]]:
