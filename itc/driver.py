@@ -1,4 +1,4 @@
-"""The whole pipeline: text -> AST -> IR -> passes -> costs, machine programs and torch modules."""
+"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a torch module."""
 
 from __future__ import annotations
 

@@ -171,13 +171,13 @@ def _grouped(
     runs: Iterable[Run], alike: Callable[[Run], Hashable], each: Callable[[Run], int]
 ) -> Iterable[tuple[Run, int]]:
     """A representative run of each group, and the sum of `each` over the group."""
-    found: dict[Hashable, tuple[Run, int]] = {}
+    groups: dict[Hashable, tuple[Run, int]] = {}
     for run in runs:
         if size := each(run):
             key = alike(run)
-            first, sum_before = found.get(key, (run, 0))
-            found[key] = first, sum_before + size
-    return found.values()
+            first, sum_before = groups.get(key, (run, 0))
+            groups[key] = first, sum_before + size
+    return groups.values()
 
 
 def nodes(run: Run, points: Points) -> Counts:

@@ -84,9 +84,9 @@ class _Expansion:
     # Values
 
     def value(self, old: Value) -> Value:
-        found = self.env.get(old.name, old)
-        assert isinstance(found, Value), f"%{old.name} is split into several series"
-        return found
+        new = self.env.get(old.name, old)
+        assert isinstance(new, Value), f"%{old.name} is split into several series"
+        return new
 
     def define(self, old: Value, type: Value | None = None) -> Value:
         """A new value for an old one."""
@@ -103,19 +103,19 @@ class _Expansion:
 
     def outputs(self, output: Output) -> list[Output]:
         """An output, or several for a series that has been split into plain values and shorter series."""
-        found = self.env.get(output.value.name, output.value)
-        if isinstance(found, Value):
-            return [replace(output, value=found)]
+        current = self.env.get(output.value.name, output.value)
+        if isinstance(current, Value):
+            return [replace(output, value=current)]
         assert output.at is not None
         weights = output.weights * len(output.at) if len(output.weights) == 1 else output.weights
         pieces: dict[str, list[tuple[int, float]]] = {}
         out: list[Output] = []
-        for n, weight, single in zip(output.at, weights, found, strict=True):
+        for n, weight, single in zip(output.at, weights, current, strict=True):
             if isinstance(single, Value):
                 out.append(Output(f"{output.name}@{n}", single, None, output.loss, (weight,)))
             else:
                 pieces.setdefault(single.series.name, []).append((n, weight))
-        series = {s.series.name: s.series for s in found if isinstance(s, Element)}
+        series = {s.series.name: s.series for s in current if isinstance(s, Element)}
         for name, exits in pieces.items():
             own = output.weights if len(output.weights) == 1 else tuple(weight for _, weight in exits)
             at = IterationSet.of(n for n, _ in exits)

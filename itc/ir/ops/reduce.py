@@ -150,8 +150,8 @@ def _axes(x: TensorType, axes: Axes) -> tuple[int, ...]:
     if not given or any(not -rank <= axis < rank for axis in given) or len({a % rank for a in given}) < len(given):
         help = f"its axes are 0 to {rank - 1}, or -1 to -{rank}; omit `axes` for all" if rank else ""
         raise RuleError(f"{list(given)} are not axes of {x}", attribute="axes", help=help)
-    found = tuple(sorted(axis % rank - rank for axis in given))
-    return () if len(found) == rank else found
+    stored = tuple(sorted(axis % rank - rank for axis in given))
+    return () if len(stored) == rank else stored
 
 
 @layer
