@@ -164,7 +164,7 @@ def _adaptive_reads(op: AdaptivePool, types: Types, results: Types) -> int:
 def _shares(op: RoiAlign, types: Types, results: Types) -> int:
     """Weights of each box, part and sample for all rows and columns, and an intermediate product."""
     x, boxes = types
-    rows = sum(op.sampling * parts * places for parts, places in zip(op.size, x.shape[1:], strict=True))
+    rows = sum(op.sampling * parts * positions for parts, positions in zip(op.size, x.shape[1:], strict=True))
     return boxes.shape[0] * (8 * rows + x.channels * op.size[0] * x.shape[2]) + results[0].size
 
 

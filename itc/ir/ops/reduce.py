@@ -116,7 +116,7 @@ class ArgMax(Op):
 class Change(Op):
     """Relative distance of two tensors: the norm of `a - b` over that of `b` (at least `eps`), one number per sample.
 
-    As a halting score it says when an iteration comes to rest.
+    As a halting score it detects convergence.
     """
 
     name = "change"
