@@ -133,7 +133,7 @@ class Modules(Protocol):
     """Trainable modules of another framework."""
 
     def lower(self, net: Net, form: str = "rolled") -> Any:
-        """A module with the net's parameters by key; `form` is `rolled` or `unrolled`."""
+        """A module with the net's parameters under their keys; `form` is `rolled` or `unrolled`."""
 
     def forward(self, net: Net, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""

@@ -110,7 +110,7 @@ def _in_folder(path: Path) -> None:
 def _target(path: Path) -> Path | None:
     """The regular file, existing or not, to which `path` resolves; None for the null device.
 
-    Raises OSError for a folder, and CompileError (E0605) for what is no file and for the open files of a process.
+    Raises OSError for a folder, and CompileError (E0605) for special files and open files of a process.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -152,9 +152,9 @@ def _open_file_of_a_process(path: Path) -> bool:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file next to `path` that replaces `path` when the block succeeds, and is removed otherwise.
 
-    A link stays and what it leads to is replaced. A file that was there keeps its permissions; a new one has those that
-    the umask leaves. The null device is written to as it is. Raises CompileError where `path` cannot be written (E0620)
-    or is a pipe or a device (E0605).
+    A link stays and its target is replaced. An existing file keeps its permissions; a new one has those of the umask.
+    The null device is written directly. Raises CompileError if `path` cannot be written (E0620) or is a pipe or a
+    device (E0605).
     """
     _in_folder(path)
     with writing(path):

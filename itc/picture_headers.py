@@ -1,7 +1,7 @@
 """Reads an image's format and size from its header, and bounds the cost of decoding it.
 
-Decoders allocate by the header's sizes, and some take time by the number of chunks, scans or entries of a file rather
-than by its bytes. So these are read and bounded first.
+Decoders allocate by the sizes in the header, and the time of some depends on the number of chunks, scans or entries,
+not on bytes. So these are checked first.
 """
 
 from __future__ import annotations

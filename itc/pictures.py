@@ -63,8 +63,8 @@ def read_picture(path: Path, type: TensorType) -> Array:
 def open_picture(path: Path, type: TensorType) -> Picture:
     """The image at `path`, in its own size, upright and opaque, with the channels of an input of `type`.
 
-    Raises CompileError: E0604 a pipe or a device, E0630 there is no such file, E0631 it is no picture, E0632 `type` is
-    not a map of floats of one or three channels, E0634 the picture or the input is too large.
+    Raises CompileError: E0604 for a pipe or a device, E0630 for a missing file, E0631 for a file that is not an image,
+    E0632 if `type` is not a map of floats of one or three channels, E0634 if the image or the input is too large.
     """
     if len(type.shape) != 3 or type.shape[0] not in (1, 3) or type.dtype not in FLOATS:
         raise fail("E0632", f"an image has floating-point numbers in 1 or 3 channels, the network's input is {type}")

@@ -102,7 +102,7 @@ def open_tensors(path: Path) -> BufferedReader:
 def read_safetensors(path: Path) -> Tensors:
     """The tensors of a safetensors file.
 
-    Raises CompileError as `open_tensors`, and E0611 for another format, E0617 for a header beyond the bounds, E0650 for
+    Raises CompileError as `open_tensors`, and E0611 for another format, E0617 for a header above the limits, E0650 for
     a pickle.
     """
     file = open_tensors(path)

@@ -3,8 +3,8 @@
 An `init` is one of these, where fan-in is the product of all sizes but the first and fan-out of all but the second:
 
 - `zeros`, `ones`, or a number as text: a constant;
-- `kaiming`: normal, std = sqrt(2 / fan in); `uniform`: in +-1 / sqrt(fan in), PyTorch's default for biases and linear
-  layers; `xavier`: uniform in +-sqrt(6 / (fan in + fan out)); `lecun`: normal, std = 1 / sqrt(fan in), cut off at two
+- `kaiming`: normal, std = sqrt(2 / fan-in); `uniform`: in +-1 / sqrt(fan-in), PyTorch's default for biases and linear
+  layers; `xavier`: uniform in +-sqrt(6 / (fan-in + fan-out)); `lecun`: normal, std = 1 / sqrt(fan-in), truncated at two
   standard deviations;
 - `normal`, or `normal(std)`: normal, std 1 unless given;
 - `sinusoid`: the table of `itc.ir.ops.position.Sinusoid`, with positions along all axes but the last, including sets;

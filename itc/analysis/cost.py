@@ -62,9 +62,9 @@ def cost(net: Net) -> Cost:
     exits = [(label, spent.point(output, at)) for output in net.outputs for label, at in _labelled(output)]
     points = np.array([point for _, point in exits], np.int64)
     paths = longest_paths(net, lambda apply: float(apply.op.counted))
-    points, places = np.unique(points, return_inverse=True)
+    points, indices = np.unique(points, return_inverse=True)
     counts = (spent.macs(points), spent.params(points), spent.graph_bytes(points))
-    columns = ([column[place] for place in places] for column in counts)
+    columns = ([column[index] for index in indices] for column in counts)
     outputs = tuple(
         OutputCost(label, macs, params, graph, paths[label])
         for (label, _), macs, params, graph in zip(exits, *columns, strict=True)
@@ -171,13 +171,13 @@ def _grouped(
     runs: Iterable[Run], alike: Callable[[Run], Hashable], each: Callable[[Run], int]
 ) -> Iterable[tuple[Run, int]]:
     """A representative run of each group, and the sum of `each` over the group."""
-    found: dict[Hashable, tuple[Run, int]] = {}
+    groups: dict[Hashable, tuple[Run, int]] = {}
     for run in runs:
         if size := each(run):
             key = alike(run)
-            first, sum_before = found.get(key, (run, 0))
-            found[key] = first, sum_before + size
-    return found.values()
+            first, sum_before = groups.get(key, (run, 0))
+            groups[key] = first, sum_before + size
+    return groups.values()
 
 
 def nodes(run: Run, points: Points) -> Counts:

@@ -117,9 +117,9 @@ class _LoopDepth:
         self.bodies: dict[int, tuple[_Step, _Depth]] = {}
         self.emits: dict[int, list[int]] = {}
         self.outlets = loop.emits
-        for place, emit in enumerate(self.outlets):
+        for outlet, emit in enumerate(self.outlets):
             for iteration in emit.iterations:
-                self.emits.setdefault(iteration, []).append(place)
+                self.emits.setdefault(iteration, []).append(outlet)
         self.stopping = sorted(self.emits)
         self.heads: dict[tuple[int, int], list[Form]] = {}
         score = [np.full(outer.sources, NEVER)] if loop.halt else []
@@ -142,18 +142,18 @@ class _LoopDepth:
                 before = step.run(stop - at, self.state)
                 for row, each in enumerate(self.loop.each):
                     before[row] = self.element(each, stop)
-                for place in self.emits.get(stop, ()):
-                    exits[place].append([self.forward(form, before) for form in self.head(segment, place)])
+                for outlet in self.emits.get(stop, ()):
+                    exits[outlet].append([self.forward(form, before) for form in self.head(segment, outlet)])
                 self.state, at = step(before), stop + 1
             self.state = step.run(segment.last + 1 - at, self.state)
         return self.state[len(self.loop.each) :], exits
 
-    def head(self, segment: Segment, place: int) -> list[Form]:
+    def head(self, segment: Segment, outlet: int) -> list[Form]:
         """Depths of the yields of an emit, over the sources of the body."""
-        if (segment.kind, place) not in self.heads:
+        if (segment.kind, outlet) not in self.heads:
             _, solver = self.representative(segment)
-            self.heads[segment.kind, place] = solver.body(self.outlets[place].body)
-        return self.heads[segment.kind, place]
+            self.heads[segment.kind, outlet] = solver.body(self.outlets[outlet].body)
+        return self.heads[segment.kind, outlet]
 
     def stops(self, segment: Segment) -> Iterable[int]:
         """The exits in a segment; all its iterations if the loop reads a series."""

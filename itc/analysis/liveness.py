@@ -33,9 +33,9 @@ def _peak(statements: tuple[Statement, ...], alive: dict[str, int], last: set[st
     for at, statement in enumerate(statements):
         free = {name for name in _taken_over(statement) if name in alive and ends.get(name, at) <= at}
         peak = max(peak, _inside(statement, size, sum(alive[name] for name in free)))
-        made = {v.name: v.type.bytes for v in results(statement) if v.name in used or v.name in last}
-        alive |= made
-        size += sum(made.values())
+        defined = {v.name: v.type.bytes for v in results(statement) if v.name in used or v.name in last}
+        alive |= defined
+        size += sum(defined.values())
         peak = max(peak, size)
         size -= sum(alive.pop(name, 0) for name in read_last_by.get(at, ()))
     return peak

@@ -60,9 +60,9 @@ class Extents:
         counts = Counter(layer.signature for layer in members)
         names = {layer.path for layer in members}
         paired = [layer for layer in members if layer.path in self.matching.partner]
-        places = {layer.path: self.matching.place(layer) for layer in paired}
+        positions = {layer.path: self.matching.position(layer) for layer in paired}
         inside = [
-            places[layer.path]
+            positions[layer.path]
             for layer in paired
             if layer.path in self.certain or counts[layer.signature] == self._totals[layer.signature]
         ]
@@ -73,7 +73,7 @@ class Extents:
             elsewhere = owner is not None and owner.path in self.certain and owner.path not in names
             others[at + 1] = elsewhere or (signature is not None and signature not in counts)
         extent = Extent(min(inside, default=-1), max(inside, default=-1), np.cumsum(others))
-        holds = not any(extent.leaves(at) for at in places.values())
+        holds = not any(extent.leaves(at) for at in positions.values())
         return extent if holds else Extent(-1, -1, extent.others)
 
     @cached_property

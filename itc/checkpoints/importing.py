@@ -27,10 +27,9 @@ class Imported:
     """The weights of a net from a file, and their provenance.
 
     `pairs` are layers of the file and of the net with the reasons, and `sources` gives for each of the net's keys
-    the file's tensors of which it is. `keys` maps the file's names to the net's where one is the other, alone or in a
-    stack. `unused` are the file's layers without a partner, `missing` the net's, which have fresh values; `ignored` are
-    names that mean nothing here; `by_name` are modules of the file in which more than one order fits the shapes, so
-    that the words in the names decided.
+    its source tensors in the file. `keys` maps the file's names to the net's, for tensors used once, alone or in a
+    stack. `unused` are the file's layers without a partner, `missing` the net's, which have initial values; `ignored`
+    are tensors without a meaning here; `by_name` are modules of the file whose order was decided by names, not shapes.
     """
 
     weights: dict[str, Array]
@@ -72,13 +71,13 @@ def import_weights(
 ) -> Imported:
     """The tensors `found` in the file `name`, as weights of `net`.
 
-    `pairs` are layers (theirs, ours) that are set by hand, or texts `THEIRS=OURS`; both may be patterns. With
-    `interleaved_rope`, the file's rotary embeddings turn neighbouring channels, and queries and keys are permuted.
-    With `in_order`, numbers in the file's names count in order of execution.
+    `pairs` are layers (theirs, ours) assigned by hand, or texts `THEIRS=OURS`; both may be patterns. With
+    `interleaved_rope`, the file's rotary embeddings rotate neighbouring channels, and queries and keys are permuted.
+    With `in_order`, numbers in the file's names follow the order of execution.
 
-    Raises CompileError: E0652 for layers without a partner, unless `partial`; E0653 where nothing tells layers apart;
-    E0654 and E0655 for pairs that cannot be or change nothing; E0658 if there is nothing to permute; E0614 and E0615
-    for values that are no finite floats.
+    Raises CompileError: E0652 for layers without a partner, unless `partial`; E0653 for ambiguous layers; E0654 and
+    E0655 for pairs that are invalid or without effect; E0658 if there is nothing to permute; E0614 and E0615 for values
+    that are not finite floats.
     """
     by_pair = wanted(pairs or ())
     ignored = tuple(key for key in found if key.rpartition(".")[2] == IGNORED)

@@ -35,7 +35,7 @@ class Matching:
         """The file's layer for the path of a net's layer."""
         return {own.path: their for their, own in self.both}
 
-    def place(self, their: Layer) -> int:
+    def position(self, their: Layer) -> int:
         """The position in the net's text of the partner of a paired layer."""
         return self.index[self.partner[their.path].path]
 

@@ -54,7 +54,7 @@ def read_npz(path: Path) -> Tensors:
     """The arrays of an .npz.
 
     Raises CompileError: E0604, E0610, E0611 as `open_tensors`, E0650 for a zip of PyTorch's, E0651 for one that is
-    broken, holds more than plain arrays, or is too large.
+    corrupt, contains more than plain arrays, or is too large.
     """
     file = _Bounded(open_tensors(path))
     try:

@@ -19,7 +19,7 @@ SETS = re.compile(r"(.*?)\[\*\]", re.DOTALL)
 class Wanted:
     """One `--pair`: names of layers, in which a `*` matches any text without a dot, the same on both sides.
 
-    `ours` that ends in `[*]` takes the layers of the file as its sets, in the order of their numbers.
+    `ours` with the suffix `[*]` takes the layers of the file as its sets, ordered by their numbers.
     """
 
     theirs: str

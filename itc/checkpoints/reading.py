@@ -15,9 +15,9 @@ from itc.tensor_files import Tensors, open_tensors, read_safetensors
 def read_tensors(path: Path) -> Tensors:
     """All tensors by their names in the file; the format is detected by content. Values are read on access.
 
-    Raises CompileError: E0604 for a pipe or a device, E0610 for a file that is not there, E0611 for one in no known
-    format, E0617 for a header beyond the bounds, E0650 for pickles, E0651 for a broken or too large .npz. Looking up a
-    tensor raises E0614 for types that NumPy has not, and E0651 where its values are broken.
+    Raises CompileError: E0604 for a pipe or a device, E0610 for a missing file, E0611 for an unknown format, E0617 for
+    a header above the limits, E0650 for pickles, E0651 for a corrupt or too large .npz. Access to a tensor raises E0614
+    for types not supported by NumPy, and E0651 for corrupt values.
     """
     with open_tensors(path) as file:
         zipped = file.read(4) == b"PK\x03\x04"

@@ -104,7 +104,7 @@ class Relations:
         return [items[name] for name in sorted((name for name in items if name.isdigit()), key=int)]
 
     def _ascends(self, prefix: str) -> bool:
-        at = [min(self.matching.place(t) for t in item) for item in self._ordered(prefix)]
+        at = [min(self.matching.position(t) for t in item) for item in self._ordered(prefix)]
         return at == sorted(at)
 
     def _shown(self, prefix: str) -> bool:

@@ -30,12 +30,12 @@ class IterationSet:
     @classmethod
     def joined(cls, runs: Iterable[range]) -> IterationSet:
         """The set of ascending disjoint `runs`, made canonical; its time depends on the runs, not on their members."""
-        left = deque(run for run in runs if run)
+        remaining = deque(run for run in runs if run)
         out: list[range] = []
-        while left:
-            run = _grown(left.popleft(), left)
+        while remaining:
+            run = _grown(remaining.popleft(), remaining)
             if len(run) == 2 and run.step != 1:
-                left.appendleft(run[1:])
+                remaining.appendleft(run[1:])
                 run = run[:1]
             out.append(range(run[0], run[-1] + 1, run.step if len(run) > 1 else 1))
         return cls(tuple(out))

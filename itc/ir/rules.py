@@ -59,8 +59,8 @@ def needs_integer(what: str, type: TensorType, operand: int) -> None:
 def needs_param(what: str, operands: Sequence[TensorType], position: int, shape: tuple[int, ...]) -> None:
     """Raises RuleError unless the parameter at `position`, if any, has this shape."""
     if position < len(operands) and operands[position].shape != shape:
-        found = list(operands[position].shape)
-        raise RuleError(f"`{what}` of {operands[0]} has a parameter {list(shape)}, not {found}", 0, position)
+        actual = list(operands[position].shape)
+        raise RuleError(f"`{what}` of {operands[0]} has a parameter {list(shape)}, not {actual}", 0, position)
 
 
 #: The meanings of attributes with short names.

@@ -166,10 +166,10 @@ class _Verifier:
         elif index.count != sets:
             self.fault(f"@{ref.key} has {sets} sets, its index needs {index.count}", span)
 
-    def types(self, what: str, expected: tuple[Type, ...], found: tuple[Value, ...], span: Span | None) -> None:
-        if expected != tuple(value.type for value in found):
+    def types(self, what: str, expected: tuple[Type, ...], values: tuple[Value, ...], span: Span | None) -> None:
+        if expected != tuple(value.type for value in values):
             shown = ", ".join(map(str, expected)) or "nothing"
-            self.fault(f"{what} {shown}, not {', '.join(str(v.type) for v in found) or 'nothing'}", span)
+            self.fault(f"{what} {shown}, not {', '.join(str(v.type) for v in values) or 'nothing'}", span)
 
     def body(self, body: Body, loop: Loop | None, span: Span | None) -> None:
         outside = len(self.scope)

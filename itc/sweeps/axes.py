@@ -24,7 +24,7 @@ def parse_axes(texts: Iterable[str]) -> dict[str, Sequence[object]]:
     """The axes of `name=values` texts; later values of a name replace earlier ones.
 
     Values are separated by commas: literals as in any setting, `a..b` (both ends included) or `a..b..step`. Raises
-    CompileError: a setting (E0112) or a range (E0180) that is not understood, too many points (E0190).
+    CompileError for an invalid setting (E0112) or range (E0180), and for too many points (E0190).
     """
     axes: dict[str, Sequence[object]] = {}
     faults: list[Diagnostic] = []

@@ -74,7 +74,7 @@ def _draw(axes: Axes, sweep: Sweep) -> None:
     goals, selected = sweep.request.front, sweep.selected
     scales = [_scale(goal, [point for point in sweep.points if point.cost]) for goal in goals]
 
-    def places(points: Iterable[Point]) -> tuple[list[float], list[float]]:
+    def coordinates(points: Iterable[Point]) -> tuple[list[float], list[float]]:
         (x, (across, _)), (y, (up, _)) = zip(goals, scales, strict=True)
         values = [point.values for point in points]
         return [float(x.quantity.number(v)) / across for v in values], [
@@ -85,13 +85,13 @@ def _draw(axes: Axes, sweep: Sweep) -> None:
     outside = [point for point in sweep.points if point.cost and not point.holds]
     inside = [point for point in sweep.points if point.holds and not any(point is other for other in front)]
     if outside:
-        axes.scatter(*places(outside), s=28, facecolors="none", edgecolors=GREY, label="condition not met")
+        axes.scatter(*coordinates(outside), s=28, facecolors="none", edgecolors=GREY, label="condition not met")
     if inside:
-        axes.scatter(*places(inside), s=28, color=BLUE, label="condition met" if sweep.request.where else "points")
+        axes.scatter(*coordinates(inside), s=28, color=BLUE, label="condition met" if sweep.request.where else "points")
     if front:
-        axes.plot(*places(front), "o-", color=ORANGE, markersize=6, linewidth=1.5, label="Pareto front")
+        axes.plot(*coordinates(front), "o-", color=ORANGE, markersize=6, linewidth=1.5, label="Pareto front")
     if selected:
-        (x,), (y,) = places([selected])
+        (x,), (y,) = coordinates([selected])
         axes.plot(
             [x],
             [y],

@@ -212,13 +212,12 @@ def sweep(
     front: str = "",
     processes: int = 1,
 ) -> Sweep:
-    """The network of a spec at every point of a grid of settings, and the point that is best of those that hold.
+    """Measures the network of a spec at all points of a grid, and selects the best point that meets the conditions.
 
-    `settings` has for each name a value, or a list, tuple or range of values to go through (a value that is a list
-    itself stands in one: `{"exits": [[1, 2]]}`). `where`, `maximize`, `minimize` and `front` are expressions over the
-    settings and `params`, `macs`, `graph`, `latency`, `state`, `peak`. With more than one of `processes` the calling
-    script needs the usual `if __name__ == "__main__"`. Raises CompileError for expressions that are not understood,
-    and where every point is refused.
+    `settings` has for each name a value, or a list, tuple or range of values (nest a list that is a value itself:
+    `{"exits": [[1, 2]]}`). `where`, `maximize`, `minimize` and `front` are expressions over the settings and `params`,
+    `macs`, `graph`, `latency`, `state`, `peak`. With several `processes`, the calling script needs the usual
+    `if __name__ == "__main__"`. Raises CompileError for invalid expressions, and if all points are invalid.
     """
     axes = _axes(settings)
     conditions = [where] if isinstance(where, str) and where else where or ()

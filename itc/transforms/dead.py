@@ -58,16 +58,16 @@ def needs(net: Net) -> set[str]:
         for value, read in _edges(statement):
             sources.setdefault(value.name, []).append(read.name)
     halting = [s for s in walk(net.body) if isinstance(s, Loop) and s.halt and s.carries]
-    found: set[str] = set()
-    left = [output.value.name for output in net.outputs]
-    while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            left += sources.get(name, ())
-        if not left:
-            left += [s.carry_results[0].name for s in halting if _lacks_carries(s, found)]
-    return found
+    needed: set[str] = set()
+    pending = [output.value.name for output in net.outputs]
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending += sources.get(name, ())
+        if not pending:
+            pending += [s.carry_results[0].name for s in halting if _lacks_carries(s, needed)]
+    return needed
 
 
 def _lacks_carries(loop: Loop, needed: set[str]) -> bool:

@@ -84,9 +84,9 @@ class _Expansion:
     # Values
 
     def value(self, old: Value) -> Value:
-        found = self.env.get(old.name, old)
-        assert isinstance(found, Value), f"%{old.name} is split into several series"
-        return found
+        new = self.env.get(old.name, old)
+        assert isinstance(new, Value), f"%{old.name} is split into several series"
+        return new
 
     def define(self, old: Value, type: Value | None = None) -> Value:
         """A new value for an old one."""
@@ -103,19 +103,19 @@ class _Expansion:
 
     def outputs(self, output: Output) -> list[Output]:
         """An output, or several for a series that has been split into plain values and shorter series."""
-        found = self.env.get(output.value.name, output.value)
-        if isinstance(found, Value):
-            return [replace(output, value=found)]
+        current = self.env.get(output.value.name, output.value)
+        if isinstance(current, Value):
+            return [replace(output, value=current)]
         assert output.at is not None
         weights = output.weights * len(output.at) if len(output.weights) == 1 else output.weights
         pieces: dict[str, list[tuple[int, float]]] = {}
         out: list[Output] = []
-        for n, weight, single in zip(output.at, weights, found, strict=True):
+        for n, weight, single in zip(output.at, weights, current, strict=True):
             if isinstance(single, Value):
                 out.append(Output(f"{output.name}@{n}", single, None, output.loss, (weight,)))
             else:
                 pieces.setdefault(single.series.name, []).append((n, weight))
-        series = {s.series.name: s.series for s in found if isinstance(s, Element)}
+        series = {s.series.name: s.series for s in current if isinstance(s, Element)}
         for name, exits in pieces.items():
             own = output.weights if len(output.weights) == 1 else tuple(weight for _, weight in exits)
             at = IterationSet.of(n for n, _ in exits)
@@ -147,11 +147,11 @@ class _Expansion:
     def index(self, index: Index | int) -> Index | int:
         if isinstance(index, int):
             return index
-        place = self.at[index.var]
-        if isinstance(place, int):
-            return index.at(place)
+        original = self.at[index.var]
+        if isinstance(original, int):
+            return index.at(original)
         return replace(
-            index, var=place.var, step=index.step * place.step, offset=index.step * place.offset + index.offset
+            index, var=original.var, step=index.step * original.step, offset=index.step * original.offset + index.offset
         )
 
     def body(self, body: Body) -> Body:
@@ -164,14 +164,14 @@ class _Expansion:
 
     def chosen(self, var: str, iterations: IterationSet) -> tuple[bool | IterationSet, str]:
         """Whether a condition always or never holds here; else the iterations, and the loop, in which it holds."""
-        place = self.at[var]
-        if isinstance(place, int):
-            return place in iterations, ""
-        reached = self.reach[place.var]
-        preimage = iterations.preimage(place.step, place.offset, reached.last).intersection(reached)
+        original = self.at[var]
+        if isinstance(original, int):
+            return original in iterations, ""
+        reached = self.reach[original.var]
+        preimage = iterations.preimage(original.step, original.offset, reached.last).intersection(reached)
         if not preimage.runs:
-            return False, place.var
-        return (True if preimage == reached else preimage), place.var
+            return False, original.var
+        return (True if preimage == reached else preimage), original.var
 
     def when(self, when: When) -> None:
         holds, var = self.chosen(when.var, when.iterations)
@@ -192,9 +192,9 @@ class _Expansion:
 
     def emit(self, emit: Emit) -> None:
         """An emit of a loop that is not expanded."""
-        place = self.at[emit.var]
-        assert isinstance(place, AffineIteration)
-        self.out.append(self.rolled_emit(emit, place.var, emit.iterations))
+        original = self.at[emit.var]
+        assert isinstance(original, AffineIteration)
+        self.out.append(self.rolled_emit(emit, original.var, emit.iterations))
 
     def rolled_emit(self, emit: Emit, var: str, exits: IterationSet) -> Emit:
         reached = self.reach[var]
@@ -215,10 +215,10 @@ class _Expansion:
         halt = replace(loop.halt, score=self.value(loop.halt.score)) if loop.halt else None
         self.finish(loop, replace(loop, var=var, carries=carries, body=body, each=elements, halt=halt))
 
-    def begin(self, loop: Loop, count: int, place: AffineIteration) -> str:
+    def begin(self, loop: Loop, count: int, original: AffineIteration) -> str:
         """Starts a rolled loop of `count` iterations that replaces `loop`."""
         var = self.names.fresh(loop.var, self.suffix)
-        self.at[loop.var] = replace(place, var=var)
+        self.at[loop.var] = replace(original, var=var)
         self.reach[var] = IterationSet.span(1, count)
         return var
 
@@ -297,14 +297,14 @@ class _BodyClones:
         self.carried = [*inner]
         emitted: list[tuple[Value, IterationSet, int, str]] = []
         for clone in range(1, factor + 1):
-            to.at[loop.var] = place = AffineIteration(var, factor, before + clone - factor)
+            to.at[loop.var] = original = AffineIteration(var, factor, before + clone - factor)
             to.suffix = f"{self.suffix}_c{clone}" if factor > 1 else self.suffix
 
-            def emit(statement: Emit, series: tuple[Value, ...], place: AffineIteration = place) -> None:
-                exits = statement.iterations.preimage(place.step, place.offset, count)
+            def emit(statement: Emit, series: tuple[Value, ...], original: AffineIteration = original) -> None:
+                exits = statement.iterations.preimage(original.step, original.offset, count)
                 if exits.runs:
                     to.out.append(to.rolled_emit(statement, var, exits))
-                    emitted.extend((result, exits, place.offset, to.suffix) for result in series)
+                    emitted.extend((result, exits, original.offset, to.suffix) for result in series)
 
             self.run(emit)
         to.suffix = self.suffix

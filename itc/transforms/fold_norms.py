@@ -45,10 +45,10 @@ class FoldNorms(Pass):
             return Rewritten(net)
 
         def adapt(weights: Weights) -> Weights:
-            found = dict(weights)
+            adapted = dict(weights)
             for recipe in folding.recipes:
-                recipe(found)
-            return found
+                recipe(adapted)
+            return adapted
 
         return Rewritten(folded, adapt)
 
@@ -117,26 +117,26 @@ class _Folding:
 
     def groups(self) -> Iterator[tuple[_Norm, list[Apply]]]:
         """Norms with all their applications, if their parameters have no other readers."""
-        found: dict[_Norm, list[Apply]] = {}
+        applications: dict[_Norm, list[Apply]] = {}
         for apply in applies(self.net.body):
             norm = _norm_of(apply)
             if norm:
-                found.setdefault(norm, []).append(apply)
-        for norm, own in found.items():
+                applications.setdefault(norm, []).append(apply)
+        for norm, own in applications.items():
             mine = set(map(id, own))
             read = {id(a) for key in (norm.scale, norm.shift, norm.mean, norm.var) for a in self.readers[key]}
             if read == mine:
                 yield norm, own
 
-    def decide(self, norm: _Norm, found: list[Apply]) -> None:
-        layers = [self.layer(apply) for apply in found]
-        self.norms |= {id(apply): norm for apply in found}
-        target = self.target(norm, found, [layer for layer in layers if layer])
+    def decide(self, norm: _Norm, applications: list[Apply]) -> None:
+        layers = [self.layer(apply) for apply in applications]
+        self.norms |= {id(apply): norm for apply in applications}
+        target = self.target(norm, applications, [layer for layer in layers if layer])
         if target is None:
             self.recipes.append(lambda weights: _as_scale_and_shift(norm, weights))
             return
         self.recipes.append(target.recipe)
-        for apply, layer in zip(found, layers, strict=True):
+        for apply, layer in zip(applications, layers, strict=True):
             assert layer is not None
             self.targets[id(layer)] = self.targets[id(apply)] = target
 
@@ -153,10 +153,10 @@ class _Folding:
         index = _refs(norm)[0].index
         return layer if same and index in ((), layer.refs[0].index) else None
 
-    def target(self, norm: _Norm, found: list[Apply], layers: list[Apply]) -> _Target | None:
+    def target(self, norm: _Norm, applications: list[Apply], layers: list[Apply]) -> _Target | None:
         """The target of the folding, if all layers before the norm read the same parameters, without other readers."""
         keys = {tuple(ref.key for ref in layer.refs) for layer in layers}
-        if len(layers) < len(found) or len(keys) != 1:
+        if len(layers) < len(applications) or len(keys) != 1:
             return None
         weight, *biases = keys.pop()
         mine = set(map(id, layers))

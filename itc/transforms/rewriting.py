@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 def variables(statement: Statement) -> set[str]:
     """Variables of the loops whose iteration a statement, at any depth, depends on by an index or a condition."""
-    found: set[str] = set()
+    names: set[str] = set()
     for inner in walk((statement,)):
         if isinstance(inner, When):
-            found.add(inner.var)
+            names.add(inner.var)
         if isinstance(inner, Apply):
-            found |= {index.var for ref in inner.refs for index in ref.index if isinstance(index, Index)}
-    return found
+            names |= {index.var for ref in inner.refs for index in ref.index if isinstance(index, Index)}
+    return names
 
 
 def scores(net: Net) -> frozenset[str]:
@@ -94,8 +94,8 @@ def where(kept: Sequence[bool], values: tuple[T, ...]) -> tuple[T, ...]:
 def with_carries(loop: Loop, kept: Sequence[bool]) -> Loop:
     """A loop with the selected carries only, and the corresponding yields and results."""
     body = replace(loop.body, yields=where(kept, loop.body.yields))
-    left = loop.results[len(loop.carries) :]
-    results = (*where(kept, loop.carry_results), *left)
+    others = loop.results[len(loop.carries) :]
+    results = (*where(kept, loop.carry_results), *others)
     return replace(loop, carries=where(kept, loop.carries), body=body, results=results)
 
 

@@ -199,7 +199,7 @@ def test_the_cause_is_named_where_a_size_differs(tmp_path: Path) -> None:
     (fault,) = error.value.diagnostics
     assert (
         fault.message
-        == "fc (bias [7], weight [7, 4]) of file is not of the shapes of head (bias [5], weight [5, 4]) of n"
+        == "the shapes of fc (bias [7], weight [7, 4]) of file differ from those of head (bias [5], weight [5, 4]) of n"
     )
     del found["fc.bias"]
     found["fc.weight"] = np.zeros((5, 4), np.float32)

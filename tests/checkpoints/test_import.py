@@ -213,7 +213,7 @@ def test_check(folder: Path) -> None:
     crossed["zhead.weight"] = crossed["zhead.weight"][::-1].copy()
     result = import_(crossed, "--check", "values.npz")
     assert result.exit_code == 1
-    assert "error[E0657]: label is not as in values.npz" in result.output
+    assert "error[E0657]: label differs from values.npz" in result.output
     assert not (folder / "ours.safetensors").exists()
     assert import_(crossed, "--check", "values.npz", "--tolerance", "10").exit_code == 0
 

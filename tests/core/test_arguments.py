@@ -81,27 +81,27 @@ class Tensor:
 @pytest.mark.parametrize(
     ("changed", "code", "words"),
     [
-        ({"image": np.zeros((1, 8, 8, 8), np.float32)}, "E0661", "is [batch, 3, 8, 8], not [1, 8, 8, 8]"),
+        ({"image": np.zeros((1, 8, 8, 8), np.float32)}, "E0661", "must be [batch, 3, 8, 8], not [1, 8, 8, 8]"),
         ({"image": np.zeros((1, 3, 9, 9), np.float32)}, "E0661", "not [1, 3, 9, 9]"),
         ({"image": np.zeros((1, 3, 8, 5), np.float32)}, "E0661", "not [1, 3, 8, 5]"),
         ({"image": IMAGE[0]}, "E0661", "`image[None]`"),
         ({"image": IMAGE[None]}, "E0661", "not [1, 1, 3, 8, 8]"),
         ({"image": np.zeros((), np.float32)}, "E0661", "not []"),
         ({"image": np.zeros((2, 3, 8, 8), np.float32)}, "E0661", "`image` has 2, `words` has 1"),
-        ({name: array[:0] for name, array in INPUTS.items()}, "E0661", "one sample at least"),
+        ({name: array[:0] for name, array in INPUTS.items()}, "E0661", "at least one sample"),
         ({"hint": IMAGE[:, :2]}, "E0661", "the input `hint`"),
-        ({"image": IMAGE.astype(complex)}, "E0662", "is f32[3, 8, 8], not complex128"),
+        ({"image": IMAGE.astype(complex)}, "E0662", "must be f32[3, 8, 8], not complex128"),
         ({"image": IMAGE.astype(object)}, "E0662", "not object"),
         ({"image": IMAGE.astype(np.uint8)}, "E0662", "`image.astype(np.float32)`"),
         ({"image": np.ma.zeros((1, 3, 8, 8), np.float32)}, "E0662", "a MaskedArray"),
         ({"image": IMAGE.tolist()}, "E0662", "a list"),
         ({"image": None}, "E0662", "a NoneType"),
         ({"image": Tensor()}, "E0662", "`image.numpy(force=True)`"),
-        ({"marks": np.array([[0.5, 0.25]], np.float32)}, "E0662", "is i8[2], not float32"),
+        ({"marks": np.array([[0.5, 0.25]], np.float32)}, "E0662", "must be i8[2], not float32"),
         ({"marks": np.array([[0, 200]])}, "E0662", "numbers from 0 to 200"),
-        ({"mask": np.array([[0.5, 0.0]], np.float32)}, "E0662", "is bool[2], not float32"),
-        ({"mask": np.array([[1, 0]])}, "E0662", "is bool[2], not int64"),
-        ({"words": np.full((1, 5), 10)}, "E0663", "numbers from 10 to 10"),
+        ({"mask": np.array([[0.5, 0.0]], np.float32)}, "E0662", "must be bool[2], not float32"),
+        ({"mask": np.array([[1, 0]])}, "E0662", "must be bool[2], not int64"),
+        ({"words": np.full((1, 5), 10)}, "E0663", "ids from 10 to 10"),
         ({"words": np.full((1, 5), -1)}, "E0663", "from 0 to 9"),
         ({"picture": IMAGE}, "E0660", "`picture`"),
         ({3: IMAGE}, "E0660", "`3`"),
@@ -158,7 +158,7 @@ def test_everything_that_is_wrong_is_said_at_once(entry: Entry, weights: dict[st
 
 def test_what_is_no_mapping(entry: Entry, weights: dict[str, Any]) -> None:
     for arguments, name in [((IMAGE, weights), "inputs"), ((None, weights), "inputs"), ((INPUTS, None), "weights")]:
-        with pytest.raises(TypeError, match=f"`{name}` is a mapping from names to arrays"):
+        with pytest.raises(TypeError, match=f"`{name}` must be a mapping from names to arrays"):
             entry(*arguments)
 
 

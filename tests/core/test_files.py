@@ -64,7 +64,7 @@ def test_wrong_keys_and_shapes_are_all_named(tmp_path: Path) -> None:
     assert codes(error) == ["E0612", "E0612", "E0613"]
     text = str(error.value)
     assert "lacks a.bias [2]" in text
-    assert "has b, which tiny has not" in text
+    assert "has b, which tiny does not have" in text
     assert "has other shapes than tiny: a.weight as [2, 3] and not [2, 3, 1, 1]" in text
 
 

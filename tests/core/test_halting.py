@@ -67,5 +67,5 @@ def test_a_halt_outside_a_loop_is_no_text() -> None:
 
 
 def test_an_unknown_way_to_halt_is_refused() -> None:
-    with pytest.raises(CompileError, match="a loop halts by act, above, below"):
+    with pytest.raises(CompileError, match="`never` is not a stopping rule; known: act, above, below"):
         parse_net(ACT.replace("halt act", "halt never"))

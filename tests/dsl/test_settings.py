@@ -71,22 +71,22 @@ def test_malformed_settings(text: str) -> None:
         ({"sise": 8}, "E0212", "did you mean `size`?"),
         ({"size": 8, "widht": 3}, "E0212", "net has: times, exits, mode, norm, rate, bias, size, refine.share"),
         ({}, "E0209", "`size` of `net` has no value"),
-        ({"size": 8, "times": 4.5}, "E0212", "not like its default `4`"),
+        ({"size": 8, "times": 4.5}, "E0212", "not of the type of its default `4`"),
         ({"size": 8, "times": "four"}, "E0212", "unknown name"),
-        ({"size": "every(2)"}, "E0212", "this is for sharing"),
-        ({"size": 8, "mode": "every(2)"}, "E0212", "this is for sharing"),
+        ({"size": "every(2)"}, "E0212", "`every` is for sharing"),
+        ({"size": 8, "mode": "every(2)"}, "E0212", "`every` is for sharing"),
         ({"size": 8, "norm": "btach_norm"}, "E0212", "unknown name"),
-        ({"size": 8, "bias": 1}, "E0212", "not like its default `false`"),
+        ({"size": 8, "bias": 1}, "E0212", "not of the type of its default `false`"),
         ({"size": 8, "refine.shar": None}, "E0212", "did you mean `share`?"),
         ({"size": 8, "refin.share": None}, "E0212", "did you mean `refine`?"),
         ({"size": 8, "refine.share": "some"}, "E0217", "`all`, `none` or `every(k)`"),
-        ({"size": 8, "refine.share": "every(0)"}, "E0217", "whole number from 1"),
+        ({"size": 8, "refine.share": "every(0)"}, "E0217", "a positive integer"),
         ({"size": 8, "refine.private": ["nrom"]}, "E0405", "did you mean `norm`?"),
         ({"size": 8, "exits": [1, 2, 9]}, "E0403", "write `exits=[1, 2]`"),
         ({"size": 8, "exits": [2, 1]}, "E0404", "write `exits=[1, 2]`"),
-        ({"size": 8, "times": 0}, "E0408", "1 to 1000000 times"),
-        ({"size": 8, "times": 2_000_000}, "E0408", "1 to 1000000 times"),
-        ({"size": 0}, "E0303", "a size is at least 1"),
+        ({"size": 8, "times": 0}, "E0408", "1 to 1000000 iterations"),
+        ({"size": 8, "times": 2_000_000}, "E0408", "1 to 1000000 iterations"),
+        ({"size": 0}, "E0303", "a size must be at least 1"),
         ({"size": 1j}, "E0112", "cannot be a complex"),
     ],
     ids=str,
@@ -105,7 +105,7 @@ def test_unknown_network() -> None:
 
 def test_a_long_chain_of_variants_is_refused() -> None:
     variants = "\n".join(f"network v{n} = {f'v{n - 1}' if n else 'net'}(size=8)" for n in range(70))
-    with pytest.raises(CompileError, match=r"E0392.*vary each other deeper than 64"):
+    with pytest.raises(CompileError, match=r"E0392.*a chain of variants is longer than 64"):
         load_net(Source("spec.itn", f"{SPEC}\n{variants}\n"))
 
 

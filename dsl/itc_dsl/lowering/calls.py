@@ -35,7 +35,7 @@ def pipe(scope: Scope, expr: ast.Pipe) -> object:
 
 def call_with(scope: Scope, call: ast.Call, piped: Piped | None) -> object:
     """The value of a call; `piped` is the piped value, if any."""
-    segment = (scope.lowering.program.segments[call], *scope.places)
+    segment = (scope.lowering.program.segments[call], *scope.indices)
     match callee(scope, call.callee):
         case BlockRef(defined=defined):
             return call_block(scope, defined, call, piped, segment)

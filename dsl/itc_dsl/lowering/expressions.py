@@ -106,7 +106,7 @@ def clauses(scope: Scope, rest: Sequence[ast.Clause]) -> Iterator[None]:
     for position, value in enumerate(elements(scope.value(clause.source), clause.source.span)):
         assign(scope, clause.targets, value, clause.source.span)
         if all(holds(scope, condition) for condition in clause.conditions):
-            with scope.place(position):
+            with scope.at_index(position):
                 yield from clauses(scope, rest[1:])
 
 

@@ -226,7 +226,7 @@ class Scope:
     names: dict[str, object] = field(default_factory=dict)
     #: Key segments of this body, and the indices of enclosing `for`s and comprehensions, added by calls.
     path: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
     #: The loop of `iteration`, and the axis of exits inside an `emit`.
     loop: LoopContext | None = None
@@ -293,14 +293,14 @@ class Scope:
         return span if span.source is self.lowering.source or self.call is None else self.call
 
     @contextmanager
-    def place(self, position: int) -> Iterator[None]:
+    def at_index(self, position: int) -> Iterator[None]:
         """Inside the context, calls have this index of a `for` or comprehension in their keys."""
-        outside = self.places
-        self.places = (*outside, str(position))
+        outside = self.indices
+        self.indices = (*outside, str(position))
         try:
             yield
         finally:
-            self.places = outside
+            self.indices = outside
 
     def integer(self, expr: ast.Expr, what: str) -> int:
         """A compile-time integer (E0305)."""

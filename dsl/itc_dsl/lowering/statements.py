@@ -20,7 +20,7 @@ def for_(scope: Scope, statement: ast.For) -> None:
     """Elaborates the body once for each element; names keep their last value."""
     for position, value in enumerate(elements(scope.value(statement.source), statement.source.span)):
         assign(scope, statement.targets, value, statement.source.span)
-        with scope.place(position):
+        with scope.at_index(position):
             scope.run(statement.body)
         if scope.returned:
             return

@@ -53,7 +53,7 @@ def padded_elements(type: TensorType, margins: Sequence[int]) -> int:
 class Conv(Convolution):
     """Cross-correlation of a map with `weight` [out, in / groups, ky, kx], and an optional `bias` [out].
 
-    Sizes by PyTorch's `conv2d` rule; out of the map is zero. Axes in front of the channels (regions) are like a batch.
+    Sizes as in PyTorch's `conv2d`, with zero padding. Axes before the channels (of RoIs) are batch axes.
     """
 
     name = "conv"
@@ -152,7 +152,7 @@ def same_pad(kernel: Pair, dilation: Pair) -> Pair:
 def weight_init(init: str, std: float | None, default: str = "kaiming") -> str:
     """The `init` of a weight: a normal distribution of standard deviation `std`, if given.
 
-    `default` is that of the layer, in whose place `std` may stand alone; beside any other it is a mistake.
+    `default` is the layer's default; `std` with another `init` is an error.
     """
     if std is None:
         return init

@@ -24,8 +24,8 @@ def transposed_size(size: int, kernel: int, stride: int, pad: int, output_pad: i
 class ConvTranspose(Convolution):
     """Transposed convolution as in PyTorch's `conv_transpose2d`: each input pixel adds a scaled kernel to the result.
 
-    `weight` is [in, out / groups, ky, kx], with an optional `bias` [out]. `output_pad` is added behind, to settle which
-    of the sizes it is that the convolution would have made this one of.
+    `weight` is [in, out / groups, ky, kx], with an optional `bias` [out]. `output_pad` is added at the end, to
+    disambiguate the output size, as in PyTorch.
     """
 
     name = "conv_transpose"
@@ -59,7 +59,7 @@ class ConvTranspose(Convolution):
     def macs(self, *operands: TensorType) -> int:
         """Each input element is multiplied with out / groups kernels, as PyTorch's profilers count.
 
-        Places that padding cuts off, and zeros between strides of the equivalent convolution, are not told apart.
+        Cropped pixels count; zeros between the strides of the equivalent convolution do not.
         """
         return operands[0].size * prod(operands[1].shape[1:])
 

@@ -58,7 +58,7 @@ class Attend(Op):
     """Scaled dot-product attention: for each token of q a mean of the tokens of v, weighted by softmax(q k / sqrt(d)).
 
     q is [..., tokens, heads * d], k [..., others, heads * d], v [..., others, heads * e]; the result is
-    [..., tokens, heads * e]. With `causal` a token sees itself and those before it.
+    [..., tokens, heads * e]. With `causal`, a token attends to itself and earlier tokens.
     """
 
     name = "attend"

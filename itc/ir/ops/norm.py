@@ -129,7 +129,7 @@ class GroupNorm(Norm):
 class LayerNorm(Norm):
     """Mean 0 and variance 1 over the channels at each position, then scale and shift; of maps, tokens and vectors.
 
-    Operands: x, then scale and shift as far as the layer has them.
+    Operands: x, then scale and shift, if any.
     """
 
     name = "layer_norm"

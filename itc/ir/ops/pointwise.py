@@ -75,7 +75,7 @@ class Tanh(Unary):
 class Dropout(Unary):
     """In training, zeroes each element with probability `rate` and scales the others by 1 / (1 - rate); else identity.
 
-    Every iteration of a loop draws a new mask. With `channels` it has one entry for each channel of a map (spatial
+    Every iteration of a loop draws a new mask. With `channels`, the mask has one entry per channel of a map (spatial
     dropout, Tompson et al. 2015).
     """
 

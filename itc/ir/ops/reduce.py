@@ -116,7 +116,7 @@ class ArgMax(Op):
 class Change(Op):
     """Relative distance of two tensors: the norm of `a - b` over that of `b` (at least `eps`), one number per sample.
 
-    As a halting score it says when an iteration comes to rest.
+    As a halting score it detects convergence.
     """
 
     name = "change"
@@ -150,8 +150,8 @@ def _axes(x: TensorType, axes: Axes) -> tuple[int, ...]:
     if not given or any(not -rank <= axis < rank for axis in given) or len({a % rank for a in given}) < len(given):
         help = f"its axes are 0 to {rank - 1}, or -1 to -{rank}; omit `axes` for all" if rank else ""
         raise RuleError(f"{list(given)} are not axes of {x}", attribute="axes", help=help)
-    found = tuple(sorted(axis % rank - rank for axis in given))
-    return () if len(found) == rank else found
+    stored = tuple(sorted(axis % rank - rank for axis in given))
+    return () if len(stored) == rank else stored
 
 
 @layer

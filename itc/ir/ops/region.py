@@ -20,9 +20,9 @@ MAX_GROWTH = log(1000 / 16)
 class RoiAlign(Op):
     """Features of each box on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
 
-    Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, in units of which the features have `scale` to
-    one. The result is [n, c, *size]. As torchvision's `roi_align` with `aligned=False`: boxes are at least one place
-    wide, and samples more than one place outside of the map are zero.
+    Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, which are multiplied by `scale` to coordinates of
+    the features. The result is [n, c, *size]. As in torchvision's `roi_align` with `aligned=False`, boxes are at least
+    one pixel wide, and samples more than one pixel outside the map are zero.
     """
 
     name = "roi_align"

@@ -17,7 +17,7 @@ from itc.ir.types import TensorType
 class PoolIndices(Pool):
     """Index of the largest element of each window of a max pool: row * width + column; ties give the first.
 
-    It stands beside a `max_pool` of the same attributes; PyTorch's `return_indices` gives the same numbers.
+    It accompanies a `max_pool` with the same attributes, and equals PyTorch's `return_indices`.
     """
 
     name = "pool_indices"
@@ -43,8 +43,8 @@ class PoolIndices(Pool):
 class MaxUnpool(Op):
     """A map of the size of the last operand: the elements of `x` at the positions `indices`, zeros elsewhere.
 
-    Of several elements for one place, as overlapping windows make, the last one in rows and columns is kept. The others
-    have no part in the result, and no gradient.
+    Of several elements for one position (of overlapping windows) the last one by row and column is kept. The others
+    do not affect the result, and have no gradient.
     """
 
     name = "max_unpool"
