@@ -37,8 +37,9 @@ def check(
     inputs, outputs = _split(found, net, name)
     try:
         values = interpret(net, inputs, weights)
-    except IndexError as error:  # ids beyond a table
-        raise fail("E0656", f"{net.name} cannot run on the inputs of {name}: {error}") from None
+    except CompileError as error:  # ids beyond a table
+        reasons = "; ".join(diagnostic.message for diagnostic in error.diagnostics)
+        raise fail("E0656", f"{net.name} cannot run on the inputs of {name}: {reasons}") from None
     wrong = [
         f"{label} {list(array.shape)}, which is {list(values[label].shape)}"
         for label, array in outputs.items()

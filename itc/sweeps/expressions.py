@@ -229,7 +229,7 @@ class _Builder(Transformer[Token, Any]):
 
 def _compared(left: Expression, sign: str, right: Expression, values: Values) -> bool:
     one, other = left.value(values), right.value(values)
-    if type(one) is not type(other):
+    if _kind(one) != _kind(other):  # strings of settings are a type of their own
         span = left.span.to(right.span)
         raise fail("E0380", f"{_kind(one)} is compared with {_kind(other)}", span, f"{_shown(one)} and {_shown(other)}")
     if sign not in ("==", "!=") and not isinstance(one, Fraction):
