@@ -173,7 +173,7 @@ class StreamWalk(Walk):
             self.events.taken[run.label, run.copy, OUT].append((run.taken, run.free))
 
     def time_of(self, name: Value, var: str) -> int:
-        ready = self.schedule.stream.frames[var].ready[name.name]
+        ready = self.schedule.layout.frames[var].ready[name.name]
         return self.schedule.available(var, ready, self.iteration, self.number)
 
     def become(self, name: Value, available: Available, var: str) -> None:
@@ -184,18 +184,18 @@ class StreamWalk(Walk):
     def apply(self, apply: Apply, var: str) -> None:
         assert isinstance(apply.op, Kernel)
         node = self.program.nodes[apply.op.label]
-        stream = self.schedule.stream
+        layout = self.schedule.layout
         start = self.schedule.start(node.label, self.iteration, self.number)
-        end = start + stream.compute[node.label]
+        end = start + layout.compute[node.label]
         run = Run(node.label, self.copy(node), start, end, start, end)
         for operand, value in self.data(apply):
             available = self.one(value.name)
             begin, place = available.time, (node.label, run.copy, operand)
             if place not in available.uses:
-                self.window(place, available, begin + stream.exchange.windows.get(node.label, 0))
-            assert start >= begin + stream.exchange.windows.get(node.label, 0), (node.label, operand)
+                self.window(place, available, begin + layout.exchange.transfer_latencies.get(node.label, 0))
+            assert start >= begin + layout.exchange.transfer_latencies.get(node.label, 0), (node.label, operand)
             available.uses[place] = max(available.uses.get(place, 0), end)
-            if is_one_buffer(node.kernel, stream.keeping[node.label].inputs):
+            if is_one_buffer(node.kernel, layout.residency[node.label].inputs):
                 run.taken = begin
         self.events.runs.append(run)
         self.made.append(run)
@@ -223,7 +223,7 @@ class EarliestWalk(Walk):
     def __init__(self, exchange: Exchange, compute: Mapping[str, int], slots: Mapping[Buffer, int]) -> None:
         super().__init__(exchange.program)
         self.exchange, self.compute, self.slots = exchange, compute, slots
-        self.keeping = self.program.graph.residency
+        self.residency = self.program.graph.residency
         self.around = loops_around(self.program.net.body, ())
         self.runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
         self.read_until: dict[tuple[str, int, int], list[int]] = defaultdict(list)
@@ -244,13 +244,15 @@ class EarliestWalk(Walk):
         reach = {v: IterationSet.of([known[v]]) if v in known else node.reach[v] for v in node.reach}
         run = available.run
         window = (
-            self.exchange.window(node.label, [run.label] if run else []) if self.exchange.windows.get(node.label) else 0
+            self.exchange.transfer_latency(node.label, [run.label] if run else [])
+            if self.exchange.transfer_latencies.get(node.label)
+            else 0
         )
         for copy in node.replicas_in(reach):
             place = (node.label, copy, operand)
             ends = self.read_until[place]
             free = max(ends[: len(ends) + 1 - self.slots.get((node.label, operand), 1)], default=0)
-            if is_one_buffer(node.kernel, self.keeping[node.label].inputs):
+            if is_one_buffer(node.kernel, self.residency[node.label].inputs):
                 free = max(free, self.result_free(node.label, copy))
             end = max(available.time, free) + window
             self.arrived[place] = (available, end)

@@ -55,7 +55,7 @@ def test_times_of_many_nets_are_in_order(objective: Objective, net: Net, machine
 def check_order(timing: Timing) -> None:
     """Bound <= period <= one image at a time, and bound <= latency alone <= latency in a stream."""
     bound = lower_bound(timing.program.graph, timing.program.machine)
-    assert bound.stream <= timing.period <= timing.schedule.stream.one_at_a_time
+    assert bound.stream <= timing.period <= timing.schedule.layout.one_at_a_time
     in_stream = timing.schedule.outputs()
     assert timing.outputs.keys() == in_stream.keys() == bound.outputs.keys()
     for label, cycles in timing.outputs.items():

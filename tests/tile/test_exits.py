@@ -60,7 +60,7 @@ def test_an_exit_takes_time_in_its_own_iteration_alone() -> None:
     """The first exit's result is sent to its head before the next iteration, none of the others waits."""
     last = timing_at([COUNT]).outputs[f"y@{COUNT}"]
     alone = timing_at([1, COUNT])
-    sending = alone.windows["global_pool"]
+    sending = alone.transfer_latencies["global_pool"]
     assert alone.outputs == {"y@1": 5_019, f"y@{COUNT}": last + sending}
 
 

@@ -11,12 +11,12 @@ from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
 from itc_tile.machine.network import hops, link_loads
-from itc_tile.mapping.spatial.infeasible import tile_room
-from itc_tile.mapping.spatial.placement import place, serpentine, settled
-from itc_tile.mapping.spatial.planner import choose, sites
+from itc_tile.mapping.spatial.infeasible import usable_memory
+from itc_tile.mapping.spatial.placement import place, refine_placement, serpentine
+from itc_tile.mapping.spatial.planner import choose, kernel_candidates
 from itc_tile.program.build import build_program
 from itc_tile.program.program import Placement
-from itc_tile.timing.exchange import Exchange, traffic
+from itc_tile.timing.exchange import Exchange, transfer_volume
 from tests.tile.hand_itnet import itnet
 
 GRIDS = st.tuples(st.integers(1, 7), st.integers(1, 7))
@@ -75,14 +75,14 @@ def test_loads_are_those_of_routes_walked(network: str, grid: tuple[int, int], d
 
 @pytest.mark.parametrize("network", ["mesh", "torus"])
 @given(grid=GRIDS, data=st.data())
-def test_settling_moves_every_tile_somewhere_and_fills_no_link_more(
+def test_refinement_is_a_permutation_and_fills_no_link_more(
     network: str, grid: tuple[int, int], data: st.DataObject
 ) -> None:
     machine = grid_machine(*grid, network)
     tile = st.integers(0, machine.tiles - 1)
     routes = data.draw(st.lists(st.tuples(tile, tile, st.integers(1, 99)), min_size=1, max_size=20))
     source, target, amounts = (np.array(column, np.int64) for column in zip(*routes, strict=True))
-    moved = settled(machine, source, target, amounts)
+    moved = refine_placement(machine, source, target, amounts)
     assert sorted(moved) == list(range(machine.tiles))
     before, after = (
         link_loads(machine, at[source], at[target], amounts).max() for at in (np.arange(machine.tiles), moved)
@@ -90,19 +90,19 @@ def test_settling_moves_every_tile_somewhere_and_fills_no_link_more(
     assert after <= before
 
 
-def test_settling_shortens_the_ways_of_an_itnet() -> None:
+def test_refinement_shortens_the_routes_of_an_itnet() -> None:
     """Kernels in the order of the text leave one link with several times what it need carry."""
     machine = load_machine("edge-128")
-    found = sites(KernelGraph(fuse(itnet())), machine)
-    splits = choose(found, machine, tile_room(machine))
+    kernels = kernel_candidates(KernelGraph(fuse(itnet())), machine)
+    splits = choose(kernels, machine, usable_memory(machine))
     assert splits is not None
-    tiles = place([site.replicas * splits[site.label].shards for site in found], machine)
+    tiles = place([kernel.replicas * splits[kernel.label].shards for kernel in kernels], machine)
     placements = [
-        Placement(site.label, splits[site.label], own.reshape(site.replicas, -1))
-        for site, own in zip(found, tiles, strict=True)
+        Placement(kernel.label, splits[kernel.label], own.reshape(kernel.replicas, -1))
+        for kernel, own in zip(kernels, tiles, strict=True)
     ]
-    source, target, amounts = traffic(Exchange(build_program(KernelGraph(fuse(itnet())), machine, placements)))
-    moved = settled(machine, source, target, amounts)
+    source, target, amounts = transfer_volume(Exchange(build_program(KernelGraph(fuse(itnet())), machine, placements)))
+    moved = refine_placement(machine, source, target, amounts)
     before, after = (link_loads(machine, at[source], at[target], amounts).max() for at in (np.arange(512), moved))
     assert 2 * after < before
 

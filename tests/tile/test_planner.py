@@ -1,4 +1,4 @@
-"""Plans: candidates judged as shards are, the fastest pace there is room for, and what is said when there is none."""
+"""Plans: estimates of candidates, the minimum initiation interval that fits, and diagnostics where none does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from itc_tile.cost.memory import EXCHANGE, kernel_memory, total
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
-from itc_tile.mapping.spatial.infeasible import tile_room
-from itc_tile.mapping.spatial.plan import _planned
-from itc_tile.mapping.spatial.planner import Site, choose, sites
+from itc_tile.mapping.spatial.infeasible import usable_memory
+from itc_tile.mapping.spatial.plan import _feasible_program
+from itc_tile.mapping.spatial.planner import KernelCandidates, choose, kernel_candidates
 from itc_tile.program.footprint import footprint, fullest_tile, table_rows, total_bytes
 from itc_tile.program.program import regions
 from itc_tile.timing.exchange import Exchange
@@ -36,105 +36,115 @@ EDGE16 = load_machine("edge-16")
 @given(nets(), st.data())
 def test_candidates_are_never_above_the_fullest_shard(net: Net, data: st.DataObject) -> None:
     """A candidate is judged by one of its shards; the plan is checked against all."""
-    for site in sites(KernelGraph(fuse(net)), EDGE16):
-        index = data.draw(st.integers(0, len(site.candidates) - 1))
-        held = regions(site.node, site.candidates.split(index))
-        kernel, each = site.node.kernel, site.candidates
+    for kernel in kernel_candidates(KernelGraph(fuse(net)), EDGE16):
+        index = data.draw(st.integers(0, len(kernel.candidates) - 1))
+        held = regions(kernel.instance, kernel.candidates.split(index))
+        body, each = kernel.instance.kernel, kernel.candidates
         assert each.split(index).shards == each.shards[index]
         for judged, exact in (
-            (each.compute, kernel_cycles(kernel, held, EDGE16)),
-            (each.memory, total(kernel_memory(kernel, held, site.residency, EDGE16))),
-            (each.receive, receive_cycles(kernel, held, EDGE16)),
-            (each.send, send_cycles(kernel, held, EDGE16)),
+            (each.compute, kernel_cycles(body, held, EDGE16)),
+            (each.memory, total(kernel_memory(body, held, kernel.residency, EDGE16))),
+            (each.receive, receive_cycles(body, held, EDGE16)),
+            (each.send, send_cycles(body, held, EDGE16)),
         ):
             assert judged[index] in exact
             assert 0.5 * exact.max() <= judged[index] + 1000
 
 
-def chosen(found: list[Site], machine: Machine, **options: Any) -> dict[str, int] | None:
-    """For each site the candidate of a plan."""
-    splits = choose(found, machine, tile_room(machine), **options)
+def chosen(kernels: list[KernelCandidates], machine: Machine, **options: Any) -> dict[str, int] | None:
+    """For each kernel the candidate of a plan."""
+    splits = choose(kernels, machine, usable_memory(machine), **options)
     if splits is None:
         return None
     return {
-        site.label: next(i for i in range(len(site.candidates)) if site.candidates.split(i) == splits[site.label])
-        for site in found
+        kernel.label: next(
+            i for i in range(len(kernel.candidates)) if kernel.candidates.split(i) == splits[kernel.label]
+        )
+        for kernel in kernels
     }
 
 
 @settings(max_examples=20, deadline=None)
 @given(nets(), machines())
-def test_plans_keep_the_fastest_pace(net: Net, machine: Machine) -> None:
-    """No splits keep a faster pace: the fewest tiles that could are too many."""
-    found = sites(KernelGraph(fuse(net)), machine)
-    plan = chosen(found, machine)
-    room = tile_room(machine)
+def test_plans_have_the_minimum_initiation_interval(net: Net, machine: Machine) -> None:
+    """A shorter interval needs more tiles than the machine has, even with the fewest for each kernel."""
+    kernels = kernel_candidates(KernelGraph(fuse(net)), machine)
+    plan = chosen(kernels, machine)
+    memory = usable_memory(machine)
     if plan is None:
-        assert least_tiles(found, room, np.inf) > machine.tiles or any(too_full(site, room, machine) for site in found)
+        assert least_tiles(kernels, memory, np.inf) > machine.tiles or any(
+            too_full(kernel, memory, machine) for kernel in kernels
+        )
         return
-    assert sum(site.replicas * site.candidates.shards[plan[site.label]] for site in found) <= machine.tiles
-    assert all(site.exact_memory(plan[site.label], machine, 0) <= room for site in found)
-    pace = max(site.pace[plan[site.label]] for site in found)
-    if not any(too_full(site, room, machine) for site in found):
-        assert least_tiles(found, room, pace - 1) > machine.tiles
+    assert sum(kernel.replicas * kernel.candidates.shards[plan[kernel.label]] for kernel in kernels) <= machine.tiles
+    assert all(kernel.exact_memory(plan[kernel.label], machine, 0) <= memory for kernel in kernels)
+    interval = max(kernel.initiation_interval[plan[kernel.label]] for kernel in kernels)
+    if not any(too_full(kernel, memory, machine) for kernel in kernels):
+        assert least_tiles(kernels, memory, interval - 1) > machine.tiles
 
 
-def least_tiles(found: list[Site], room: int, pace: float) -> float:
+def least_tiles(kernels: list[KernelCandidates], memory: int, interval: float) -> float:
     total = 0.0
-    for site in found:
-        fits = (site.candidates.memory <= room) & (site.pace <= pace)
-        total += site.replicas * site.candidates.shards[fits].min() if fits.any() else np.inf
+    for kernel in kernels:
+        fits = (kernel.candidates.memory <= memory) & (kernel.initiation_interval <= interval)
+        total += kernel.replicas * kernel.candidates.shards[fits].min() if fits.any() else np.inf
     return total
 
 
-def too_full(site: Site, room: int, machine: Machine) -> bool:
+def too_full(kernel: KernelCandidates, memory: int, machine: Machine) -> bool:
     """Whether some candidate looks as if it fitted, but a shard other than the one it is judged by does not."""
-    fits = np.flatnonzero(site.candidates.memory <= room)
-    return any(site.exact_memory(int(index), machine, 0) > room for index in fits)
+    fits = np.flatnonzero(kernel.candidates.memory <= memory)
+    return any(kernel.exact_memory(int(index), machine, 0) > memory for index in fits)
 
 
-def test_a_relaxed_pace_shortens_the_way() -> None:
-    found = sites(KernelGraph(fuse(itnet())), load_machine("gc200"))
-    fast, relaxed = (chosen(found, load_machine("gc200"), relaxed=relaxed) for relaxed in (1, 3))
+def test_a_relaxed_interval_reduces_latency() -> None:
+    kernels = kernel_candidates(KernelGraph(fuse(itnet())), load_machine("gc200"))
+    fast, relaxed = (chosen(kernels, load_machine("gc200"), relaxation=relaxed) for relaxed in (1, 3))
     assert fast is not None and relaxed is not None
-    assert sum(site.time[relaxed[site.label]] for site in found) < sum(site.time[fast[site.label]] for site in found)
-    assert max(site.pace[relaxed[site.label]] for site in found) <= 3 * max(
-        site.pace[fast[site.label]] for site in found
+    assert sum(kernel.latency[relaxed[kernel.label]] for kernel in kernels) < sum(
+        kernel.latency[fast[kernel.label]] for kernel in kernels
+    )
+    assert max(kernel.initiation_interval[relaxed[kernel.label]] for kernel in kernels) <= 3 * max(
+        kernel.initiation_interval[fast[kernel.label]] for kernel in kernels
     )
 
 
-def test_room_is_kept_where_it_is_asked_for() -> None:
+def test_buffering_factors_leave_memory_free() -> None:
     machine = load_machine("gc200")
-    found = sites(KernelGraph(fuse(itnet())), machine)
-    plan = chosen(found, machine, more={"project_1": 3.0, "data_4": 0.5})
+    kernels = kernel_candidates(KernelGraph(fuse(itnet())), machine)
+    plan = chosen(kernels, machine, buffering={"project_1": 3.0, "data_4": 0.5})
     assert plan is not None
-    for label, more in (("project_1", 3.0), ("data_4", 0.5)):
-        each = next(site for site in found if site.label == label)
+    for label, factor in (("project_1", 3.0), ("data_4", 0.5)):
+        each = next(kernel for kernel in kernels if kernel.label == label)
         index = plan[label]
-        assert each.candidates.memory[index] + more * each.candidates.held[index] <= machine.tile.memory
+        assert each.candidates.memory[index] + factor * each.candidates.held[index] <= machine.tile.memory
 
 
-def test_memory_that_makes_the_period_long_is_made_room_for() -> None:
+def test_plans_buffer_more_images_where_memory_limits_the_period() -> None:
     """The network with weights of its own in every iteration holds many images at once."""
     machine = load_machine("gc200")
     graph = KernelGraph(fuse(itnet(29, shared=False)))
-    found = sites(graph, machine)
-    first = _planned(graph, found, machine)
+    kernels = kernel_candidates(graph, machine)
+    first = _feasible_program(graph, kernels, machine)
     assert first is not None
     assert time_program(compile_net(itnet(29, shared=False), machine)).period < 0.6 * time_program(first).period
 
 
-def test_turns() -> None:
-    """Kernels in the loop have as many turns as it has iterations, copies of their own weights one."""
+def test_executions_per_replica() -> None:
+    """Kernels in the loop execute once for each iteration, replicas with weights of their own once."""
     shared, independent = (
-        {s.label: s for s in sites(KernelGraph(fuse(small_itnet(4, kind))), EDGE16)} for kind in (True, False)
+        {s.label: s for s in kernel_candidates(KernelGraph(fuse(small_itnet(4, kind))), EDGE16)}
+        for kind in (True, False)
     )
-    assert shared["stem_1"].turns == 1 and shared["expand_1"].turns == shared["mix_1"].turns == 4
-    assert shared["head_1"].turns == 1 and shared["head_1"].replicas == 2
-    assert independent["expand_1"].turns == 1 and independent["expand_1"].replicas == 4
+    assert (
+        shared["stem_1"].executions_per_replica == 1
+        and shared["expand_1"].executions_per_replica == shared["mix_1"].executions_per_replica == 4
+    )
+    assert shared["head_1"].executions_per_replica == 1 and shared["head_1"].replicas == 2
+    assert independent["expand_1"].executions_per_replica == 1 and independent["expand_1"].replicas == 4
     assert independent["mix_1"].replicas == 3
-    assert shared["expand_1"].node.recurring_loops == ("t",)
-    assert shared["project_1"].reading_turns == 4
+    assert shared["expand_1"].instance.recurring_loops == ("t",)
+    assert shared["project_1"].transfer_executions == 4
 
 
 def test_objectives() -> None:
@@ -199,7 +209,7 @@ def test_windows_cover_what_ports_carry() -> None:
     program = compile_net(small_itnet(), load_machine("gc200"))
     exchange = Exchange(program)
     fixed = program.machine.exchange.sync + program.machine.exchange.latency
-    for label, window in exchange.windows.items():
+    for label, window in exchange.transfer_latencies.items():
         assert window >= fixed + exchange.received[label].max() / 4
         for readers in exchange.sent.values():
             if label in readers:

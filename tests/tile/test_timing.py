@@ -20,7 +20,7 @@ from itc_tile.machine.network import link_loads
 from itc_tile.program.footprint import footprint
 from itc_tile.program.program import Program
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.schedule import OUT, Lifetimes, Stream, coprime
+from itc_tile.timing.schedule import OUT, Lifetimes, PipelineLayout, coprime
 from itc_tile.timing.timing import Timing, compute_cycles, time_program
 from tests.random_nets import Limits, nets
 from tests.tile.events import Events, earliest, stream_events
@@ -101,17 +101,17 @@ def test_a_plan_has_room_for_what_waits(monkeypatch: pytest.MonkeyPatch) -> None
     first = footprint(compile_net(net, machine, "latency"))["mix_1"]
     times = float(((machine.tile.memory - total(first)) / (first[INPUTS] + first[OUTPUT])).min()) + 1
     answers = iter([{"mix_1": times}])
-    monkeypatch.setattr("itc_tile.compiler.PACES", ())
-    monkeypatch.setattr("itc_tile.compiler.waiting", lambda _: next(answers, {}))
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.RELAXATIONS", ())
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.memory_shortfall", lambda _: next(answers, {}))
     second = footprint(compile_net(net, machine, "latency"))["mix_1"]
     assert int((total(second) + times * (second[INPUTS] + second[OUTPUT])).max()) <= machine.tile.memory
-    monkeypatch.setattr("itc_tile.compiler.waiting", lambda _: {"mix_1": times})
-    with pytest.raises(CompileError, match="and room beside for copies and values that wait"):
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.memory_shortfall", lambda _: {"mix_1": times})
+    with pytest.raises(CompileError, match="and more for transfer tables and pipeline buffers"):
         compile_net(net, machine, "latency")
 
 
 def check_timing(timing: Timing) -> None:
-    images = min(40, IMAGES + -(-timing.schedule.stream.frames[""].span // timing.period))
+    images = min(40, IMAGES + -(-timing.schedule.layout.frames[""].makespan // timing.period))
     events = stream_events(timing.program, timing.schedule, images)
     check_runs(events)
     check_buffers(timing, events)
@@ -133,8 +133,8 @@ def check_runs(events: Events) -> None:
 def check_buffers(timing: Timing, events: Events) -> None:
     """No buffer holds more values at once than it has places for."""
     for (label, _, place), intervals in events.taken.items():
-        places = timing.schedule.slots.get((label, place), 1)
-        elements = timing.schedule.stream.keeping[label].elements if place == OUT else 1
+        places = timing.schedule.depths.get((label, place), 1)
+        elements = timing.schedule.layout.residency[label].elements if place == OUT else 1
         assert most_at_once(intervals) <= places * elements, (label, place)
 
 
@@ -153,8 +153,8 @@ def check_memory(timing: Timing) -> None:
 
 def check_one_at_a_time(timing: Timing) -> None:
     """With a period as long as an image takes, every tile has room for what waits."""
-    stream = Stream(timing.exchange, timing.compute)
-    assert not Lifetimes(stream).wanting(stream.one_at_a_time, timing.room)
+    layout = PipelineLayout(timing.exchange, timing.compute)
+    assert not Lifetimes(layout).memory_shortfall(layout.one_at_a_time, timing.free_memory)
 
 
 def check_ports(timing: Timing, events: Events) -> None:
@@ -210,13 +210,13 @@ def check_bounds(timing: Timing) -> None:
     """The bound is never above our own times, nor a schedule for one image below what is possible."""
     bound = lower_bound(timing.program.graph, timing.program.machine)
     assert bound.stream <= timing.period
-    soonest = earliest(timing.exchange, timing.compute, timing.schedule.slots)
+    soonest = earliest(timing.exchange, timing.compute, timing.schedule.depths)
     in_stream = timing.schedule.outputs()
     for label, cycles in timing.outputs.items():
         assert bound.outputs[label] <= cycles
         assert soonest[label] <= cycles <= in_stream[label]
-    assert timing.period <= timing.schedule.stream.one_at_a_time
-    assert max(timing.outputs.values()) <= timing.image <= timing.schedule.stream.one_at_a_time
+    assert timing.period <= timing.schedule.layout.one_at_a_time
+    assert max(timing.outputs.values()) <= timing.image <= timing.schedule.layout.one_at_a_time
 
 
 @given(st.integers(1, 99), st.integers(1, 99))

@@ -202,7 +202,7 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
         tiles=placement.shards,
         copies=placement.replicas,
         split=(split.channels, split.rows, split.columns),
-        exchange_cycles=timing.windows.get(label, 0),
+        exchange_cycles=timing.transfer_latencies.get(label, 0),
         compute_cycles=timing.compute[label],
         runs=node.executions,
         macs=node.kernel.macs(),
@@ -221,18 +221,18 @@ def _outputs(timing: Timing, bound: Bound) -> tuple[OutputReport, ...]:
 
 
 def _stream(timing: Timing, bound: Bound) -> StreamReport:
-    frames = timing.schedule.stream.frames
+    frames = timing.schedule.layout.frames
     machine = timing.program.machine
     loops = tuple(
-        LoopReport(var, frame.count, frame.step, frame.count * frame.step / frames[frame.around].spacing)
+        LoopReport(var, frame.count, frame.step, frame.count * frame.step / frames[frame.around].initiation_interval)
         for var, frame in frames.items()
         if var
     )
     return StreamReport(
         period_cycles=timing.period,
         images_per_second=machine.clock / timing.period,
-        image_cycles=frames[""].span,
-        images_at_once=frames[""].span / timing.period,
+        image_cycles=frames[""].makespan,
+        images_at_once=frames[""].makespan / timing.period,
         utilisation=bound.compute / timing.period,
         bound_cycles=bound.stream,
         ratio=timing.period / max(1, bound.stream),

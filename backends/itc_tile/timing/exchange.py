@@ -1,17 +1,17 @@
-"""Cycles of exchanges: a program goes in, the windows in which operands of its kernels arrive come out.
+"""Transfer latencies: a program in, cycles until the operands of each kernel have arrived out.
 
-What limits an exchange are ports and links, which carry `bandwidth` bytes a cycle each way:
+Exchanges are limited by ports and links, which carry `bandwidth` bytes a cycle each way:
 
-- Sending: what a tile sends to each reader; with multicast, what several shards of one reader take is sent once.
-- Receiving: all operands of a tile. From several places that an operand may come from it takes one at a time.
+- Sending: bytes of a tile to each reader; with multicast, elements for several shards of one reader are sent once.
+- Receiving: all operands of a tile. Of several producers of an operand, one sends at a time.
 - Links of a mesh or torus: row first, then column; see `link_loads`.
 
-Every reader has a fixed share of each port and link that it uses, and its window is as long as the scarcest share
-makes it. So nothing ever carries more than it can, however windows overlap, and the schedule may start each when its
-data is there: contention is paid for in full, at all times. Shares go with the square root of (bytes of a run x runs),
-which makes the sum of all windows of an image least.
+Every reader has a fixed share of each port and link on its routes, and the smallest share determines its transfer
+latency. No port or link is ever oversubscribed, however transfers overlap, and a transfer may start as soon as its data
+is available: contention is always paid in full. Shares are proportional to the square root of (bytes of an execution x
+executions), which minimises the sum of all transfer latencies of an image.
 
-The host's side of inputs and outputs is in no window: only the ports of the tiles that take inputs are.
+Of inputs, only the ports of the receiving tiles are modelled; the host's side of inputs and outputs takes no cycles.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Exchange:
-    """The traffic of a program in one run of each kernel."""
+    """The transfers of a program in one execution of each kernel."""
 
     program: Program
 
     @cached_property
-    def windows(self) -> dict[str, int]:
-        """For each kernel the longest window of its operands, from wherever they come; none without operands."""
+    def transfer_latencies(self) -> dict[str, int]:
+        """For each kernel with operands the longest transfer latency, over all producers."""
         producers: dict[str, set[str]] = {}
         for edge in self.program.edges:
             producers.setdefault(edge.consumer, set()).add(edge.producer)
-        return {label: self.window(label, found) for label, found in producers.items()}
+        return {label: self.transfer_latency(label, found) for label, found in producers.items()}
 
-    def window(self, label: str, producers: Iterable[str]) -> int:
-        """Cycles from the moment an operand is available from `producers` to that in which a kernel has all of it.
+    def transfer_latency(self, label: str, producers: Iterable[str]) -> int:
+        """Cycles from an operand's availability at `producers` to its arrival on all tiles of a kernel.
 
-        A kernel whose windows see padding alone receives nothing, and takes part in the synchronisation.
+        A kernel that reads padding alone receives nothing, but takes part in the synchronisation.
         """
         exchange = self.program.machine.exchange
         most = max(float(self.received[label].max()), self._linking.get(label, 0.0))
@@ -68,7 +68,7 @@ class Exchange:
 
     @cached_property
     def operands(self) -> dict[str, list[list[OperandTransfer]]]:
-        """For each kernel its operands, and for each of these the edges from where it may come."""
+        """For each kernel its operands, and for each operand the transfers from its possible producers."""
         found: dict[str, dict[int, list[OperandTransfer]]] = {}
         for edge in self.program.edges:
             found.setdefault(edge.consumer, {}).setdefault(edge.operand, []).append(edge)
@@ -76,7 +76,7 @@ class Exchange:
 
     @cached_property
     def received(self) -> dict[str, Ints]:
-        """Bytes that each shard of a kernel takes in for a run."""
+        """Bytes that each shard of a kernel receives for an execution."""
         found = {label: np.zeros(placement.shards, np.int64) for label, placement in self.program.placements.items()}
         for label, operands in self.operands.items():
             for edges in operands:
@@ -86,20 +86,22 @@ class Exchange:
 
     @cached_property
     def sent(self) -> dict[str, dict[str, Ints]]:
-        """By producer and reader, bytes that each shard of the producer sends for a run of the reader."""
+        """By producer and reader, bytes that each shard of the producer sends for an execution of the reader."""
         found: dict[str, dict[str, Ints]] = {label: {} for label in self.program.placements}
         for edge in self.program.edges:
             if edge.producer in found:
                 once = self._sent_once(edge)
                 shards = self.program.placements[edge.producer].shards
-                amounts = _per_shard(edge.table.source[once], self.amounts[edge][once], shards) * self._at_once(edge)
+                amounts = _per_shard(
+                    edge.table.source[once], self.amounts[edge][once], shards
+                ) * self._concurrent_replicas(edge)
                 readers = found[edge.producer]
                 readers[edge.consumer] = readers.get(edge.consumer, np.zeros(shards, np.int64)) + amounts
         return found
 
     @cached_property
     def links(self) -> dict[str, Ints]:
-        """Bytes over each link for a run of each kernel; nothing where every tile reaches every other."""
+        """Bytes over each link for an execution of each kernel; empty on an all-to-all network."""
         if self.program.machine.exchange.network == "all-to-all":
             return {}
         found: dict[str, Ints] = {}
@@ -112,7 +114,7 @@ class Exchange:
 
     @cached_property
     def _sending(self) -> dict[str, dict[str, float]]:
-        """By producer and reader, what `_shared` gives for the producer's tiles."""
+        """By producer and reader, the load of the producer's scarcest port at the reader's share, see `_shared`."""
         return {label: self._shared(readers) for label, readers in self.sent.items()}
 
     @cached_property
@@ -120,7 +122,7 @@ class Exchange:
         return self._shared(self.links)
 
     def _shared(self, loads: dict[str, Ints]) -> dict[str, float]:
-        """Bytes that a port's full rate would carry while each reader's share of the scarcest port carries its own."""
+        """Bytes that a full port carries in the time in which each reader's smallest share carries its load."""
         if not loads:
             return {}
         load = np.stack([array.reshape(-1) for array in loads.values()]).astype(np.float64)
@@ -129,8 +131,8 @@ class Exchange:
         most = (np.sqrt(load / times) * weights.sum(axis=0)).max(axis=1)
         return dict(zip(loads, most.tolist(), strict=True))
 
-    def _at_once(self, edge: OperandTransfer) -> int:
-        """How many copies of the reader take the value when it is available: all that run before it is another."""
+    def _concurrent_replicas(self, edge: OperandTransfer) -> int:
+        """Replicas of the reader that receive the value at once: all that execute before it is defined again."""
         reader = self.program.nodes[edge.consumer]
         return prod(axis.count for var, axis in reader.axes.items() if edge.value not in self._inside[var])
 
@@ -139,7 +141,7 @@ class Exchange:
         return self.program.graph.inner_values
 
     def _sent_once(self, edge: OperandTransfer) -> Ints:
-        """Rows that are sent: with multicast, one of those that bring the same elements from the same shard."""
+        """Rows that are sent: with multicast, one of those with the same elements and source."""
         if not self.program.machine.exchange.multicast:
             return np.arange(len(edge.table))
         rows = np.column_stack([edge.table.source, edge.table.region.identities()])
@@ -147,7 +149,7 @@ class Exchange:
 
     @cached_property
     def _distance(self) -> dict[str, int]:
-        """For each kernel hops of the longest row that it takes, over all its copies and those of the producers."""
+        """For each kernel hops of the longest route of its operands, over all pairs of replicas."""
         return {
             label: self._farthest(e for edges in operands for e in edges) for label, operands in self.operands.items()
         }
@@ -161,62 +163,65 @@ class Exchange:
         return max((int(hops(machine, source, target).max(initial=0)) for source, target in ends), default=0)
 
     def _links(self, edge: OperandTransfer) -> Ints:
-        """Loads of the links for one run.
+        """Loads of the links for one execution.
 
-        Replicas of one kernel take turns, unless they take a value at once. If both kernels have replicas, all may run.
+        Replicas of one kernel execute in turn, unless they receive a value at once. If both kernels have replicas, all
+        may execute at once.
         """
         amounts, pairs = self.amounts[edge], self.pairs(edge)
         loads = [link_loads(self.program.machine, *ends, amounts) for ends in self._ends(edge, pairs)]
-        together = all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._at_once(edge) > 1
+        together = (
+            all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._concurrent_replicas(edge) > 1
+        )
         return np.asarray(np.sum(loads, axis=0) if together else np.max(loads, axis=0))
 
     def _ends(self, edge: OperandTransfer, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:
-        """Tiles that each row goes from and to, for pairs of copies."""
+        """Source and target tiles of each row, for pairs of replicas."""
         sources = self.program.placements[edge.producer].tiles
         targets = self.program.placements[edge.consumer].tiles
         for source, target in pairs:
             yield sources[source, edge.table.source], targets[target, edge.table.target]
 
     def pairs(self, edge: OperandTransfer) -> list[Pair]:
-        """The copies of producer and consumer between which the edge runs in some iteration."""
+        """Pairs of replicas of producer and consumer that the edge connects in some iteration."""
         consumer, producer = (self.program.nodes[label] for label in (edge.consumer, edge.producer))
         if consumer.replicas == producer.replicas == 1:
             return [(0, 0)]
         found: dict[Pair, None] = {}
-        for copy in range(consumer.replicas):
-            for origin in self._bindings.definitions(edge.value, copy_reach(consumer, copy)):
+        for replica in range(consumer.replicas):
+            for origin in self._reaching.definitions(edge.value, replica_reach(consumer, replica)):
                 if origin.producer == edge.producer:
                     reach = {var: origin.reach[var] for var in producer.reach}
-                    found |= dict.fromkeys((at, copy) for at in producer.replicas_in(reach))
+                    found |= dict.fromkeys((at, replica) for at in producer.replicas_in(reach))
         return list(found)
 
     @cached_property
-    def _bindings(self) -> ReachingDefinitions:
+    def _reaching(self) -> ReachingDefinitions:
         return self.program.graph.reaching
 
 
-def copy_reach(node: KernelInstance, copy: int) -> Reach:
-    """The iterations in which one copy of a kernel runs."""
+def replica_reach(node: KernelInstance, replica: int) -> Reach:
+    """The iterations in which one replica of a kernel executes."""
     found: dict[str, IterationSet] = {}
     for var, axis in reversed(node.axes.items()):
-        copy, at = divmod(copy, axis.count)
+        replica, at = divmod(replica, axis.count)
         found[var] = IterationSet.of(axis.reach[axis.groups == at].tolist())
     return {var: found.get(var, iterations) for var, iterations in node.reach.items()}
 
 
-def traffic(exchange: Exchange) -> tuple[Ints, Ints, Ints]:
-    """All copies between tiles while one image passes: tiles from, tiles to, and bytes."""
+def transfer_volume(exchange: Exchange) -> tuple[Ints, Ints, Ints]:
+    """Transfer volume of one image: source tiles, target tiles and bytes, row by row."""
     placements = exchange.program.placements
     source, target, amounts = [], [], []
     for edge in exchange.program.edges:
         if edge.producer not in placements:
             continue
         pairs = exchange.pairs(edge)
-        runs = exchange.program.nodes[edge.consumer].executions / len(pairs)
+        executions = exchange.program.nodes[edge.consumer].executions / len(pairs)
         for from_, to in pairs:
             source.append(placements[edge.producer].tiles[from_, edge.table.source])
             target.append(placements[edge.consumer].tiles[to, edge.table.target])
-            amounts.append((exchange.amounts[edge] * runs).astype(np.int64))
+            amounts.append((exchange.amounts[edge] * executions).astype(np.int64))
     none = [np.zeros(0, np.int64)]
     return np.concatenate(source or none), np.concatenate(target or none), np.concatenate(amounts or none)
 

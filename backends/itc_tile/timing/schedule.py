@@ -1,16 +1,16 @@
-"""The schedule of a stream of images: when each kernel runs for each image, and the shortest period between two images.
+"""Modulo schedule of a stream of images: start of each kernel for each image, buffer depths, and the period.
 
-Image i begins at i x `period`. Within a loop of n iterations, with a spacing g = (spacing of the frame around) / n,
-there are two ways:
+Image i begins at i x `period`. A loop of n iterations divides the initiation interval of the frame around it into
+shares g = interval / n. There are two cases:
 
-- interleaved: an iteration takes k x g, where k is the least number, without common divisor with n, that gives the
-  carries time to be there. Then the iterations of all images begin at different multiples of g: no kernel is ever asked
-  for two things at once, and k images are in the loop at a time.
-- alone, where g leaves time for it: an iteration takes what it needs for nothing to reach into the next.
+- interleaved: an iteration takes k x g, where k is the smallest number coprime to n for which the carries are
+  available. Iterations of all images then begin at different multiples of g, so that no kernel executes twice at once,
+  and k images are in the loop at a time;
+- alone, where g is at least the loop's minimum initiation interval: iterations do not overlap.
 
-Buffers hold a value from the begin of what makes or brings it to the end of what reads it. Where that is longer than
-the time to the next value, several are kept side by side. The period is the shortest, in steps of 3 %, for which all
-tiles have the memory for that; a program is planned so that with one image at a time they have.
+A buffer holds a value from the begin of its producer or transfer to the end of its last reader. Where this lifetime
+exceeds the interval between values, the buffer is several values deep. The period is the smallest, in steps of 3 %, for
+which all tiles have the memory; plans guarantee that for one image at a time.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ from itc_tile.timing.timeline import Frame, Timeline
 Buffer = tuple[str, int]
 
 
-class Stream(Timeline):
-    """Layout in which all iterations are alike: both branches of a `when` count, whichever is later."""
+class PipelineLayout(Timeline):
+    """Layout in which all iterations are alike: of the branches of a `when`, the later one counts."""
 
     def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
         super().__init__(exchange, compute)
         self.frames: dict[str, Frame] = {}
         self.alone = True
-        self.keeping = self.program.graph.residency
-        whole = self.lay(0)
-        self.least = {var: frame.least for var, frame in self.frames.items()}
-        self.one_at_a_time = max(whole.least, whole.span)
+        self.residency = self.program.graph.residency
+        whole = self.lay_out(0)
+        self.min_interval = {var: frame.min_interval for var, frame in self.frames.items()}
+        self.one_at_a_time = max(whole.min_interval, whole.makespan)
         self.defined = {name: var for var, frame in self.frames.items() for name in frame.ready}
-        self.home = {label: var for var, frame in self.frames.items() for label in frame.start}
+        self.loop_of = {label: var for var, frame in self.frames.items() for label in frame.start}
 
-    def lay(self, period: int) -> Frame:
+    def lay_out(self, period: int) -> Frame:
         """The frames for a period; for period 0, those of an image alone in the machine."""
         self.frames, self.alone = {}, not period
         self.frames[""] = self.image(period)
         return self.frames[""]
 
-    def window(self, label: str, name: str, reach: Reach) -> int:  # noqa: ARG002  from wherever it comes
-        return self.exchange.windows.get(label, 0)
+    def transfer_latency(self, label: str, name: str, reach: Reach) -> int:  # noqa: ARG002  from wherever it comes
+        return self.exchange.transfer_latencies.get(label, 0)
 
     def when(self, when: When, frame: Frame) -> None:
         within = frame.reach[when.var]
@@ -67,11 +67,11 @@ class Stream(Timeline):
             self.choice(result, max(frame.ready[body.yields[position].name] for body in taken), frame)
 
     def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
-        share, around = frame.spacing // loop.count, self.alone
-        self.alone = around or share >= self.least[loop.var]
-        inner = self.inside(loop, entry, frame, spacing=0 if self.alone else share)
+        share, around = frame.initiation_interval // loop.count, self.alone
+        self.alone = around or share >= self.min_interval[loop.var]
+        inner = self.iteration_frame(loop, entry, frame, initiation_interval=0 if self.alone else share)
         if self.alone:
-            inner.step = inner.spacing = inner.least
+            inner.step = inner.initiation_interval = inner.min_interval
         else:
             needed = max([1, *(inner.ready[value.name] for value in loop.body.yields)])
             inner.step = share * coprime(-(-needed // share), loop.count)
@@ -79,29 +79,31 @@ class Stream(Timeline):
         self.frames[loop.var] = inner
         for emit, values in loop.collected:
             for result, value in zip(values, emit.body.yields, strict=True):
-                self.make(result, inner.last + inner.ready[value.name], frame)
+                self.define(result, inner.last + inner.ready[value.name], frame)
         self.ended(loop, inner.last, inner, frame)
 
-    def whole(self, period: int) -> int:
-        """The least period from this one on whose shares for iterations are whole numbers of cycles.
+    def divisible(self, period: int) -> int:
+        """The smallest period from this one on that all loops divide into whole cycles.
 
-        None is longer than with one image at a time, where no iteration has a share.
+        It is at most that of one image at a time, where loops have no shares.
         """
         unit = lcm(*(prod(self.frames[var].count for var in frame.reach) for frame in self.frames.values()))
         return min(-(-period // unit) * unit, max(period, self.one_at_a_time))
 
-    def spacing(self, label: str) -> int:
-        """The least time between two runs of one copy of a kernel."""
-        var = "".join(self.turn[label])
+    def execution_interval(self, label: str) -> int:
+        """Minimum cycles between two executions of one replica of a kernel."""
+        var = "".join(self.recurring_loop[label])
         frame = self.frames[var]
-        return frame.spacing * (self.gap[label] if frame.spacing == frame.step else 1)
+        return frame.initiation_interval * (
+            self.reuse_distance[label] if frame.initiation_interval == frame.step else 1
+        )
 
     def end(self, label: str, var: str) -> int:
-        """When a kernel's last run in an iteration of loop `var` (or for the image) is over."""
-        return self.begin(label) + self.compute[label] + self.outward(self.home[label], var)
+        """End of a kernel's last execution in an iteration of loop `var` (or of the image)."""
+        return self.begin(label) + self.compute[label] + self.outward(self.loop_of[label], var)
 
     def outward(self, var: str, to: str) -> int:
-        """How much later the last iteration of loop `var` begins than an iteration of loop `to` around it."""
+        """Begin of the last iteration of loop `var`, in the frame of the enclosing loop `to`."""
         time = 0
         while var != to:
             time += self.frames[var].last
@@ -109,38 +111,38 @@ class Stream(Timeline):
         return time
 
     def begin(self, label: str) -> int:
-        """When a kernel starts in an iteration of the loop around it."""
-        return self.frames[self.home[label]].start[label]
+        """Start of a kernel in an iteration of its innermost loop."""
+        return self.frames[self.loop_of[label]].start[label]
 
     def taken_from(self, label: str) -> int:
-        """When a kernel's result begins to take its buffer: as it starts, or, for a copy, as its input comes."""
+        """Begin of the lifetime of a kernel's result: its start, or, for a copy, the begin of its input's transfer."""
         node = self.program.nodes[label]
-        if not is_one_buffer(node.kernel, self.keeping[label].inputs):
+        if not is_one_buffer(node.kernel, self.residency[label].inputs):
             return self.begin(label)
-        return self.frames[self.home[label]].ready[node.apply.values[0].name]
+        return self.frames[self.loop_of[label]].ready[node.apply.values[0].name]
 
 
 def coprime(least: int, number: int) -> int:
-    """The least number from `least` on that has no common divisor with `number`."""
+    """The smallest number >= `least` that is coprime to `number`."""
     return next(k for k in range(max(1, least), least + number + 2) if gcd(k, number) == 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A stream with its period; `slots` is how many values each buffer holds side by side."""
+    """A pipeline layout with its period and the depth of each buffer, in values."""
 
-    stream: Stream
+    layout: PipelineLayout
     period: int
-    slots: Mapping[Buffer, int]
+    depths: Mapping[Buffer, int]
 
     def start(self, label: str, iteration: Mapping[str, int], image: int = 0) -> int:
-        """The cycle in which a kernel begins to compute, in these iterations of the loops around it."""
-        at = self.stream.home[label]
-        return self.available(at, self.stream.begin(label), iteration, image)
+        """The cycle in which a kernel begins to compute, in these iterations of the enclosing loops."""
+        at = self.layout.loop_of[label]
+        return self.available(at, self.layout.begin(label), iteration, image)
 
     def outputs(self) -> dict[str, int]:
         """Cycles from the begin of an image to each of its outputs, by label."""
-        net, frames = self.stream.program.net, self.stream.frames
+        net, frames = self.layout.program.net, self.layout.frames
         exits = {
             result.name: (loop.var, emit.iterations, frames[loop.var].ready[value.name])
             for loop in net.body
@@ -162,77 +164,86 @@ class Schedule:
     def available(self, var: str, time: int, iteration: Mapping[str, int], image: int = 0) -> int:
         """The cycle of a time in the frame of loop `var`, in these iterations."""
         while var:
-            frame = self.stream.frames[var]
+            frame = self.layout.frames[var]
             time += frame.entry + (iteration[var] - 1) * frame.step
             var = frame.around
         return time + image * self.period
 
 
 class Lifetimes:
-    """How long buffers are taken under a layout, what that costs in memory, and whether a period can be kept."""
+    """Lifetimes of values under a layout: buffer depths, their memory, and its shortfall at a period."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.program = stream.program
+    def __init__(self, layout: PipelineLayout) -> None:
+        self.layout = layout
+        self.program = layout.program
         self.origins = [(edge, origin) for edge in self.program.edges for origin in self._origins(edge)]
 
     def _origins(self, edge: OperandTransfer) -> Iterator[Definition]:
         if edge.producer in self.program.placements:
             reach = self.program.nodes[edge.consumer].reach
-            found = self.stream.bindings.definitions(edge.value, reach)
+            found = self.layout.reaching.definitions(edge.value, reach)
             yield from (origin for origin in found if origin.producer == edge.producer)
 
-    def shortest(self) -> int:
-        """The least period that could do: nothing is asked for two things at once."""
+    def resource_bound(self) -> int:
+        """Minimum period that the executions and transfers of each replica allow."""
         longest = 1
-        for label, turns in self.turns.items():
-            longest = max(longest, turns * max(self.stream.compute[label], self.stream.exchange.windows.get(label, 0)))
+        for label, count in self.intervals_per_period.items():
+            longest = max(
+                longest, count * max(self.layout.compute[label], self.layout.exchange.transfer_latencies.get(label, 0))
+            )
         for edge, _ in self.origins:
-            longest = max(longest, self.turns[edge.producer] * self.stream.exchange.windows[edge.consumer])
+            longest = max(
+                longest,
+                self.intervals_per_period[edge.producer] * self.layout.exchange.transfer_latencies[edge.consumer],
+            )
         return longest
 
     @cached_property
-    def turns(self) -> dict[str, int]:
-        """How many times the spacing of each kernel goes into the period."""
-        frames = self.stream.frames
+    def intervals_per_period(self) -> dict[str, int]:
+        """For each kernel, by label, execution intervals in a period."""
+        frames = self.layout.frames
         counts = {var: prod(frames[v].count for v in frame.reach) for var, frame in frames.items()}
-        return {label: counts["".join(turn)] for label, turn in self.stream.turn.items()}
+        return {label: counts["".join(loops)] for label, loops in self.layout.recurring_loop.items()}
 
-    def slots(self) -> dict[Buffer, int]:
-        """For each operand and result, how many values are held at once."""
+    def depths(self) -> dict[Buffer, int]:
+        """For each operand and result, how many values are live at once."""
         lives = [*self._operands(), *self._results()]
         found: dict[Buffer, int] = {}
-        for buffer, time, spacing in lives:
-            found[buffer] = max(found.get(buffer, 1), -(-time // spacing))
+        for buffer, time, interval in lives:
+            found[buffer] = max(found.get(buffer, 1), -(-time // interval))
         return found
 
     def _operands(self) -> Iterator[tuple[Buffer, int, int]]:
-        """Operands from their begin to the end of the last run that reads them."""
-        frames = self.stream.frames
+        """Operands, from the begin of their transfer to the end of the last execution that reads them."""
+        frames = self.layout.frames
         for value, group in self.program.readers.items():
-            var = self.stream.defined[value]
+            var = self.layout.defined[value]
             for reader in group:
                 label = reader.instance.label
-                time = self.stream.end(label, var) - frames[var].ready[value]
-                yield (label, reader.operand), time, max(frames[var].spacing, self.stream.spacing(label))
+                time = self.layout.end(label, var) - frames[var].ready[value]
+                yield (
+                    (label, reader.operand),
+                    time,
+                    max(frames[var].initiation_interval, self.layout.execution_interval(label)),
+                )
 
     def _results(self) -> Iterator[tuple[Buffer, int, int]]:
-        """Results from the begin of their run to the end of the last window in which they are sent."""
+        """Results, from the begin of their execution to the end of their last transfer."""
         for label in self.program.nodes:
-            taken = self.stream.begin(label) + self.stream.compute[label] - self.stream.taken_from(label)
-            yield (label, OUT), taken, self.stream.spacing(label)
+            taken = self.layout.begin(label) + self.layout.compute[label] - self.layout.taken_from(label)
+            yield (label, OUT), taken, self.layout.execution_interval(label)
         for edge, origin in self.origins:
             yield (edge.producer, OUT), *self._sending(edge, origin)
 
     def _sending(self, edge: OperandTransfer, origin: Definition) -> tuple[int, int]:
-        """How long a result waits for one of its readers, and how long for the next to come."""
-        frames, at = self.stream.frames, self.stream.defined[edge.value]
-        time = frames[at].ready[edge.value] + self.stream.exchange.windows[edge.consumer]
-        spacing = self.stream.spacing(edge.producer)
+        """Lifetime of a result for one of its readers, and cycles to the next result."""
+        frames, at = self.layout.frames, self.layout.defined[edge.value]
+        time = frames[at].ready[edge.value] + self.layout.exchange.transfer_latencies[edge.consumer]
+        interval = self.layout.execution_interval(edge.producer)
         for step, var in origin.steps:
             frame = frames[var]
             inside = step in ("first", "before", "element")
-            time += self.stream.outward(at, var if inside else frame.around)
+            time += self.layout.outward(at, var if inside else frame.around)
             if step == "before":
                 time += frame.step
             elif step == "first":
@@ -242,58 +253,65 @@ class Lifetimes:
             elif step == "last":
                 time -= frame.last
             else:
-                time, spacing = time - frame.entry, frames[frame.around].spacing
+                time, interval = time - frame.entry, frames[frame.around].initiation_interval
             at = var if step in ("before", "last", "series") else frame.around
-        time += self.stream.outward(at, self.stream.home[edge.producer])
-        time -= self.stream.taken_from(edge.producer)
-        rest = self._rest(edge.producer) if origin.steps and origin.steps[-1][0] == "last" else 0
-        return time, max(spacing, rest) if time <= rest else spacing
+        time += self.layout.outward(at, self.layout.loop_of[edge.producer])
+        time -= self.layout.taken_from(edge.producer)
+        rest = self._idle_cycles(edge.producer) if origin.steps and origin.steps[-1][0] == "last" else 0
+        return time, max(interval, rest) if time <= rest else interval
 
-    def _rest(self, label: str) -> int:
-        """How long a kernel rests after the last iteration of its loop until it runs again; 0 where nobody can tell."""
-        frame = self.stream.frames[self.stream.home[label]]
-        if frame.spacing != frame.step or self.stream.gap[label] != 1 or self.stream.turn[label] != (frame.var,):
+    def _idle_cycles(self, label: str) -> int:
+        """Cycles from the last iteration of a kernel's loop to its next execution; 0 where they are not known."""
+        frame = self.layout.frames[self.layout.loop_of[label]]
+        if (
+            frame.initiation_interval != frame.step
+            or self.layout.reuse_distance[label] != 1
+            or self.layout.recurring_loop[label] != (frame.var,)
+        ):
             return 0
-        return self.stream.frames[frame.around].spacing - (frame.count - 1) * frame.step
+        return self.layout.frames[frame.around].initiation_interval - (frame.count - 1) * frame.step
 
-    def extra(self, slots: Mapping[Buffer, int]) -> dict[str, Ints]:
-        """Bytes on each shard's tile for the values beside the first in each buffer."""
+    def extra_bytes(self, depths: Mapping[Buffer, int]) -> dict[str, Ints]:
+        """Bytes on each shard's tile for the values beside the first of each buffer."""
         found = {label: np.zeros(p.shards, np.int64) for label, p in self.program.placements.items()}
-        for buffer, count in slots.items():
+        for buffer, count in depths.items():
             if count > 1:
                 found[buffer[0]] += (count - 1) * waiting_bytes(self.program, *buffer)
         return found
 
-    def wanting(self, period: int, room: Mapping[str, Ints]) -> dict[str, float]:
-        """The kernels whose tiles lack room for a period, and how much they need in multiples of what they hold."""
-        self.stream.lay(self.stream.whole(period))
-        extra, found = self.extra(self.slots()), {}
+    def memory_shortfall(self, period: int, free_memory: Mapping[str, Ints]) -> dict[str, float]:
+        """Kernels, by label, whose tiles lack memory at a period: the buffering factor that they need.
+
+        The factor is in multiples of the bytes of inputs and result.
+        """
+        self.layout.lay_out(self.layout.divisible(period))
+        extra, found = self.extra_bytes(self.depths()), {}
         for label, bytes in extra.items():
-            if (bytes > room[label]).any():
+            if (bytes > free_memory[label]).any():
                 kernel, regions = self.program.nodes[label].kernel, self.program.regions[label]
-                memory = kernel_memory(kernel, regions, self.stream.keeping[label], self.program.machine)
+                memory = kernel_memory(kernel, regions, self.layout.residency[label], self.program.machine)
                 found[label] = float((bytes / np.maximum(memory[INPUTS] + memory[OUTPUT], 1)).max())
         return found
 
 
 def replayed(exchange: Exchange, compute: Mapping[str, int], pipeline: Pipeline) -> Schedule:
     """The schedule of a program that has a pipeline."""
-    stream = Stream(exchange, compute)
-    stream.lay(pipeline.period)
-    return Schedule(stream, pipeline.period, pipeline.depths)
+    layout = PipelineLayout(exchange, compute)
+    layout.lay_out(pipeline.period)
+    return Schedule(layout, pipeline.period, pipeline.depths)
 
 
-def schedule(exchange: Exchange, compute: Mapping[str, int], room: Mapping[str, Ints]) -> Schedule:
-    """The shortest schedule for which `room`, bytes free on each shard's tile, is enough."""
-    stream = Stream(exchange, compute)
-    lifetimes = Lifetimes(stream)
-    least = lifetimes.shortest()
+def schedule(exchange: Exchange, compute: Mapping[str, int], free_memory: Mapping[str, Ints]) -> Schedule:
+    """The schedule of the smallest period for which `free_memory`, bytes on each shard's tile, suffices."""
+    layout = PipelineLayout(exchange, compute)
+    lifetimes = Lifetimes(layout)
+    target = lifetimes.resource_bound()
     while True:
-        period = stream.whole(min(least, stream.one_at_a_time))
-        stream.lay(period)
-        slots = lifetimes.slots()
-        extra = lifetimes.extra(slots)
-        if all((extra[label] <= free).all() for label, free in room.items()):
-            return Schedule(stream, period, slots)
-        assert least < stream.one_at_a_time, "the program has no room for one image at a time"
-        least = least * 103 // 100 + 1
+        period = layout.divisible(min(target, layout.one_at_a_time))
+        layout.lay_out(period)
+        depths = lifetimes.depths()
+        extra = lifetimes.extra_bytes(depths)
+        if all((extra[label] <= free).all() for label, free in free_memory.items()):
+            return Schedule(layout, period, depths)
+        assert target < layout.one_at_a_time, "the program has no memory for one image at a time"
+        target = target * 103 // 100 + 1

@@ -1,10 +1,10 @@
-"""Laying a program out in time: when each kernel starts in an iteration, and how long an iteration takes.
+"""Layout of a program in time: the start of each kernel in an iteration, and the cycles of an iteration.
 
-Times stand in frames: that of the whole image, and one for each loop, whose time 0 is the begin of an iteration. A
-value is pushed to all its readers when it becomes available: when it is made, or as the iteration begins in which it
-is a carry or an element; readers that do not run in an iteration get nothing in it. A kernel starts when the windows
-of all its operands are over (see `exchange`), and not before what its tiles hold of the iteration before has been
-pushed.
+Times are relative to frames: that of the image, and one for each loop, whose time 0 is the begin of an iteration. A
+value is sent to all its readers when it becomes available: when it is computed, or at the begin of the iteration in
+which it is a carry or an element. Readers that do not execute in an iteration receive nothing in it. A kernel starts
+when all its operands have arrived (see `exchange`) and the carries that it overwrites have been sent: an
+anti-dependence.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from itc_tile.timing.exchange import Exchange
 class Frame:
     """One loop (or the image, where `var` is empty): times of values and kernels from the begin of an iteration.
 
-    `entry` is when the loop begins, in the frame around; `step` is the time of an iteration, `span` that in which all
-    of one is over, and `least` the step with which nothing of an iteration meets the next on the same tiles. `spacing`
-    is the time between iterations of whatever images: `step`, if they are of one.
+    `entry` is the begin of the loop in the frame around. `step` are the cycles from one iteration of an image to its
+    next, and `makespan` those from the begin of an iteration to the end of all that it starts. `min_interval` is the
+    minimum initiation interval of the loop, and `initiation_interval` the one chosen, between iterations of any images:
+    `step` where iterations do not interleave. `anti_dependence` bounds the start of kernels that overwrite carries.
     """
 
     var: str = ""
     count: int = 1
     entry: int = 0
     step: int = 0
-    span: int = 0
-    least: int = 1
-    spacing: int = 0
+    makespan: int = 0
+    min_interval: int = 1
+    initiation_interval: int = 0
     reach: Reach = field(default_factory=dict)
     ready: dict[str, int] = field(default_factory=dict)
     series: dict[str, list[int]] = field(default_factory=dict)
     start: dict[str, int] = field(default_factory=dict)
-    hold: dict[str, int] = field(default_factory=dict)
+    anti_dependence: dict[str, int] = field(default_factory=dict)
 
     @property
     def around(self) -> str:
@@ -55,25 +56,25 @@ class Frame:
         """When the last iteration begins, in the frame around."""
         return self.entry + (self.count - 1) * self.step
 
-    def at_least(self, time: int) -> None:
-        self.least = max(self.least, time)
+    def bound_interval(self, time: int) -> None:
+        self.min_interval = max(self.min_interval, time)
 
     def until(self, time: int) -> None:
-        self.span = max(self.span, time)
+        self.makespan = max(self.makespan, time)
 
 
 class Timeline(ABC):
-    """What layouts have in common; how loops repeat and which branches are taken is for the kinds below it."""
+    """Common part of layouts; subclasses decide how loops repeat and which branches are taken."""
 
     def __init__(self, exchange: Exchange, compute: Mapping[str, int]) -> None:
         """`compute` has the cycles of each kernel's fullest tile."""
         self.program = exchange.program
         self.exchange = exchange
         self.compute = compute
-        self.bindings = self.program.graph.reaching
-        self.turn = {label: node.recurring_loops[-1:] for label, node in self.program.nodes.items()}
+        self.reaching = self.program.graph.reaching
+        self.recurring_loop = {label: node.recurring_loops[-1:] for label, node in self.program.nodes.items()}
         self.counts = {var: loop.count for var, loop in self.program.graph.loops.items()}
-        self.gap = self.program.graph.reuse_distance
+        self.reuse_distance = self.program.graph.reuse_distance
 
     @abstractmethod
     def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
@@ -83,23 +84,23 @@ class Timeline(ABC):
     def when(self, when: When, frame: Frame) -> None:
         """Lays out the branches that are taken."""
 
-    def push(self, name: str, reach: Reach) -> int:
-        """Cycles until the last of the readers that run in some iterations has a value."""
+    def send_latency(self, name: str, reach: Reach) -> int:
+        """Cycles until the last reader that executes in some iterations has a value."""
         readers = (reader.instance for reader in self.program.readers.get(name, []))
         running = (node for node in readers if all(node.reach[var].intersects(over) for var, over in reach.items()))
-        return max((self.exchange.windows.get(node.label, 0) for node in running), default=0)
+        return max((self.exchange.transfer_latencies.get(node.label, 0) for node in running), default=0)
 
-    def window(self, label: str, name: str, reach: Reach) -> int:
-        """Cycles in which a kernel takes in value `name` in some iterations; none where it reads padding alone."""
-        if label not in self.exchange.windows:
+    def transfer_latency(self, label: str, name: str, reach: Reach) -> int:
+        """Transfer latency of value `name` to a kernel in some iterations; none where it reads padding alone."""
+        if label not in self.exchange.transfer_latencies:
             return 0
-        return self.exchange.window(label, self.bindings.producers(name, reach))
+        return self.exchange.transfer_latency(label, self.reaching.producers(name, reach))
 
-    def image(self, spacing: int = 0) -> Frame:
+    def image(self, initiation_interval: int = 0) -> Frame:
         """The frame of a whole image, laid out."""
-        frame = Frame(spacing=spacing)
+        frame = Frame(initiation_interval=initiation_interval)
         for value in self.program.net.inputs:
-            self.make(value, 0, frame)
+            self.define(value, 0, frame)
         self.statements(self.program.steps, frame)
         return frame
 
@@ -134,37 +135,39 @@ class Timeline(ABC):
         label = apply.op.label
         read = [value.name for value in data_operands(apply) if value.name in frame.ready]
         available = [frame.ready[name] for name in read]
-        begun = [frame.ready[name] + self.window(label, name, frame.reach) for name in read]
-        start = max([*begun, frame.hold.get(label, 0)])
+        begun = [frame.ready[name] + self.transfer_latency(label, name, frame.reach) for name in read]
+        start = max([*begun, frame.anti_dependence.get(label, 0)])
         end = start + self.compute[label]
         frame.start[label] = start
         self.run(apply, min(available, default=start), end, frame)
 
     def run(self, apply: Apply, begin: int, end: int, frame: Frame) -> None:
-        """A kernel's operands arrive from `begin` on, its result is there at `end`; the copy may have to run again."""
+        """An execution: operands arrive from `begin` on, the result is available at `end`; the replica may recur."""
         assert isinstance(apply.op, Kernel), apply
         label = apply.op.label
-        again = frame.var in self.turn[label]
-        self.make(apply.result, end, frame, again)
-        if again:
-            gap = self.gap[label]
-            frame.at_least(end if gap == 1 else -(-(end - begin) // gap))
+        recurs = frame.var in self.recurring_loop[label]
+        self.define(apply.result, end, frame, recurs)
+        if recurs:
+            distance = self.reuse_distance[label]
+            frame.bound_interval(end if distance == 1 else -(-(end - begin) // distance))
 
-    def make(self, value: Value, time: int, frame: Frame, again: bool = True) -> None:
-        """A value becomes available, and goes to its readers: before the next, if its tiles make it `again`."""
+    def define(self, value: Value, time: int, frame: Frame, recurs: bool = True) -> None:
+        """A value becomes available and is sent to its readers: before the next one, if its producer `recurs`."""
         frame.ready[value.name] = time
-        sent = time + self.push(value.name, frame.reach)
+        sent = time + self.send_latency(value.name, frame.reach)
         frame.until(sent)
-        if again:
-            frame.at_least(sent)
+        if recurs:
+            frame.bound_interval(sent)
 
     def choice(self, result: Value, time: int, frame: Frame) -> None:
         """The result of a branch becomes available."""
-        makers = self.bindings.producers(result.name, frame.reach)
-        self.make(result, time, frame, any(frame.var in self.turn.get(maker, ()) for maker in makers))
+        producers = self.reaching.producers(result.name, frame.reach)
+        self.define(
+            result, time, frame, any(frame.var in self.recurring_loop.get(producer, ()) for producer in producers)
+        )
 
     def entry(self, loop: Loop, frame: Frame) -> int:
-        """When a loop can begin: all that it reads is there, and what its kernels hold has been pushed."""
+        """Begin of a loop: all its operands are available, and carries that its kernels overwrite have been sent."""
         begin = [
             frame.ready[value.name]
             for inner in walk((loop,))
@@ -174,29 +177,31 @@ class Timeline(ABC):
         ]
         for apply in applies(loop.body.statements):
             read = [value.name for value in data_operands(apply) if value.name in frame.ready]
-            begin += [frame.ready[name] + self.push(name, frame.reach) for name in read]
-            begin += [frame.hold.get(apply.op.label, 0)] if isinstance(apply.op, Kernel) else []
+            begin += [frame.ready[name] + self.send_latency(name, frame.reach) for name in read]
+            begin += [frame.anti_dependence.get(apply.op.label, 0)] if isinstance(apply.op, Kernel) else []
         return max(begin, default=0)
 
-    def inside(
-        self, loop: Loop, entry: int, frame: Frame, iterations: IterationSet | None = None, spacing: int = 0
+    def iteration_frame(
+        self, loop: Loop, entry: int, frame: Frame, iterations: IterationSet | None = None, initiation_interval: int = 0
     ) -> Frame:
-        """The frame of a loop's iterations, all or some, laid out but for its step."""
+        """The frame of all or some iterations of a loop, laid out except for its step."""
         reach = {**frame.reach, loop.var: iterations or loop.iterations}
-        inner = Frame(loop.var, loop.count, entry, spacing=spacing, reach=reach)
+        inner = Frame(loop.var, loop.count, entry, initiation_interval=initiation_interval, reach=reach)
         for value in (*(carry.inner for carry in loop.carries), *(each.inner for each in loop.each)):
-            self.make(value, 0, inner)
+            self.define(value, 0, inner)
         for carry, following in zip(loop.carries, loop.body.yields, strict=True):
-            for label in self.bindings.producers(following.name, inner.reach):
-                inner.hold[label] = max(inner.hold.get(label, 0), self.push(carry.inner.name, inner.reach))
+            for label in self.reaching.producers(following.name, inner.reach):
+                inner.anti_dependence[label] = max(
+                    inner.anti_dependence.get(label, 0), self.send_latency(carry.inner.name, inner.reach)
+                )
         self.statements(loop.body.statements, inner)
-        inner.at_least(max((inner.ready[value.name] for value in loop.body.yields), default=0))
+        inner.bound_interval(max((inner.ready[value.name] for value in loop.body.yields), default=0))
         return inner
 
     def ended(self, loop: Loop, last: int, inner: Frame, frame: Frame) -> None:
-        """The carries' results of a loop whose last iteration begins at `last`; in a loop around, all of it is over."""
+        """Results of a loop whose last iteration begins at `last`; a loop around waits for its makespan."""
         for result, value in zip(loop.carry_results, loop.body.yields, strict=True):
-            self.make(result, last + inner.ready[value.name], frame)
-        frame.until(last + max(inner.span, inner.step))
+            self.define(result, last + inner.ready[value.name], frame)
+        frame.until(last + max(inner.makespan, inner.step))
         if frame.var:
-            frame.at_least(frame.span)
+            frame.bound_interval(frame.makespan)

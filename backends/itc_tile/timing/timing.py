@@ -12,28 +12,28 @@ from itc_tile.program.program import Pipeline, Program
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.alone import Alone
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.schedule import Lifetimes, Schedule, Stream, replayed, schedule
+from itc_tile.timing.schedule import Lifetimes, PipelineLayout, Schedule, replayed, schedule
 
 
 @dataclass(frozen=True, eq=False)
 class Timing:
     """Times of a program in cycles.
 
-    `compute` and `windows` are of one run of each kernel: of its fullest tile, and for its operands to arrive.
-    `outputs` is when each output is there after an image began alone in the machine, `image` when all of it is over.
-    `memory` is what fills the tiles when images follow each other as in `schedule`, see `footprint`, and
-    `room` what is free on each shard's tile when they pass one at a time.
+    `compute` and `transfer_latencies` are of one execution of each kernel: of its fullest tile, and of its operands.
+    `outputs` are the latencies of one image alone in the machine, and `image` is its makespan. `memory` are the bytes
+    of the program with the buffers of `schedule`, see `footprint`, and `free_memory` those free on each shard's tile
+    with one value in each buffer.
     """
 
     exchange: Exchange
     compute: Mapping[str, int]
-    windows: Mapping[str, int]
+    transfer_latencies: Mapping[str, int]
     outputs: Mapping[str, int]
     image: int
     schedule: Schedule
     pipeline: Pipeline
     memory: Memory
-    room: Mapping[str, Ints]
+    free_memory: Mapping[str, Ints]
 
     @property
     def program(self) -> Program:
@@ -46,43 +46,54 @@ class Timing:
 
 
 def time_program(program: Program) -> Timing:
-    """The times of a program that fits on its machine, with what waits beside other values."""
+    """The times of a program that fits on its machine, buffers of one image at a time included."""
     exchange, compute = Exchange(program), compute_cycles(program)
     resident = footprint(replace(program, buffers=()))
-    room = free(program, resident)
-    assert all((free >= 0).all() for free in room.values()), "the program does not fit"
+    free_memory = free_bytes(program, resident)
+    assert all((free >= 0).all() for free in free_memory.values()), "the program does not fit"
     alone = Alone(exchange, compute)
     outputs = alone.outputs()
-    stream = replayed(exchange, compute, program.pipeline) if program.pipeline else schedule(exchange, compute, room)
-    # Nothing keeps one image from passing as those of a stream do, with room for values to wait.
-    outputs = {label: min(outputs[label], cycles) for label, cycles in stream.outputs().items()}
-    pipeline = Pipeline(stream.period, dict(stream.slots))
+    pipelined = (
+        replayed(exchange, compute, program.pipeline) if program.pipeline else schedule(exchange, compute, free_memory)
+    )
+    # One image alone may also follow the schedule of the stream, whose buffers are deeper.
+    outputs = {label: min(outputs[label], cycles) for label, cycles in pipelined.outputs().items()}
+    pipeline = Pipeline(pipelined.period, dict(pipelined.depths))
     memory = in_flight(program, resident, pipeline)
-    return Timing(exchange, compute, exchange.windows, outputs, alone.span, stream, pipeline, memory, room)
+    return Timing(
+        exchange,
+        compute,
+        exchange.transfer_latencies,
+        outputs,
+        alone.makespan,
+        pipelined,
+        pipeline,
+        memory,
+        free_memory,
+    )
 
 
-def waiting(program: Program, memory: Memory) -> dict[str, float]:
-    """Kernels whose tiles lack room for values that wait beside the next ones even if images pass one at a time.
+def memory_shortfall(program: Program, memory: Memory) -> dict[str, float]:
+    """Kernels whose tiles lack memory for buffers even with one image at a time, and their buffering factors.
 
-    How much they need is in multiples of what they hold, see `Lifetimes.wanting`. Values are counted as a schedule
-    counts them, for which all iterations are alike and both branches of a `when` run.
+    See `Lifetimes.memory_shortfall`. Lifetimes are those of a schedule, for which all iterations are alike.
     """
-    stream = Stream(Exchange(program), compute_cycles(program))
-    return Lifetimes(stream).wanting(stream.one_at_a_time, free(program, memory))
+    layout = PipelineLayout(Exchange(program), compute_cycles(program))
+    return Lifetimes(layout).memory_shortfall(layout.one_at_a_time, free_bytes(program, memory))
 
 
-def free(program: Program, memory: Memory) -> dict[str, Ints]:
-    """Bytes on each shard's tile that nothing fills."""
+def free_bytes(program: Program, memory: Memory) -> dict[str, Ints]:
+    """Free bytes on each shard's tile."""
     return {label: program.machine.tile.memory - total(contents) for label, contents in memory.items()}
 
 
 def image_cycles(program: Program) -> int:
-    """When the last output of an image alone in the machine is there."""
+    """Latency of the last output of an image alone in the machine."""
     return max(Alone(Exchange(program), compute_cycles(program)).outputs().values(), default=0)
 
 
 def compute_cycles(program: Program) -> dict[str, int]:
-    """For each kernel, by label, cycles of the fullest of its tiles in one run."""
+    """For each kernel, by label, cycles of its fullest tile in one execution."""
     return {
         label: int(kernel_cycles(node.kernel, program.regions[label], program.machine).max())
         for label, node in program.nodes.items()

@@ -1,7 +1,7 @@
-"""Placement: numbers of tiles go in, tiles come out, so that kernels that follow each other are neighbours.
+"""Placement: numbers of tiles in, tiles out; consecutive kernels are neighbours.
 
-Tiles are numbered row by row on the grid. Kernels take them along a serpentine in bands of a few rows, as wide as a
-kernel's region is on average: a region is then about square, and its data crosses few links on the way to the next.
+Tiles are numbered row by row on the grid. Kernels take them along a serpentine in bands of a few rows, as wide as an
+average kernel, so that the area of a kernel is about square and routes to the next kernel are short.
 """
 
 from __future__ import annotations
@@ -44,34 +44,39 @@ def _band(tiles: Ints, number: int) -> Ints:
     return np.asarray((columns[::-1] if number % 2 else columns).reshape(-1))
 
 
-def settled(machine: Machine, source: Ints, target: Ints, amounts: Ints, rounds: int = 30) -> Ints:
-    """For each tile the tile that takes over what it does, so that the fullest link carries less of the traffic.
+def refine_placement(machine: Machine, source: Ints, target: Ints, amounts: Ints, rounds: int = 30) -> Ints:
+    """Force-directed placement refinement: the new tile of each tile, so that the fullest link carries fewer bytes.
 
-    Every tile's work moves halfway to the centre of those it exchanges with, by bytes; then columns and rows are dealt
-    out anew in the order of where it stands. The best of all rounds is taken, or all stays where it is.
+    A round moves every tile halfway to the centre of the tiles it exchanges with, weighted by bytes, and legalises the
+    coordinates onto the grid. The result is the best of all rounds, or the given placement.
     """
     assert machine.grid is not None
     best = tiles = np.arange(machine.tiles)
     fullest = link_loads(machine, source, target, amounts).max(initial=0)
     for _ in range(rounds):
-        tiles = _dealt(machine.grid, [_drawn(at, source, target, amounts) for at in positions(machine, tiles)])
+        tiles = _legalised(
+            machine.grid,
+            [_attracted(coordinates, source, target, amounts) for coordinates in positions(machine, tiles)],
+        )
         load = link_loads(machine, tiles[source], tiles[target], amounts).max(initial=0)
         best, fullest = (tiles, load) if load < fullest else (best, fullest)
     return best
 
 
-def _drawn(at: Ints, source: Ints, target: Ints, amounts: Ints) -> NDArray[np.float64]:
-    """Halfway between each tile's place along one axis and the centre of those it exchanges with."""
-    count = len(at)
+def _attracted(coordinates: Ints, source: Ints, target: Ints, amounts: Ints) -> NDArray[np.float64]:
+    """Coordinates along one axis, halfway to the centre of the tiles that each tile exchanges with."""
+    count = len(coordinates)
     total = np.bincount(source, amounts, count) + np.bincount(target, amounts, count)
-    pull = np.bincount(source, amounts * at[target], count) + np.bincount(target, amounts * at[source], count)
-    return np.asarray((at + np.where(total > 0, pull / np.maximum(total, 1), at)) / 2)
+    force = np.bincount(source, amounts * coordinates[target], count) + np.bincount(
+        target, amounts * coordinates[source], count
+    )
+    return np.asarray((coordinates + np.where(total > 0, force / np.maximum(total, 1), coordinates)) / 2)
 
 
-def _dealt(grid: tuple[int, int], drawn: list[NDArray[np.float64]]) -> Ints:
-    """Tiles in the order of places that may be anywhere: equal numbers for each column, from left to right and down."""
+def _legalised(grid: tuple[int, int], attracted: list[NDArray[np.float64]]) -> Ints:
+    """Legalises coordinates onto the grid: equal numbers of tiles in each column by column order, then by row order."""
     rows, columns = grid
     column, row = np.empty((2, rows * columns), np.int64)
-    column[np.argsort(drawn[1], kind="stable")] = np.arange(rows * columns) // rows
-    row[np.lexsort((drawn[0], column))] = np.arange(rows * columns) % rows
+    column[np.argsort(attracted[1], kind="stable")] = np.arange(rows * columns) // rows
+    row[np.lexsort((attracted[0], column))] = np.arange(rows * columns) % rows
     return np.asarray(row * columns + column)

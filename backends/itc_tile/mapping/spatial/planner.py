@@ -1,8 +1,8 @@
-"""The plan of a spatial mapping: the kernels of a fused net go in, a split for each comes out.
+"""Tiling of a spatial mapping: a kernel graph and a machine in, a split of each kernel out.
 
-Every kernel owns its tiles, so images can follow each other through the machine, and the slowest kernel sets the pace.
-Bisection over the times that occur finds the fastest pace at which every kernel, with the fewest tiles that keep it,
-finds room. Tiles that are left go, one after the other, where they shorten the way of an image most.
+Every kernel owns its tiles, so images are pipelined through the machine, and the slowest kernel sets the initiation
+interval. Bisection over the intervals that occur finds the minimum for which the fewest tiles that meet it have the
+memory. Spare tiles go, one step after the other, where they reduce the latency of an image most.
 """
 
 from __future__ import annotations
@@ -27,141 +27,150 @@ from itc_tile.tiling.sets import Ints
 
 
 @dataclass(frozen=True)
-class Site:
-    """A kernel to be placed: how often it runs, what its tiles keep, and the ways to split it.
+class KernelCandidates:
+    """A kernel instance with its candidate splits, its executions, and what its tiles keep.
 
-    `turns` is how often one copy must be able to run while one image passes the machine; `readers` are the kernels that
-    its result goes to, once for each operand, and `reading_turns` are the most turns of any exchange with them.
+    `executions_per_replica` are those of one replica for one image. `readers` are the kernels that read its
+    result, once for each operand, and `transfer_executions` the most executions per replica of the kernel and these.
     """
 
-    node: KernelInstance
-    turns: int
+    instance: KernelInstance
+    executions_per_replica: int
     readers: tuple[KernelInstance, ...]
-    reading_turns: int
+    transfer_executions: int
     residency: Residency
     candidates: Candidates
 
     @property
     def label(self) -> str:
-        return self.node.label
+        return self.instance.label
 
     @cached_property
     def replicas(self) -> int:
-        return self.node.replicas
+        return self.instance.replicas
 
     @property
-    def time(self) -> Ints:
-        """What an image spends here, by candidate: receiving and computing, and sending to all readers."""
-        running = (self.candidates.receive + self.candidates.compute) * self.node.executions
+    def latency(self) -> Ints:
+        """Cycles of an image in this kernel, by candidate: receiving, computing, and sending to all readers."""
+        running = (self.candidates.receive + self.candidates.compute) * self.instance.executions
         return running + self.candidates.send * sum(reader.executions for reader in self.readers)
 
     @property
-    def pace(self) -> Ints:
-        """Cycles that an image must leave this kernel's tiles, by candidate, for running and for sending."""
-        running = (self.candidates.receive + self.candidates.compute) * self.turns
-        return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.reading_turns))
+    def initiation_interval(self) -> Ints:
+        """Minimum cycles between two images, by candidate: executions on the tiles, and transfers of the result."""
+        running = (self.candidates.receive + self.candidates.compute) * self.executions_per_replica
+        return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.transfer_executions))
 
-    def memory(self, more: float) -> Ints:
-        """Bytes of the fullest tile, by candidate, with room for `more` times what its inputs and its result take."""
-        return np.asarray(self.candidates.memory + np.ceil(more * self.candidates.held).astype(np.int64))
+    def memory(self, buffering: float) -> Ints:
+        """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside."""
+        return np.asarray(self.candidates.memory + np.ceil(buffering * self.candidates.held).astype(np.int64))
 
-    def exact_memory(self, index: int, machine: Machine, more: float) -> int:
+    def exact_memory(self, index: int, machine: Machine, buffering: float) -> int:
         """The same for one candidate, over all of its shards."""
-        held = regions(self.node, self.candidates.split(index))
-        memory = kernel_memory(self.node.kernel, held, self.residency, machine)
-        room = np.ceil(more * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
-        return int((total(memory) + room).max())
+        held = regions(self.instance, self.candidates.split(index))
+        memory = kernel_memory(self.instance.kernel, held, self.residency, machine)
+        beside = np.ceil(buffering * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
+        return int((total(memory) + beside).max())
 
 
-def sites(graph: KernelGraph, machine: Machine) -> list[Site]:
+def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandidates]:
     """The kernels of a graph with all their candidates, in text order."""
-    turns = graph.replica_executions
+    executions = graph.replica_executions
     out = []
-    for label, node in graph.instances.items():
-        compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
+    for label, instance in graph.instances.items():
+        compute_units(machine, instance.kernel.result.tensor.dtype, instance.apply.span)
         consumers, residency = graph.consumers[label], graph.residency[label]
-        most = max([turns[label], *(turns[consumer] for consumer in consumers)])
-        splits = candidates(node.kernel, residency, machine)
-        to = tuple(graph.instances[consumer] for consumer in consumers)
-        out.append(Site(node, turns[label], to, most, residency, splits))
+        most = max([executions[label], *(executions[consumer] for consumer in consumers)])
+        splits = candidates(instance.kernel, residency, machine)
+        readers = tuple(graph.instances[consumer] for consumer in consumers)
+        out.append(KernelCandidates(instance, executions[label], readers, most, residency, splits))
     return out
 
 
 @dataclass
 class _Choice:
-    """The candidates of a site that fit and are worth their tiles, fewest first, and the one that is chosen."""
+    """The feasible Pareto-optimal candidates of a kernel, fewest tiles first, and the position of the chosen one."""
 
-    site: Site
+    kernel: KernelCandidates
     indices: Ints
-    more: float
-    at: int = 0
-    slowest: float = np.inf
+    buffering: float
+    position: int = 0
+    max_interval: float = np.inf
 
     def __post_init__(self) -> None:
-        self.shards = self.site.candidates.shards[self.indices]
-        self.time = self.site.time[self.indices]
-        self.pace = self.site.pace[self.indices]
+        self.shards = self.kernel.candidates.shards[self.indices]
+        self.latency = self.kernel.latency[self.indices]
+        self.interval = self.kernel.initiation_interval[self.indices]
+
+    @property
+    def label(self) -> str:
+        return self.kernel.label
+
+    @property
+    def index(self) -> int:
+        """The chosen candidate's index among all of the kernel."""
+        return int(self.indices[self.position])
 
     @property
     def tiles(self) -> int:
-        return self.site.replicas * int(self.shards[self.at])
+        return self.kernel.replicas * int(self.shards[self.position])
 
-    def keeping(self, pace: float) -> int | None:
-        """The candidate of fewest tiles that leaves an image its turns in so many cycles."""
-        keeps = np.flatnonzero(self.pace <= pace)
-        return int(keeps[0]) if len(keeps) else None
+    def fewest_tiles(self, interval: float) -> int | None:
+        """Position of the candidate of fewest tiles that meets an initiation interval."""
+        meets = np.flatnonzero(self.interval <= interval)
+        return int(meets[0]) if len(meets) else None
 
     def best_step(self) -> tuple[float, int]:
-        """The most cycles saved for each tile more, of an image's way and at this pace, and the candidate for it."""
-        if self.at + 1 >= len(self.shards):
-            return 0.0, self.at
-        more = (self.shards[self.at + 1 :] - self.shards[self.at]) * self.site.replicas
-        saved = np.where(self.pace[self.at + 1 :] <= self.slowest, self.time[self.at] - self.time[self.at + 1 :], 0)
-        gain = saved / np.maximum(more, 0.5)  # splits into as many tiles may differ in pace and time
+        """Best latency reduction per extra tile at this initiation interval, and the position that gives it."""
+        following = slice(self.position + 1, None)
+        if not len(self.shards[following]):
+            return 0.0, self.position
+        extra = (self.shards[following] - self.shards[self.position]) * self.kernel.replicas
+        saved = self.latency[self.position] - self.latency[following]
+        saved = np.where(self.interval[following] <= self.max_interval, saved, 0)
+        gain = saved / np.maximum(extra, 0.5)  # candidates of as many tiles may differ in interval and latency
         best = int(np.argmax(gain))
-        return float(gain[best]), self.at + 1 + best
+        return float(gain[best]), self.position + 1 + best
 
 
 def choose(
-    found: Sequence[Site],
+    kernels: Sequence[KernelCandidates],
     machine: Machine,
     memory: int,
-    more: Mapping[str, float] | None = None,
-    relaxed: float = 1,
+    buffering: Mapping[str, float] | None = None,
+    relaxation: float = 1,
 ) -> dict[str, Split] | None:
-    """A split for each site, none of whose tiles holds more than `memory` bytes; None where there is no room.
+    """A split of each kernel, by label, whose tiles hold at most `memory` bytes; None where that is infeasible.
 
-    `more` says for some kernels, by label, how much room a tile must have beside, as a multiple of what its inputs and
-    its result take. A pace that is `relaxed`, a multiple of the fastest, leaves tiles to shorten the way of an image.
+    `buffering` is the factor for some kernels, by label: memory left free on a tile, as a multiple of its inputs and
+    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image.
     """
     refused: dict[str, set[int]] = {}
-    more = more or {}
+    buffering = buffering or {}
     while True:
-        choices = [_choice(s, memory, refused.get(s.label, set()), more.get(s.label, 0.0)) for s in found]
+        choices = [_choice(k, memory, refused.get(k.label, set()), buffering.get(k.label, 0.0)) for k in kernels]
         if not all(len(choice.indices) for choice in choices) or _tiles(choices) > machine.tiles:
             return None
-        _pace(choices, machine.tiles, relaxed)
-        _spend(choices, machine.tiles)
-        wrong = _too_full(choices, machine, memory)
-        if not wrong:
-            return {
-                choice.site.label: choice.site.candidates.split(int(choice.indices[choice.at])) for choice in choices
-            }
-        for label, index in wrong:
-            refused.setdefault(label, set()).add(index)
+        _minimise_interval(choices, machine.tiles, relaxation)
+        _spend_spare_tiles(choices, machine.tiles)
+        overfull = _overfull(choices, machine, memory)
+        if not overfull:
+            return {choice.label: choice.kernel.candidates.split(choice.index) for choice in choices}
+        for choice in overfull:
+            refused.setdefault(choice.label, set()).add(choice.index)
 
 
-def _choice(site: Site, memory: int, refused: set[int], more: float) -> _Choice:
-    """The candidates that fit, without those that in nothing are better than one of fewer tiles."""
-    fits = np.flatnonzero(site.memory(more) <= memory)
+def _choice(kernel: KernelCandidates, memory: int, refused: set[int], buffering: float) -> _Choice:
+    """The candidates that fit, without those that a candidate of no more tiles dominates."""
+    fits = np.flatnonzero(kernel.memory(buffering) <= memory)
     fits = fits[~np.isin(fits, list(refused))]
-    time, pace = site.time[fits], site.pace[fits]
-    order = np.lexsort((time + pace, site.candidates.shards[fits]))
-    better = _records(time[order]) | _records(pace[order])
-    return _Choice(site, fits[order][better], more)
+    latency, interval = kernel.latency[fits], kernel.initiation_interval[fits]
+    order = np.lexsort((latency + interval, kernel.candidates.shards[fits]))
+    better = _new_minima(latency[order]) | _new_minima(interval[order])
+    return _Choice(kernel, fits[order][better], buffering)
 
 
-def _records(numbers: Ints) -> NDArray[np.bool_]:
+def _new_minima(numbers: Ints) -> NDArray[np.bool_]:
     """Which numbers are less than all before them."""
     before = np.minimum.accumulate(np.concatenate([[np.iinfo(np.int64).max], numbers]))[:-1]
     return np.asarray(numbers < before)
@@ -171,58 +180,57 @@ def _tiles(choices: Sequence[_Choice]) -> int:
     return sum(choice.tiles for choice in choices)
 
 
-def _pace(choices: Sequence[_Choice], tiles: int, relaxed: float) -> None:
-    """Sets every choice to the fewest tiles that keep the fastest pace for which there is room, times `relaxed`."""
-    paces = np.unique(np.concatenate([choice.pace for choice in choices]))
-    low, high = 0, len(paces) - 1  # the slowest pace of all needs the fewest tiles, for which there is room
+def _minimise_interval(choices: Sequence[_Choice], tiles: int, relaxation: float) -> None:
+    """Sets every choice to the fewest tiles that meet `relaxation` times the minimum feasible initiation interval."""
+    intervals = np.unique(np.concatenate([choice.interval for choice in choices]))
+    low, high = 0, len(intervals) - 1  # the longest interval needs the fewest tiles, which the machine has
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if _needed(choices, float(paces[middle])) <= tiles else (middle + 1, high)
-    pace = float(paces[high]) * relaxed
+        feasible = _tiles_needed(choices, float(intervals[middle])) <= tiles
+        low, high = (low, middle) if feasible else (middle + 1, high)
+    interval = float(intervals[high]) * relaxation
     for choice in choices:
-        at = choice.keeping(pace)
-        assert at is not None
-        choice.at, choice.slowest = at, pace
+        position = choice.fewest_tiles(interval)
+        assert position is not None
+        choice.position, choice.max_interval = position, interval
 
 
-def _needed(choices: Sequence[_Choice], pace: float) -> float:
-    """Tiles that keep a pace."""
+def _tiles_needed(choices: Sequence[_Choice], interval: float) -> float:
+    """Tiles that meet an initiation interval."""
     total = 0
     for choice in choices:
-        at = choice.keeping(pace)
-        if at is None:
+        position = choice.fewest_tiles(interval)
+        if position is None:
             return np.inf
-        total += choice.site.replicas * int(choice.shards[at])
+        total += choice.kernel.replicas * int(choice.shards[position])
     return total
 
 
-def _spend(choices: Sequence[_Choice], tiles: int) -> None:
-    """Gives tiles that are left to the steps that save most for each tile, passing over those without room."""
-    left = tiles - _tiles(choices)
+def _spend_spare_tiles(choices: Sequence[_Choice], tiles: int) -> None:
+    """Greedy: takes the step of the best latency reduction per tile, and skips steps that need more than are spare."""
+    spare = tiles - _tiles(choices)
     steps = [_step(choice, order) for order, choice in enumerate(choices)]
     heapify(steps)
     order = len(steps)
     while steps:
-        gain, _, at, choice = heappop(steps)
-        more = choice.site.replicas * int(choice.shards[at] - choice.shards[choice.at])
-        if gain >= 0 or more > left:
+        loss, _, position, choice = heappop(steps)
+        extra = choice.kernel.replicas * int(choice.shards[position] - choice.shards[choice.position])
+        if loss >= 0 or extra > spare:
             continue
-        left -= more
-        choice.at = at
+        spare -= extra
+        choice.position = position
         heappush(steps, _step(choice, order))
         order += 1
 
 
 def _step(choice: _Choice, order: int) -> tuple[float, int, int, _Choice]:
     """The best step of a choice as an entry of a heap: the largest gain first, and of equal ones the oldest."""
-    gain, at = choice.best_step()
-    return -gain, order, at, choice
+    gain, position = choice.best_step()
+    return -gain, order, position, choice
 
 
-def _too_full(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[tuple[str, int]]:
-    """Choices whose fullest tile, over all shards, holds more than the one they were judged by."""
+def _overfull(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[_Choice]:
+    """Choices whose fullest tile, over all shards, exceeds the memory though the estimate of one shard fits."""
     return [
-        (choice.site.label, int(choice.indices[choice.at]))
-        for choice in choices
-        if choice.site.exact_memory(int(choice.indices[choice.at]), machine, choice.more) > memory
+        choice for choice in choices if choice.kernel.exact_memory(choice.index, machine, choice.buffering) > memory
     ]
