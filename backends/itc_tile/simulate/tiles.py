@@ -49,7 +49,7 @@ class KernelTiles:
 
 def shard_kernels(program: Program) -> dict[str, ShardKernel]:
     """How the values of each kernel of a program are computed, by label."""
-    return {label: ShardKernel(node.kernel, program.held[label]) for label, node in program.nodes.items()}
+    return {label: ShardKernel(node.kernel, program.required[label]) for label, node in program.nodes.items()}
 
 
 class Tiles:
@@ -83,7 +83,7 @@ class Tiles:
 
     def _kernel(self, node: KernelInstance, copy: int) -> KernelTiles:
         tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
-        held, kernel = self.program.held[node.label], node.kernel
+        held, kernel = self.program.required[node.label], node.kernel
         inputs = [
             Buffer(held[formal.name], f"%{value.name}", node.label, tiles)
             for formal, value in zip(kernel.inputs, node.apply.values, strict=True)
