@@ -1,4 +1,4 @@
-"""The tiles of a program with their parameters loaded, and the copies between them ready to run."""
+"""The tiles of a program with their parameters loaded, and the transfers between them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Result:
 
 @dataclass
 class KernelTiles:
-    """What the tiles of one copy of a kernel hold.
+    """Stores of the tiles of one replica of a kernel.
 
-    `params` are stacks [shards, sets, ...]: the sets that this copy keeps, behind each other. `results` are by slot:
+    `params` are stacks [shards, sets, ...] of the parameter sets that this replica keeps. `results` are by slot:
     one, or one for each element of a series.
     """
 
@@ -53,7 +53,7 @@ def shard_kernels(program: Program) -> dict[str, ShardKernel]:
 
 
 class Tiles:
-    """All stores of a program's tiles, by kernel label and copy. They may be looked at, and changed, between runs."""
+    """All stores of a program's tiles, by kernel label and replica. They may be read and changed between runs."""
 
     def __init__(self, program: Program, weights: Mapping[str, Array]) -> None:
         self.program = program
@@ -95,7 +95,7 @@ class Tiles:
         return KernelTiles(node, inputs, params, [node.sets(i, copy) for i in range(len(params))])
 
     def _load(self, load: ParameterTransfer, weight: Array) -> None:
-        """Brings to each copy of a kernel the sets of a parameter that it keeps."""
+        """Loads the sets of a parameter that each replica of a kernel keeps."""
         node = self.program.nodes[load.consumer]
         formal = node.kernel.params[load.position]
         for copy in range(node.replicas):

@@ -52,7 +52,7 @@ def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """Where a value is: an input at the host, or a result of a copy of a kernel; `version` tells it from others."""
+    """Location of a value: an input at the host, or a result of a replica of a kernel, with a unique `version`."""
 
     producer: str
     version: int
@@ -61,7 +61,7 @@ class _Location:
 
 
 class _Run:
-    """One run: where each value is, by name, the iteration of each loop around, and what has reached the host."""
+    """State of one run: the location of each value, the iteration of each loop, and the outputs at the host."""
 
     def __init__(self, tiles: Tiles, inputs: Mapping[str, Array]) -> None:
         self.tiles = tiles
@@ -156,11 +156,11 @@ class _Run:
         return values | {formal.name: own.param(i, self.iteration) for i, formal in enumerate(kernel.params)}
 
     def slot(self, label: str) -> int:
-        """Where a kernel puts its result: one location, unless it is an element of a series that is kept."""
+        """The slot of a kernel's result: 0, or the number of the element in a series that is kept."""
         emit = self.kept.get(label)
         return emit.iterations.rank(self.iteration[emit.var]) if emit else 0
 
-    # TransferTable
+    # Transfers
 
     def exchange(self, value: Value, step: ExchangeStep) -> None:
         """Sends a value from its producer to the operands and outputs of an exchange step."""
