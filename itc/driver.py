@@ -210,7 +210,7 @@ class Network:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        what the tiles are dealt out for: `throughput` of a stream of images, or `latency` of one.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one.
         """
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")

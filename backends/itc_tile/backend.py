@@ -94,7 +94,12 @@ def _row(machine: Any) -> tuple[str, ...]:
 
 
 MACHINE = Option("machine", DEFAULT, "A machine by name (see `itc machines`) or a machine file.", short="-m")
-OBJECTIVE = Option("objective", "throughput", "What the tiles are dealt out for.", choices=("throughput", "latency"))
+OBJECTIVE = Option(
+    "objective",
+    "throughput",
+    "Goal of the mapping: throughput of a stream, or latency of one image.",
+    choices=("throughput", "latency"),
+)
 
 backend = Backend(
     "tile",

@@ -26,7 +26,7 @@ def anytime(module: fx.GraphModule, /, *inputs: Tensor, **named_inputs: Tensor) 
 
 
 class _Graph:
-    """A module's graph, run node by node; what nobody reads any more is dropped."""
+    """A module's graph, run node by node; values are dropped after their last reader."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         self.module = module
@@ -54,7 +54,7 @@ class _Run:
         return value
 
     def forget(self, node: fx.Node) -> None:
-        """Drops what no node behind this one reads."""
+        """Drops values without a reader behind this node."""
         for used in self.graph.done_with[node]:
             del self.values[used]
 

@@ -18,7 +18,7 @@ INTEGERS = {"i64": (torch.int64, torch.int32), "i32": (torch.int32, torch.int64)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a module takes under a name: the element type and the sizes of one sample in the net."""
+    """An input of a module: the element type and the sizes of one sample in the net."""
 
     name: str
     dtype: str
@@ -26,7 +26,7 @@ class Input:
     optional: bool
 
     def fault(self, given: object) -> TypeError | ValueError | None:
-        """What is wrong with a tensor: its type, its number of axes, or the channels of a map."""
+        """The fault of a tensor: its type, its number of axes, or the channels of a map."""
         text = f"the input `{self.name}` is {self.dtype}[batch{''.join(f', {size}' for size in self.shape)}]"
         if not isinstance(given, Tensor):
             return TypeError(f"{text}: a tensor, not {type(given).__name__}")

@@ -1,4 +1,4 @@
-"""Lowerings of layers and of what reduces: convolutions, norms, pools, attention, regions."""
+"""Lowerings of layers and reductions: convolutions, norms, pools, attention, regions."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def finish(scope: Scope, values: Sequence[Any]) -> Network:
 
 
 def inputs_of(scope: Scope) -> tuple[Input, ...]:
-    """What the module of a graph takes, under the names of its arguments."""
+    """The inputs of a graph's module, by the names of its arguments."""
     targets = [str(node.target) for node in scope.graph.nodes if node.op == "placeholder"]
     return tuple(
         Input(target, value.tensor.dtype, value.tensor.shape, value.name in scope.net.optional)

@@ -1,4 +1,4 @@
-"""What the loops of a net that halt add to its training loss, from the outputs that they hand out."""
+"""Ponder costs: the terms that loops that halt add to the training loss, from their outputs."""
 
 from __future__ import annotations
 

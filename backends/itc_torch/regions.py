@@ -49,7 +49,7 @@ class Loop(nn.Module):
         return (*carried, *map(tuple, series))
 
     def arguments(self, iteration: int, carried: Values, walked: tuple[Values, ...], captured: Values) -> Values:
-        """What the body takes in an iteration."""
+        """The arguments of the body in an iteration."""
         return (iteration, *carried, *(elements[iteration - 1] for elements in walked), *captured)
 
     def added(self, emit: int, values: Values | None) -> Step:

@@ -87,13 +87,13 @@ def totals(figures: Cost, compared: Sequence[Compared]) -> Table:
 
 
 def described(figure: Published) -> str:
-    """A figure with what else the spec says of it."""
+    """A figure with the spec's reference figures."""
     about = figure.title.removeprefix("published").strip(" ,")
     return f"{figure.text} ({about})" if about else figure.text
 
 
 def outputs(figures: Cost) -> Table:
-    """What has been spent when each output is handed out."""
+    """Costs up to each output."""
     table = Table(title="up to and including each output", title_justify="left")
     for column in ("output", "MACs", "parameters", "graph size", "latency"):
         table.add_column(column, justify="left" if column == "output" else "right")

@@ -1,4 +1,4 @@
-"""How the command line says what went wrong: diagnostics on standard error and exit status 1."""
+"""Errors of the command line: diagnostics on standard error and exit status 1."""
 
 from __future__ import annotations
 

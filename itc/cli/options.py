@@ -1,4 +1,4 @@
-"""Arguments and options that several subcommands share, and what they load."""
+"""Arguments and options of several subcommands, and the loading of their values."""
 
 from __future__ import annotations
 

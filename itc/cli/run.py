@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Objective(StrEnum):
-    """What a plan is good for: many images a second, or one image soon."""
+    """Goal of a mapping: throughput of a stream of images, or latency of one."""
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
@@ -50,7 +50,9 @@ def run(
         typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the predicted maps.")] = Path("out"),
-    objective: Annotated[Objective, typer.Option(help="What the tiles are dealt out for.")] = Objective.THROUGHPUT,
+    objective: Annotated[
+        Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
+    ] = Objective.THROUGHPUT,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
@@ -74,7 +76,7 @@ def command() -> Callable[..., None]:
 
 @dataclass
 class Job:
-    """What one `itc run` was asked for."""
+    """The arguments of one `itc run`."""
 
     network: Network
     files: tuple[Path, ...]
@@ -175,7 +177,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What one `itc run` found; `agreement` is max |a - b| / max |b| of each output."""
+    """Results of one `itc run`; `agreement` is max |a - b| / max |b| of each output."""
 
     job: Job
     compiled: Compiled

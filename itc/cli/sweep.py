@@ -63,7 +63,7 @@ def sweep(
 
 
 def check_files(csv: Path | None, plot: Path | None, inputs: Iterable[Path]) -> None:
-    """What is wrong with the files to write is said before the points are computed."""
+    """Reports faults of the output files before the points are computed."""
     if csv and plot and csv.resolve() == plot.resolve():
         raise typer.BadParameter(f"{plot} is the file of --csv too", param_hint="'--plot'")
     if plot:
@@ -99,7 +99,7 @@ def _figures(point: Point, mark: Text) -> tuple[str | Text, ...]:
 
 
 def summary(found: Sweep) -> list[str]:
-    """What was chosen by what rule, and how many points there are."""
+    """The selected point, the rule of selection, and the number of points."""
     asked, selected, held = found.request, found.selected, sum(point.holds for point in found.points)
     where = " and ".join(condition.text for condition in asked.where)
     points = f"{len(found.points)} point{'s' if len(found.points) > 1 else ''}"

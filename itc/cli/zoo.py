@@ -49,7 +49,7 @@ def zoo(
 
 
 def tell(failed: Sequence[Entry]) -> None:
-    """What is wrong with the networks that failed, on standard error."""
+    """Prints the diagnostics of the networks that failed on standard error."""
     for entry in failed:
         if entry.faults:
             report(entry.faults)

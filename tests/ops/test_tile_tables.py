@@ -13,7 +13,7 @@ from itc.ir import OPS, Apply, TensorType, Value
 from itc.ir.op import Array
 from itc_tile.cost.cycles import compute_units, kernel_cycles
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.kernels.regions import held, needed
+from itc_tile.kernels.regions import needed, required_regions
 from itc_tile.machine.model import load_machine
 from itc_tile.ops.read_regions import reads
 from itc_tile.ops.record import tile_op, tile_ops
@@ -120,7 +120,7 @@ def test_shards_compute_what_the_whole_does(name: str, data: Any) -> None:
     drawn: Drawn = data.draw(operations(name))
     kernel, (result,) = kernel_of(drawn), drawn.results
     boxes = partition(result.shape, data.draw(splits(result.shape)))
-    regions = held(kernel, boxes)
+    regions = required_regions(kernel, boxes)
     operands = kernel.body[0].values
     stacks = {
         value.name: stacked(array, regions[value.name], i < drawn.tensors)

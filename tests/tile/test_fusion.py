@@ -135,7 +135,7 @@ def test_a_head_keeps_its_resize_only_where_it_leaves_the_net() -> None:
     net = parse(head + "return %2 {name = y}", "a")
     assert kernels(net) == {"a": ["conv", "resize"]}
     (node,) = KernelGraph(fuse(net)).instances.values()
-    assert [apply.op.name for apply in node.kernel.tail] == ["resize"]
+    assert [apply.op.name for apply in node.kernel.epilogue] == ["resize"]
     assert node.kernel.anchor is node.kernel.body[0]
     more = head + "%3 = global_pool(%2): f32[4]\n  return %2 {name = y}\n  return %3 {name = z}"
     assert kernels(parse(more, "a")) == {"a": ["conv"], "resize": ["resize"], "global_pool": ["global_pool"]}

@@ -14,7 +14,7 @@ from itc.ir.ops.resize import Resize
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.kernels.regions import granularity, held, needed
+from itc_tile.kernels.regions import granularity, needed, required_regions
 from itc_tile.tiling.boxes import volume
 from itc_tile.tiling.partition import Split, partition
 from tests.random_nets import nets, on_random_nets
@@ -92,7 +92,7 @@ def test_windows_take_a_halo_and_end_with_the_map() -> None:
 
 def positions(layer: Layer, box: list[list[int]], *types: TensorType) -> list[list[int]]:
     """The positions of the first operand that a box of the result needs, by axis."""
-    return [each.tolist() for each in held(kernel_of(layer, *types), np.array([box]))["x0"].positions(0)]
+    return [each.tolist() for each in required_regions(kernel_of(layer, *types), np.array([box]))["x0"].positions(0)]
 
 
 def test_windows_that_skip_positions_leave_them_out() -> None:

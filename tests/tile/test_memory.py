@@ -14,7 +14,7 @@ from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat
 from itc.ir.types import TensorType
 from itc_tile.cost.memory import Residency, buffers, kernel_memory, landing
-from itc_tile.cost.traffic import wanted_elements
+from itc_tile.cost.traffic import received_elements
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel, copy_kernel
@@ -139,4 +139,4 @@ def test_a_resize_to_fewer_places_takes_only_these() -> None:
     x, y = tensor("x0", 3, 8, 9), tensor("v0", 3, 4, 3)
     kernel = Kernel("resize", (Apply(Resize(), (x, tensor("s0", 1, 4, 3)), (y,)),), (x,), (), y)
     sizes = needed(kernel, np.array([[[0, 3], [0, 4], [0, 3]], [[0, 1], [1, 2], [1, 3]]]))["x0"]
-    assert wanted_elements(kernel, "x0", sizes).tolist() == [3 * 4 * 3, 2]
+    assert received_elements(kernel, "x0", sizes).tolist() == [3 * 4 * 3, 2]

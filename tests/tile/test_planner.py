@@ -117,7 +117,7 @@ def test_buffering_factors_leave_memory_free() -> None:
     for label, factor in (("project_1", 3.0), ("data_4", 0.5)):
         each = next(kernel for kernel in kernels if kernel.label == label)
         index = plan[label]
-        assert each.candidates.memory[index] + factor * each.candidates.held[index] <= machine.tile.memory
+        assert each.candidates.memory[index] + factor * each.candidates.buffered[index] <= machine.tile.memory
 
 
 def test_plans_buffer_more_images_where_memory_limits_the_period() -> None:

@@ -233,13 +233,13 @@ def test_tiles_receive_and_keep_what_windows_read(drawn: Drawn, machine: Machine
     net = net_of(expression, SHAPE)
     program = compiled(net, machine)
     (node,) = program.nodes.values()
-    made = program.held[node.label][node.kernel.result.name].boxes.tolist()
+    made = program.required[node.label][node.kernel.result.name].boxes.tolist()
     counted = [len(positions_read(drawn.axes, SHAPE, box)) * 4 if is_some(box) else 0 for box in made]
     assert received(program) == counted
-    assert program.held[node.label]["x0"].boxes.shape[0] == len(counted)
+    assert program.required[node.label]["x0"].boxes.shape[0] == len(counted)
     for shard, box in enumerate(made):
         if is_some(box):
-            held = set(product(*(at.tolist() for at in program.held[node.label]["x0"].positions(shard))))
+            held = set(product(*(at.tolist() for at in program.required[node.label]["x0"].positions(shard))))
             assert held == positions_read(drawn.axes, SHAPE, box)
     weights, inputs = random_weights(net), random_inputs(net)
     found, expected = simulate(program, inputs, weights), interpret(net, inputs, weights)
@@ -286,7 +286,7 @@ def test_chains_in_one_kernel(expression: str) -> None:
     fused = compile_net(net, parse_machine(Source("sixteen.yaml", MACHINE)))
     (node,) = fused.nodes.values()
     program = place(fused.net, {node.label: Split(2, 2, 1)})
-    held = program.held[node.label]
+    held = program.required[node.label]
     for shard, box in enumerate(held[node.kernel.result.name].boxes):
         assert set(product(*(at.tolist() for at in held["x0"].positions(shard)))) == dependencies(net, box)
     weights, inputs = random_weights(net), random_inputs(net, 2)

@@ -1,16 +1,15 @@
-"""What no schedule of a net on a machine can beat, with these kernels: cycles of an image in a stream, and on its way.
+"""Lower bounds for any schedule of these kernels on a machine: the period of a stream, and the latency of an image.
 
-For a stream of images, spread evenly over all tiles without any loss:
+For a stream of images, with all work spread evenly over all tiles:
 
-- compute: multiply-accumulates at the machine's peak rate, as far as the work below has so many;
-- work: all operations, each on the fastest unit that can do it, whole (a split never takes less);
-- memory: bytes that the kernels must read and write at least, at the rate of all memories;
-- exchange: bytes that must reach another tile, once each, at the rate of all ports.
+- compute: multiply-accumulates at the machine's peak rate, at most the work below;
+- work: all operations, each unsplit on its fastest unit (a split never takes less);
+- memory: minimum bytes that the kernels read and write, at the rate of all memories;
+- exchange: bytes of operands, once each, at the rate of all ports.
 
 Only elements that are read count, each once: windows may skip some (see `distinct`).
 
-For one image: the longest path, where every kernel has the split that suits it best, as if it had the machine for
-itself.
+For one image: the longest path, with the fastest split of every kernel, as if it had the machine for itself.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Bound:
 
     @property
     def stream(self) -> int:
-        """The least period between two images."""
+        """Lower bound of the period."""
         return max(self.compute, self.work, self.memory, self.exchange)
 
 
@@ -87,7 +86,7 @@ def _memory_cycles(work: KernelWork, machine: Machine) -> int:
 
 
 def _exchange_bytes(graph: KernelGraph, boxes: Mapping[str, Regions]) -> int:
-    """Bytes of the operands of all runs; those that stay the same in a loop count once."""
+    """Bytes of the operands of all executions; loop-invariant operands count once."""
     kept, total = graph.residency, 0
     for label, node in graph.instances.items():
         for value in node.kernel.inputs:
@@ -104,7 +103,7 @@ def _costs(graph: KernelGraph, machine: Machine) -> _Cost:
 
 @dataclass(frozen=True)
 class _Cost:
-    """Cycles of a kernel at best, by its label; a kernel that nothing reaches costs nothing."""
+    """Minimum cycles of a kernel, by its label; a kernel that no iteration reaches costs nothing."""
 
     cycles: Mapping[str, float]
 

@@ -1,6 +1,6 @@
-"""Ways to split a kernel: a node goes in, splits with tiles, cycles and memory of the fullest tile come out.
+"""Candidate splits of a kernel, each with the tiles, cycles and memory of its fullest tile.
 
-Every split is judged by one shard, that in the middle with the largest part along each axis: it has a halo on both
+Every split is estimated by one shard: the middle one of the largest part along each axis, with a halo on both
 sides. All candidates of a kernel are evaluated at once, by the same functions as the shards of a program.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total, value_bytes
-from itc_tile.cost.traffic import wanted_elements
+from itc_tile.cost.traffic import received_elements
 from itc_tile.cost.work import Regions
 from itc_tile.kernels.graph import Residency
 from itc_tile.kernels.kernel import Kernel
@@ -23,14 +23,15 @@ from itc_tile.machine.model import Machine
 from itc_tile.tiling.partition import Split, partition
 from itc_tile.tiling.sets import Ints
 
-MOST_SHARDS = 2048  # of one kernel: tables of copies take time and memory with the square
+MOST_SHARDS = 2048  # of one kernel: transfer tables take time and memory with the square
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Splits [n, 3] in the order of their shards, and for each what its fullest tile needs.
+    """Splits [n, 3] by ascending number of shards, each with figures of its fullest tile.
 
-    `compute`, `receive` and `send` are cycles of one run, `memory` all bytes and `held` those of its inputs and result.
+    `compute`, `receive` and `send` are cycles of one execution, `memory` all bytes, and `buffered` the bytes of the
+    inputs and the result.
     """
 
     splits: Ints
@@ -39,7 +40,7 @@ class Candidates:
     receive: Ints
     send: Ints
     memory: Ints
-    held: Ints
+    buffered: Ints
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -56,12 +57,12 @@ class Candidates:
             self.receive[chosen],
             self.send[chosen],
             self.memory[chosen],
-            self.held[chosen],
+            self.buffered[chosen],
         )
 
 
 def candidates(kernel: Kernel, residency: Residency, machine: Machine) -> Candidates:
-    """All splits that take no more tiles than there are; those that differ in no part's size are one."""
+    """All splits that the machine's tiles allow; of splits with equal parts, one."""
     axes = _axes(kernel)
     splits = _grid([parts for parts, _ in axes], min(machine.tiles, MOST_SHARDS))
     worst = [chosen[splits[:, axis]] for axis, (_, chosen) in enumerate(axes)]
@@ -70,19 +71,19 @@ def candidates(kernel: Kernel, residency: Residency, machine: Machine) -> Candid
     compute = kernel_cycles(kernel, regions, machine)
     memory = kernel_memory(kernel, regions, residency, machine)
     receive, send = receive_cycles(kernel, regions, machine), send_cycles(kernel, regions, machine)
-    bytes, held = total(memory), memory[INPUTS] + memory[OUTPUT]
-    found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, held)
+    bytes, buffered = total(memory), memory[INPUTS] + memory[OUTPUT]
+    found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, buffered)
     return found.take(np.argsort(found.shards, kind="stable"))
 
 
 def receive_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles in which a shard's tile takes in its inputs at the rate of its port, without distance and contention.
+    """Cycles in which a shard's tile receives its inputs at the rate of its port, without distance and contention.
 
     A shard that reads nothing, or padding alone, takes part in no exchange.
     """
     amounts = np.zeros(regions[kernel.result.name].shape[:-2], np.int64)
     for value in kernel.inputs:
-        amounts += wanted_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+        amounts += received_elements(kernel, value.name, regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
     exchange = machine.exchange
     return np.where(amounts > 0, exchange.sync + exchange.latency - (-amounts // exchange.bandwidth), 0)
 
@@ -93,7 +94,7 @@ def send_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
 
 
 def _axes(kernel: Kernel) -> list[tuple[list[int], Ints]]:
-    """For each axis of the result the numbers of parts worth trying, and by that number the worst part [2]."""
+    """For each axis of the result the numbers of parts to consider, and by that number the largest part [2]."""
     shape = kernel.result.tensor.shape
     channel_axis = len(shape) - (3 if len(shape) >= 3 else 1)
     splittable = range(len(shape) - min(len(shape), 3), len(shape))

@@ -1,12 +1,11 @@
-"""Memory of a tile by what fills it: a kernel and the regions of its shards go in, bytes for each shard come out.
+"""Memory of a tile by content: a kernel and the regions of its shards in, bytes of each shard out.
 
-A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Beside
-that:
+A tile keeps its part of the parameters, of each input and of the result: the paper's graph size, and halos. Further:
 
-- What the exchange can write where it is read has no second buffer: concatenations and nearest resizes in front.
-- Pointwise operations work in place, unless what they would overwrite is read again (by another operation, or in the
-  next iteration because it stays the same in a whole loop). The result never shares a buffer with an input, but for a
-  copy, which is nothing else.
+- The exchange writes leading concatenations and nearest resizes in place; they have no second buffer.
+- Pointwise operations work in place, unless the overwritten value is read again, by another operation or, if it is
+  loop-invariant, in the next iteration. The result never shares a buffer with an input,
+  except for a copy.
 - A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full
   map.
 - Code, and the exchange's instructions, are estimates of the machine file.
@@ -37,7 +36,7 @@ CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
 
 @dataclass
 class Buffer:
-    """Memory that values take one after the other: as large as the largest of them."""
+    """Memory shared by values with disjoint lifetimes, as large as the largest of them."""
 
     content: str
     values: list[Value] = field(default_factory=list)
@@ -53,18 +52,18 @@ def value_bytes(value: Value, regions: Regions) -> Ints:
 
 @lru_cache(maxsize=1024)
 def buffers(kernel: Kernel, kept: frozenset[str] = frozenset()) -> tuple[Buffer, ...]:
-    """The buffers of a kernel; `kept` are inputs (formal names) that must outlive a run."""
-    return tuple(_Allocation(kernel, kept).run())
+    """The buffers of a kernel; `kept` are inputs (formal names) that must outlive an execution."""
+    return tuple(_BufferAssignment(kernel, kept).run())
 
 
-class _Allocation:
-    """Walks a kernel's body and gives every value a buffer, of its own or that of a value it takes the place of."""
+class _BufferAssignment:
+    """Buffer assignment of a kernel's body: every value has a buffer of its own, or reuses that of a dead value."""
 
     def __init__(self, kernel: Kernel, kept: frozenset[str]) -> None:
         self.kernel = kernel
         self.kept = kept
         self.in_place = kernel.in_place
-        self.sent = {apply.result.name for apply in kernel.tail}
+        self.sent = {apply.result.name for apply in kernel.epilogue}
         self.fixed = self._outliving(kept)
         self.buffers: dict[str, Buffer] = {}
         self.readers: dict[str, list[int]] = {}
@@ -87,7 +86,7 @@ class _Allocation:
         self.buffers[value.name] = Buffer(content, [value])
 
     def result(self, position: int, result: Value) -> None:
-        """The buffer of what one operation makes."""
+        """Assigns the buffer of an operation's result."""
         if result.name in self.sent:
             return
         if result.name in self.in_place:
@@ -102,8 +101,8 @@ class _Allocation:
             self.buffers[result.name].values.append(result)
 
     def output(self) -> None:
-        """What leaves the kernel has a buffer beside its inputs; under a tail, that is what the tail starts from."""
-        last = self.kernel.tail[0].values[0] if self.kernel.tail else self.kernel.result
+        """Assigns the buffer of the result, distinct from the inputs; with an epilogue, of the epilogue's operand."""
+        last = self.kernel.epilogue[0].values[0] if self.kernel.epilogue else self.kernel.result
         buffer = self.buffers.get(last.name)
         if buffer is None or buffer.content == INPUTS:
             self.buffers["result"] = Buffer(OUTPUT, [last])
@@ -111,12 +110,12 @@ class _Allocation:
             buffer.content = OUTPUT
 
     def _only_moved(self, value: Value) -> bool:
-        """Whether a value is read by operations alone whose results the exchange writes directly."""
+        """Whether all readers of a value have results that the exchange writes directly."""
         readers = self.readers.get(value.name, [])
         return bool(readers) and all(self.kernel.body[at].result.name in self.in_place for at in readers)
 
     def _replaced(self, position: int) -> Value | None:
-        """The operand whose place a pointwise result can take: rather one that was made here than an input."""
+        """The operand whose buffer a pointwise result can reuse, preferably not an input."""
         apply = self.kernel.body[position]
         free = [
             value
@@ -126,12 +125,12 @@ class _Allocation:
         return min(free, key=lambda value: self.buffers[value.name].content == INPUTS, default=None)
 
     def _is_free(self, value: Value, position: int) -> bool:
-        """Whether nobody reads a value behind an operation."""
+        """Whether a value is dead behind an operation."""
         kept = value.name not in self.buffers or value.name in self.fixed
         return not kept and self.readers[value.name][-1] == position
 
     def _outliving(self, kept: frozenset[str]) -> frozenset[str]:
-        """`kept`, and what the exchange assembles from them."""
+        """`kept`, and values that the exchange assembles from them."""
         fixed = set(kept)
         for apply in self.kernel.body:
             if apply.result.name in self.in_place and any(value.name in fixed for value in data_operands(apply)):
@@ -144,7 +143,7 @@ Buffers = list[tuple[str, str, Ints]]
 
 
 def kernel_buffers(kernel: Kernel, regions: Regions, residency: Residency, machine: Machine) -> Buffers:
-    """The buffers of a kernel with one value in each; tables of transfers are the program's affair."""
+    """The buffers of a kernel with one value in each; transfer tables are added by the program."""
     result = regions[kernel.result.name]
     kinds = len({apply.op.name for apply in kernel.body})
     code = machine.code.base + machine.code.operation * kinds
@@ -154,7 +153,7 @@ def kernel_buffers(kernel: Kernel, regions: Regions, residency: Residency, machi
     for buffer in buffers(kernel, residency.inputs):
         count = residency.elements if buffer.content == OUTPUT else 1
         out.append((buffer.content, buffer.values[0].name, buffer.bytes(regions) * count))
-    if kernel.tail:
+    if kernel.epilogue:
         row = extent(result, -1) * extent(result, -3)
         out.append((ROWS, "rows", 2 * row * DTYPE_BYTES[kernel.result.tensor.dtype]))
     return out
@@ -180,7 +179,7 @@ def total(memory: Mapping[str, Ints]) -> Ints:
 
 
 def is_one_buffer(kernel: Kernel, kept: frozenset[str]) -> bool:
-    """Whether a kernel's input arrives where its result is: that of a copy, unless it is needed again."""
+    """Whether a kernel is a copy whose input arrives in the buffer of its result: unless the input is read again."""
     return not kernel.body and not kept
 
 
@@ -197,7 +196,7 @@ def landing(kernel: Kernel, position: int, kept: frozenset[str]) -> tuple[Value,
     return (*own, *stretched)
 
 
-def slot_bytes(kernel: Kernel, operand: int | None, regions: Regions, residency: Residency) -> Ints:
+def value_slot_bytes(kernel: Kernel, operand: int | None, regions: Regions, residency: Residency) -> Ints:
     """Bytes on each shard of one more value of an operand, or for None of the result with all elements of a series."""
     if operand is not None:
         values = [value_bytes(value, regions) for value in landing(kernel, operand, residency.inputs)]

@@ -1,7 +1,7 @@
-"""Gives every value that leaves a body a buffer of its own: `own_buffers` adds copy kernels, and changes no value.
+"""Copy insertion: a net in, an equal net out in which every value that leaves a body has a buffer of its own.
 
-Behind it, what a loop's body, a branch or an emit yields, and what the net returns, is made there, and is not
-overwritten before its last reader has it. Then every exchange can happen where its source becomes available.
+Then the values that a loop's body, a branch or an emit yields, and the outputs of the net, are defined there, and are
+not overwritten before their last reader has them: every transfer can happen as soon as its source is available.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from itc_tile.kernels.kernel import Kernel, copy_kernel
 from itc_tile.ops.record import GROUP, has_tile_op
 
 
-def own_buffers(net: Net) -> Net:
-    """`net` with copies where a body yields what it did not make.
+def insert_copies(net: Net) -> Net:
+    """`net` with copy kernels where a body yields a value that it does not define.
 
     Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts, E0523
     for operations without a record.
@@ -28,11 +28,11 @@ def own_buffers(net: Net) -> Net:
     faults = dict.fromkeys(fault for statement in walk(net.body) for fault in _faults(statement))
     if faults:
         raise CompileError(tuple(faults))  # one where a call in a `for` makes many loops
-    return _Copies(net).net(net)
+    return _CopyInsertion(net).net(net)
 
 
 def _faults(statement: Statement) -> Iterator[Diagnostic]:
-    """What the tile machine cannot do: a series lives where its elements were made, and loops run to their end."""
+    """Unsupported statements: series that leave their loop, loops that halt, operations without a record."""
     label = Label(statement.span) if not isinstance(statement, Emit) and statement.span else None
     if any(isinstance(value.type, SeriesType) for value in _single(statement)):
         yield Diagnostic("E0512", "the tile machine cannot hand a series round a loop or out of a branch", label)
@@ -58,15 +58,15 @@ def _single(statement: Statement) -> tuple[Value, ...]:
 
 @dataclass
 class _Frame:
-    """A loop around: which of its statements is being walked, and which one makes each carry's next value."""
+    """An enclosing loop: the position of the current statement, and of the definition of each carry's next value."""
 
     body: Body
-    makers: dict[str, int]
+    next_values: dict[str, int]
     at: int = 0
 
 
-class _Copies:
-    """Walks the net with the loops around the current place."""
+class _CopyInsertion:
+    """Copy insertion in a net, with the loops around the current statement."""
 
     def __init__(self, net: Net) -> None:
         self.names = {value.name for value in net.inputs} | definitions(net.body)
@@ -112,14 +112,14 @@ class _Copies:
         return tuple(out)
 
     def body(self, body: Body, reach: Reach, own: bool = False, direct: bool = False) -> Body:
-        """A body that makes all it yields; with `direct` by an operation of its own, not inside a loop or a branch."""
+        """A body that defines all its yields; with `direct` by its own operations, not inside a loop or a branch."""
         if not all(iterations.runs for iterations in reach.values()):
             return body
-        made = {v.name for s in body.statements if isinstance(s, Apply) or not direct for v in results(s)}
+        defined = {v.name for s in body.statements if isinstance(s, Apply) or not direct for v in results(s)}
         statements = list(self.statements(body.statements, reach, own))
         copied: dict[str, Value] = {}
         for value in body.yields:
-            if value.name not in made and value.name not in copied:
+            if value.name not in defined and value.name not in copied:
                 copied[value.name] = self.copy(value, statements)
         return Body(tuple(statements), tuple(copied.get(value.name, value) for value in body.yields))
 
@@ -137,26 +137,26 @@ class _Copies:
             carry if self.intact(carry.init, own) else Carry(carry.inner, self.copy(carry.init, before))
             for carry in loop.carries
         )
-        self.frames.append(_Frame(loop.body, _makers(loop)))
+        self.frames.append(_Frame(loop.body, _next_values(loop)))
         body = self.body(loop.body, {**reach, loop.var: IterationSet.span(1, loop.count)}, own=True)
         self.frames.pop()
         return replace(loop, carries=carries, body=body)
 
     def intact(self, init: Value, own: bool) -> bool:
-        """Whether a loop that starts here finds `init` where it was made.
+        """Whether the buffer of `init` still holds it when a loop starts here.
 
-        A carry of a loop around is where its maker left it in the iteration before: gone once the maker has run again.
+        A carry of a loop around is overwritten when the definition of its next value is executed.
         """
         for frame in self.frames:
-            maker = frame.makers.get(init.name)
-            if maker is not None:
+            position = frame.next_values.get(init.name)
+            if position is not None:
                 itself = own and frame is self.frames[-1]
-                return maker > frame.at or (maker == frame.at and itself)
+                return position > frame.at or (position == frame.at and itself)
         return True
 
 
-def _makers(loop: Loop) -> dict[str, int]:
-    """By each carry's inner name, the position of the statement that makes its next value; past the end for copies."""
+def _next_values(loop: Loop) -> dict[str, int]:
+    """By each carry's inner name, the position of the statement that defines its next value; the end for copies."""
     position = {v.name: i for i, statement in enumerate(loop.body.statements) for v in results(statement)}
     end = len(loop.body.statements)
     return {

@@ -1,4 +1,4 @@
-"""Fusion: a net goes in, an equal one comes out in which every operation that runs is a kernel with its own result."""
+"""Fusion: a net in, an equal net out in which every executed operation is a kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itc.analysis.reach import Reach
 from itc.ir.net import Apply, Body, Emit, Loop, Net, ParamRef, Statement, Value, When, walk
 from itc.ir.uses import data_operands, reads
 from itc.passes import Pass, Rewritten
-from itc_tile.kernels.copy_insertion import own_buffers
+from itc_tile.kernels.copy_insertion import insert_copies
 from itc_tile.kernels.groups import Groups
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.record import is_copy_like, is_fusable
@@ -19,7 +19,7 @@ from itc_tile.ops.record import is_copy_like, is_fusable
 
 @dataclass(frozen=True)
 class Fuse(Pass):
-    """`fuse` as a pass: here and not among the general ones, as what a kernel can be is the tile machine's affair."""
+    """`fuse` as a pass; it belongs to the tile backend, which defines kernels."""
 
     name: ClassVar[str] = "fuse"
     summary: ClassVar[str] = "operations grouped into the kernels of a tile machine"
@@ -31,21 +31,21 @@ class Fuse(Pass):
 def fuse(net: Net) -> Net:
     """`net` with its operations grouped into kernels; loops, branches and emits stay as they are.
 
-    An operation that is neither pointwise nor a copy anchors a kernel. Pointwise operations behind it join while nobody
-    else reads what is between, and so does the resize at the end of a network output's head. Concatenations, nearest
-    resizes, fills and pointwise operations in front go to the kernels that read them, copies to all of them, arithmetic
-    only where that is one. What is left are kernels of their own. Nothing crosses a loop, a branch or an emit. Bodies
-    that no iteration reaches stay as they were: nothing of them is placed.
+    An operation that is neither pointwise nor a copy anchors a kernel. Pointwise operations behind it join while the
+    values between have no other reader, and so does the resize at the end of a network output's head. Concatenations,
+    nearest resizes, fills and pointwise operations in front join the kernels that read them: copies all of them,
+    arithmetic only a single one. Other operations are kernels of their own. Nothing crosses a loop, a branch or an
+    emit. Bodies that no iteration reaches stay unchanged: nothing of them is placed.
 
     Raises CompileError: E0512 for a series that is carried or chosen by a condition, E0514 for a loop that halts, E0523
     for operations without a record.
     """
-    net = own_buffers(net)
+    net = insert_copies(net)
     return net.with_body(_Fusion(net).statements(net.body, {}))
 
 
 class _Fusion:
-    """Knows who reads each value anywhere in the net, and the labels that are taken."""
+    """Fusion of a net, with the readers of each value and the labels in use."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -91,7 +91,7 @@ class _Fusion:
         return Apply(kernel, (*formals.inputs, *formals.params), last.results, anchor.span)
 
     def label(self, members: list[Apply]) -> str:
-        """A name nobody has: after the layer whose parameters the kernel reads, or after its operation."""
+        """A unique name: after the layer whose parameters the kernel reads, or after its operation."""
         ordered = sorted(members, key=lambda apply: (is_fusable(apply.op), is_copy_like(apply.op)))
         keys = [ref.key for apply in ordered for ref in apply.refs]
         stem = _layer(keys[0]) if keys else _operation(ordered[0])
@@ -113,13 +113,13 @@ def _operation(apply: Apply) -> str:
 
 
 class _Formals:
-    """What the members of a kernel read and make, under the formal names; the dicts go from the operands outside."""
+    """Formal values of a kernel by the operands and results of its members."""
 
     def __init__(self, net: Net, members: list[Apply]) -> None:
         self.inputs: dict[Value, Value] = {}
         self.params: dict[ParamRef, Value] = {}
         self._sizes: dict[Value, Value] = {}
-        self._made: dict[Value, Value] = {}
+        self._results: dict[Value, Value] = {}
         self._net = net
         self.body = tuple(self._apply(member) for member in members)
         self.result = self.body[-1].result
@@ -130,17 +130,17 @@ class _Formals:
     def _apply(self, apply: Apply) -> Apply:
         read = set(data_operands(apply))
         for value in apply.values:
-            if value not in self._made and value in read and value not in self.inputs:
+            if value not in self._results and value in read and value not in self.inputs:
                 self.inputs[value] = Value(f"x{len(self.inputs)}", value.type)
         operands = tuple(
             self._param(o) if isinstance(o, ParamRef) else self._value(o, o in read) for o in apply.operands
         )
-        self._made[apply.result] = Value(f"v{len(self._made)}", apply.result.type)
-        return replace(apply, operands=operands, results=(self._made[apply.result],))
+        self._results[apply.result] = Value(f"v{len(self._results)}", apply.result.type)
+        return replace(apply, operands=operands, results=(self._results[apply.result],))
 
     def _value(self, value: Value, read: bool) -> Value:
-        if value in self._made:
-            return self._made[value]
+        if value in self._results:
+            return self._results[value]
         if read:
             return self.inputs[value]
         return self._sizes.setdefault(value, Value(f"s{len(self._sizes)}", value.type))

@@ -1,4 +1,4 @@
-"""Which operations of one body become one kernel: a list of operations goes in, the members of each kernel come out."""
+"""Grouping of the operations of one body into kernels: operations in, the members of each kernel out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itc_tile.ops.record import is_fusable
 class Groups:
     """Kernels are known by the position of the operation that starts them; an operation may be a member of several.
 
-    What is a kernel already stays one, alone.
+    An operation that is a kernel already stays alone.
     """
 
     def __init__(self, applies: list[Apply], readers: Mapping[str, int], streamed: frozenset[str]) -> None:
@@ -36,13 +36,13 @@ class Groups:
     @cached_property
     def _by_end(self) -> dict[str, list[Apply]]:
         members: dict[int, list[Apply]] = defaultdict(list)
-        for apply, kernels in zip(self.applies, self._homes(self._anchored()), strict=True):
+        for apply, kernels in zip(self.applies, self._memberships(self._anchored()), strict=True):
             for kernel in kernels:
                 members[kernel].append(apply)
         return {applies[-1].result.name: applies for applies in members.values()}
 
     def _escapes(self, name: str) -> bool:
-        """Whether somebody outside this body's operations reads the value."""
+        """Whether the value has readers outside this body's operations."""
         return self.readers[name] > len(self.local[name])
 
     def _anchored(self) -> dict[int, int]:
@@ -68,16 +68,16 @@ class Groups:
         apply = self.applies[position]
         return apply.op.pointwise or (isinstance(apply.op, Resize) and apply.result.name in self.streamed)
 
-    def _homes(self, anchored: dict[int, int]) -> list[set[int]]:
+    def _memberships(self, anchored: dict[int, int]) -> list[set[int]]:
         """The kernels that each operation is part of, found from the last to the first."""
-        homes: list[set[int]] = [set() for _ in self.applies]
+        memberships: list[set[int]] = [set() for _ in self.applies]
         for position in range(len(self.applies) - 1, -1, -1):
             apply = self.applies[position]
             if position in anchored:
-                homes[position] = {anchored[position]}
+                memberships[position] = {anchored[position]}
                 continue
-            readers = set().union(*(homes[reader] for reader in self.local[apply.result.name]))
+            readers = set().union(*(memberships[reader] for reader in self.local[apply.result.name]))
             kept = self._escapes(apply.result.name) or not readers or (apply.op.pointwise and len(readers) > 1)
             kept = kept or any(isinstance(self.applies[reader].op, Kernel) for reader in self.local[apply.result.name])
-            homes[position] = {position} if kept else readers
-        return homes
+            memberships[position] = {position} if kept else readers
+        return memberships

@@ -1,4 +1,4 @@
-"""Kernels: operations of the IR that stand for several others, run where one result is kept and nothing between is."""
+"""Kernels: fused groups of operations, of which only the result is stored."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Kernel(Op):
 
     @cached_property
     def anchor(self) -> Apply | None:
-        """The operation that the others are around, such as a convolution; none where all is copying and pointwise."""
+        """The operation that is not fusable, such as a convolution; none where all are copies or pointwise."""
         return next((apply for apply in self.body if not is_fusable(apply.op)), None)
 
     @cached_property
-    def tail(self) -> tuple[Apply, ...]:
-        """A resize behind the anchor and what follows it: the end of a network output's head."""
+    def epilogue(self) -> tuple[Apply, ...]:
+        """A resize behind the anchor and all that follows: the end of a network output's head."""
         after = False
         for position, apply in enumerate(self.body):
             if after and isinstance(apply.op, Resize) and self._depends(apply):
@@ -107,7 +107,7 @@ class Kernel(Op):
         return (values[self.result.name],)
 
     def _shaped(self, value: Value, first: Array) -> Array:
-        """An array that stands for a value of which only the shape is read."""
+        """A placeholder for a value of which only the shape is read."""
         assert value.name not in self.read, value
         same = value.tensor.dtype == self.inputs[0].tensor.dtype
         dtype = first.dtype if same else np.dtype(NUMPY_NAMES[value.tensor.dtype])

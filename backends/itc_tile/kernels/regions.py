@@ -1,4 +1,4 @@
-"""Regions of a kernel: the part of every value inside it that each part of its result needs."""
+"""Required regions of a kernel: the part of each inner value that each part of its result depends on."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from itc_tile.tiling.region import Region, union
 
 
 def granularity(kernel: Kernel) -> int:
-    """The number of channels that a split keeps together: those of one group of a grouped convolution."""
+    """The number of channels that a split keeps together: one group of a grouped convolution."""
     anchor = kernel.anchor
     return tile_op(anchor.op).granularity(anchor.op, anchor.result.tensor) if anchor else 1
 
 
-def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
-    """For every value inside `kernel`, by its formal name, what each box of the result needs.
+def required_regions(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
+    """For every value inside `kernel`, by its formal name, the region that each box of the result depends on.
 
-    Of a value with several readers that is, along each axis, what any of them needs.
+    For a value with several readers it is, along each axis, the union over the readers.
     """
     found = {kernel.result.name: Region(boxes)}
     for apply in reversed(kernel.body):
@@ -31,5 +31,5 @@ def held(kernel: Kernel, boxes: Boxes) -> dict[str, Region]:
 
 
 def needed(kernel: Kernel, boxes: Boxes) -> dict[str, Boxes]:
-    """The sizes of `held`, as boxes: as long along each axis as there are positions, from the first of them on."""
-    return {name: region.extents for name, region in held(kernel, boxes).items()}
+    """The sizes of `required_regions`, as boxes: along each axis its number of positions, from the first on."""
+    return {name: region.extents for name, region in required_regions(kernel, boxes).items()}

@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 
 
 def hops(machine: Machine, source: Ints, target: Ints) -> Ints:
-    """Links between tiles, element by element; none where every tile reaches every other."""
+    """Links between tiles, element by element; zero on an all-to-all network."""
     if machine.grid is None or machine.exchange.network == "all-to-all":
         return np.zeros(np.broadcast_shapes(source.shape, target.shape), np.int64)
     down, across = (
@@ -52,7 +52,7 @@ def link_loads(machine: Machine, source: Ints, target: Ints, amounts: Ints) -> I
 def _along(
     line: Ints, start: Ints, stop: Ints, amounts: Ints, shape: tuple[int, int], wraps: bool
 ) -> tuple[Ints, Ints]:
-    """Loads of the links up and down along parallel lines [lines, places]."""
+    """Loads of the links up and down along parallel lines [lines, positions]."""
     size = shape[1]
     ahead = (stop - start) % size if wraps else stop - start
     up = (ahead > 0) & (2 * ahead <= size) if wraps else ahead > 0
@@ -63,7 +63,7 @@ def _along(
 
 
 def _covered(line: Ints, first: Ints, end: Ints, amounts: Ints, shape: tuple[int, int]) -> Ints:
-    """Sums of amounts over the places `first` up to `end` of each line; round its end where `end` is less."""
+    """Sums of amounts over the positions `first` up to `end` of each line; round its end where `end` is less."""
     lines, size = shape
     changes = np.zeros((lines, size + 1), np.int64)
     first, end = first % size, np.where(end > size, end - size, end)

@@ -18,8 +18,8 @@ from itc_tile.program.program import (
     Placement,
     Program,
     TransferTable,
-    held_by,
-    made,
+    produced_boxes,
+    shard_regions,
 )
 from itc_tile.program.steps import ExchangeStep, with_exchanges
 from itc_tile.tiling.boxes import Boxes, is_empty, whole
@@ -31,7 +31,7 @@ def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Pla
     placed = {placement.label: placement for placement in placements}
     found = graph.instances
     _check(machine, placed, found)
-    tables = _Tables(graph, {label: held_by(node, placed[label].split) for label, node in found.items()})
+    tables = _Tables(graph, {label: shard_regions(node, placed[label].split) for label, node in found.items()})
     edges, exits, loads = tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads())
     steps = with_exchanges(graph.net, _exchanges(graph, exits))
     return Program(graph, machine, placed, edges, exits, loads, steps)
@@ -51,32 +51,34 @@ def _exchanges(graph: KernelGraph, exits: Iterable[OutputTransfer]) -> dict[str,
     }
 
 
-def _check(machine: Machine, placed: Mapping[str, Placement], found: Mapping[str, KernelInstance]) -> None:
+def _check(machine: Machine, placed: Mapping[str, Placement], instances: Mapping[str, KernelInstance]) -> None:
     """Placements are the planner's: a wrong one is our mistake."""
-    assert set(placed) == set(found), set(placed) ^ set(found)
+    assert set(placed) == set(instances), set(placed) ^ set(instances)
     tiles = np.concatenate([placement.tiles.reshape(-1) for placement in placed.values()] or [np.zeros(0, np.int64)])
     assert len(np.unique(tiles)) == len(tiles), "two shards share a tile"
     assert ((tiles >= 0) & (tiles < machine.tiles)).all(), "a tile that the machine lacks"
     for label, placement in placed.items():
-        assert placement.tiles.shape == (found[label].replicas, placement.split.shards), label
+        assert placement.tiles.shape == (instances[label].replicas, placement.split.shards), label
 
 
 class _Tables:
     """The transfers of a placed graph."""
 
-    def __init__(self, graph: KernelGraph, held: Mapping[str, Mapping[str, Region]]) -> None:
+    def __init__(self, graph: KernelGraph, required: Mapping[str, Mapping[str, Region]]) -> None:
         self.graph = graph
         self.net = graph.net
         self.nodes = graph.instances
-        self.held = held
-        self.made = made(graph.net, graph.instances, held)
+        self.required = required
+        self.produced = produced_boxes(graph.net, graph.instances, required)
 
     def edges(self) -> Iterator[OperandTransfer]:
         for value, group in self.graph.readers.items():
             for node, operand in ((reader.instance, reader.operand) for reader in group):
                 formal = node.kernel.inputs[operand]
                 for producer in self.graph.reaching.producers(value, node.reach):
-                    table = transfer_table(self.made[producer], self.held[node.label][formal.name], formal.tensor)
+                    table = transfer_table(
+                        self.produced[producer], self.required[node.label][formal.name], formal.tensor
+                    )
                     if len(table):
                         yield OperandTransfer(node.label, operand, value, producer, table)
 
@@ -84,20 +86,20 @@ class _Tables:
         for output in self.net.outputs:
             value = leaving(self.net, output)
             for producer in self.graph.reaching.producers(value.name, {}):
-                table = transfer_table(self.made[producer], Region(whole(value.tensor.shape, (1,))), value.tensor)
+                table = transfer_table(self.produced[producer], Region(whole(value.tensor.shape, (1,))), value.tensor)
                 yield OutputTransfer(output.name, value.name, value.tensor.shape, producer, table)
 
     def loads(self) -> Iterator[ParameterTransfer]:
         for node in self.nodes.values():
             for position, (ref, formal) in enumerate(zip(node.refs, node.kernel.params, strict=True)):
                 host = whole(formal.tensor.shape, (1,))
-                table = transfer_table(host, self.held[node.label][formal.name], formal.tensor)
+                table = transfer_table(host, self.required[node.label][formal.name], formal.tensor)
                 yield ParameterTransfer(node.label, position, ref.key, table)
 
 
-def transfer_table(made: Boxes, read: Region, type: TensorType) -> TransferTable:
+def transfer_table(produced: Boxes, read: Region, type: TensorType) -> TransferTable:
     """The table from shards that produce disjoint boxes of a value to shards that read some, by target."""
-    found = crossings(read, made)
+    found = crossings(read, produced)
     target, source = np.nonzero(~is_empty(found.boxes)[..., 0, 0])
     return TransferTable(source, target, found.take((target, source)), DTYPE_BYTES[type.dtype])
 

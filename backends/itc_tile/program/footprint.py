@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from itc_tile.cost.memory import CONTENTS, COPIES, EXCHANGE, Buffers, by_content, kernel_buffers, slot_bytes, total
+from itc_tile.cost.memory import (
+    CONTENTS,
+    COPIES,
+    EXCHANGE,
+    Buffers,
+    by_content,
+    kernel_buffers,
+    total,
+    value_slot_bytes,
+)
 from itc_tile.program.program import OUT, Buffer, Pipeline, Program
 from itc_tile.tiling.sets import Ints
 
@@ -39,15 +48,15 @@ def buffer_sizes(program: Program, depths: Mapping[tuple[str, int], int]) -> dic
     for (label, position), depth in depths.items():
         if depth > 1:
             name = "result" if position == OUT else program.nodes[label].kernel.inputs[position].name
-            found[label].append((COPIES, name, (depth - 1) * waiting_bytes(program, label, position)))
+            found[label].append((COPIES, name, (depth - 1) * extra_value_bytes(program, label, position)))
     return found
 
 
-def waiting_bytes(program: Program, label: str, position: int) -> Ints:
+def extra_value_bytes(program: Program, label: str, position: int) -> Ints:
     """Bytes on each shard's tile for one more value in the buffer of an operand, or at OUT of the result."""
     node = program.nodes[label]
     operand = None if position == OUT else position
-    one = slot_bytes(node.kernel, operand, program.regions[label], program.graph.residency[label])
+    one = value_slot_bytes(node.kernel, operand, program.regions[label], program.graph.residency[label])
     return np.broadcast_to(one, program.placements[label].shards)
 
 

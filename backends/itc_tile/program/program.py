@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from itc.ir.net import Net, Statement
 from itc_tile.kernels.graph import KernelGraph, Reader
 from itc_tile.kernels.instances import KernelInstance
-from itc_tile.kernels.regions import granularity, held
+from itc_tile.kernels.regions import granularity, required_regions
 from itc_tile.machine.model import Machine
 from itc_tile.program.steps import exchanges
 from itc_tile.tiling.boxes import Boxes, volume, whole
@@ -175,19 +175,19 @@ class Program:
         return self.graph.instances
 
     @cached_property
-    def held(self) -> dict[str, dict[str, Region]]:
-        """For each kernel, by label, what each shard holds of every value inside it."""
-        return {label: held_by(node, self.placements[label].split) for label, node in self.nodes.items()}
+    def required(self) -> dict[str, dict[str, Region]]:
+        """For each kernel, by label, the region of each inner value that each shard requires."""
+        return {label: shard_regions(node, self.placements[label].split) for label, node in self.nodes.items()}
 
     @cached_property
     def regions(self) -> dict[str, dict[str, Boxes]]:
-        """The sizes of `held`, as boxes."""
-        return {label: extents(regions) for label, regions in self.held.items()}
+        """The sizes of `required`, as boxes."""
+        return {label: extents(regions) for label, regions in self.required.items()}
 
     @cached_property
-    def made(self) -> dict[str, Boxes]:
-        """By the label of a kernel or the name of an input: what each shard makes of it, or the host holds."""
-        return made(self.net, self.nodes, self.held)
+    def produced(self) -> dict[str, Boxes]:
+        """By the label of a kernel or the name of an input: the box that each shard produces, or the host holds."""
+        return produced_boxes(self.net, self.nodes, self.required)
 
     @cached_property
     def readers(self) -> dict[str, list[Reader]]:
@@ -219,25 +219,27 @@ class Program:
         return {(edge.consumer, edge.operand, edge.producer): edge for edge in self.edges}
 
 
-def held_by(node: KernelInstance, split: Split) -> dict[str, Region]:
-    """The region of every value inside a kernel that each shard holds, when its result is partitioned."""
+def shard_regions(node: KernelInstance, split: Split) -> dict[str, Region]:
+    """The region of every value inside a kernel that each shard requires, when its result is partitioned."""
     kernel = node.kernel
-    return held(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
+    return required_regions(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
 
 
 def regions(node: KernelInstance, split: Split) -> dict[str, Boxes]:
     """The sizes of these regions, as boxes."""
-    return extents(held_by(node, split))
+    return extents(shard_regions(node, split))
 
 
-def extents(held: Mapping[str, Region]) -> dict[str, Boxes]:
-    return {name: region.extents for name, region in held.items()}
+def extents(required: Mapping[str, Region]) -> dict[str, Boxes]:
+    return {name: region.extents for name, region in required.items()}
 
 
-def made(net: Net, found: Mapping[str, KernelInstance], held: Mapping[str, Mapping[str, Region]]) -> dict[str, Boxes]:
+def produced_boxes(
+    net: Net, instances: Mapping[str, KernelInstance], required: Mapping[str, Mapping[str, Region]]
+) -> dict[str, Boxes]:
     """By producer, the box of a result that each shard produces, or of an input that the host, one shard, holds."""
     inputs = {value.name: whole(value.tensor.shape, (1,)) for value in net.inputs}
-    return inputs | {label: held[label][node.kernel.result.name].boxes for label, node in found.items()}
+    return inputs | {label: required[label][node.kernel.result.name].boxes for label, node in instances.items()}
 
 
 PARTS = (Placement, Region, TransferTable, Buffer, OperandTransfer, OutputTransfer, ParameterTransfer)

@@ -140,7 +140,7 @@ def covered(program: Program) -> Iterator[str]:
     for value, group in program.graph.readers.items():
         for reader in group:
             node, formal = reader.instance, reader.instance.kernel.inputs[reader.operand]
-            needed = program.held[node.label][formal.name]
+            needed = program.required[node.label][formal.name]
             for producer in program.graph.reaching.producers(value, node.reach):
                 edge = program.edge.get((node.label, reader.operand, producer))
                 if _received(edge.table if edge else None, needed) < int(volume(needed.boxes).sum()):
@@ -195,7 +195,7 @@ def _most_rows(target: Shards) -> int:
 def held_by_source(program: Program) -> Iterator[str]:
     """A transfer takes elements from shards that produced them."""
     for name, producer, table in _sources(program):
-        boxes = program.made[producer][table.source]
+        boxes = program.produced[producer][table.source]
         hull = table.region.hull
         if ((hull[..., 0] < boxes[..., 0]) | (hull[..., 1] > boxes[..., 1])).any():
             yield f"a transfer to {name} takes elements that the shard of `{producer}` has not"
@@ -287,7 +287,7 @@ def parameters_loaded(program: Program) -> Iterator[str]:
     for label, node in program.nodes.items():
         for position, formal in enumerate(node.kernel.params):
             load = loads.get((label, position))
-            needed = program.held[label][formal.name]
+            needed = program.required[label][formal.name]
             if _received(load.table if load else None, needed) < int(volume(needed.boxes).sum()):
                 yield f"parameter {position} of `{label}` is not all loaded"
 

@@ -1,4 +1,4 @@
-"""What is told of a program: fit, cycles of one image and of a stream, and the machine's bound; as values, and as JSON.
+"""Report of a program: memory, cycles of one image and of a stream, and lower bounds; as values and as JSON.
 
 Every field below is a key of the JSON under its own name; keys and meanings are stable. Cycles are the machine's,
 bytes are bytes, shares are between 0 and 1.
@@ -23,7 +23,7 @@ from itc_tile.timing.timing import Timing, time_program
 
 @dataclass(frozen=True, slots=True)
 class Fullest:
-    """The fullest tile: its number, the kernel on it, and bytes by what they are for."""
+    """The fullest tile: its number, its kernel, and bytes by content."""
 
     tile: int
     kernel: str
@@ -33,7 +33,7 @@ class Fullest:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Tiles and bytes, used and there; those that a stream of images takes are among the used."""
+    """Tiles and bytes, used and available; buffers of the stream are included in the bytes used."""
 
     tiles_used: int
     tiles: int
@@ -47,10 +47,10 @@ class Fit:
 class KernelReport:
     """One kernel.
 
-    `split` is the parts of its result (channels, rows, columns), `tiles` how many each of its `copies` has. In one run
-    its operands arrive in at most `exchange_cycles` from when they are available, and its fullest tile computes for
-    `compute_cycles`. All copies together run `runs` times for one image. In a stream its tiles compute for the share
-    `busy` of the time, and reach the share `utilisation` of their peak of multiply-accumulates.
+    `split` is the parts of its result (channels, rows, columns), `tiles` the number of each of its `copies`, the
+    replicas. An execution has the transfer latency `exchange_cycles`, and its fullest tile computes for
+    `compute_cycles`. All replicas together execute `runs` times for one image. In a stream its tiles compute for the
+    share `busy` of the time, and reach the share `utilisation` of their peak of multiply-accumulates.
     """
 
     label: str
@@ -69,7 +69,7 @@ class KernelReport:
 
 @dataclass(frozen=True, slots=True)
 class OutputReport:
-    """When an output of one image alone in the machine is there; `bound_cycles` is the longest path to it."""
+    """Latency of an output of one image alone in the machine; `bound_cycles` is the longest path to it."""
 
     label: str
     cycles: int
@@ -90,7 +90,7 @@ class LoopReport:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """Images one after the other: `period_cycles` from one to the next, `image_cycles` from its begin to its end."""
+    """A stream of images: `period_cycles` between two images, `image_cycles` the makespan of one."""
 
     period_cycles: int
     images_per_second: float
@@ -104,7 +104,7 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class BoundReport:
-    """What limits a stream of images on this machine, in cycles an image: see `itc_tile.cost.bound`."""
+    """Lower bounds of the period on this machine, in cycles; see `itc_tile.cost.bound`."""
 
     compute_cycles: int
     work_cycles: int
@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
 
 
 def report(program: Program, timing: Timing | None = None) -> Report:
-    """All that is told of a program; `timing` is its times, where they are known already."""
+    """The report of a program; `timing` are its times, if they are known already."""
     timing = timing or time_program(program)
     bound = lower_bound(program.graph, program.machine)
     return Report(

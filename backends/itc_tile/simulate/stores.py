@@ -1,4 +1,4 @@
-"""What the tiles of a kernel hold while a program runs: stacks with a place for each shard, and what has arrived.
+"""Stores of a kernel's tiles while a program runs: stacks of shards, and which elements have been written.
 
 Every shard is a tile. A tile's share of a stack is its own memory: nothing here reads one tile's for another.
 """
@@ -20,12 +20,12 @@ Flags = NDArray[np.bool_]
 
 
 class TileReadError(Exception):
-    """A tile read what no copy had brought: the program is wrong, not its user. `tile` is none for the host."""
+    """A tile read an element that no transfer wrote: a fault of the program. `tile` is None for the host."""
 
     def __init__(self, tile: int | None, kernel: str, value: str, box: tuple[tuple[int, int], ...]) -> None:
         where = "the host" if tile is None else f"tile {tile}"
-        places = " x ".join(f"{first}..{end - 1}" for first, end in box)
-        super().__init__(f"{where} reads [{places}] of {value} for {kernel}, where no copy wrote")
+        positions = " x ".join(f"{first}..{end - 1}" for first, end in box)
+        super().__init__(f"{where} reads [{positions}] of {value} for {kernel}, where no copy wrote")
         self.tile = tile
         self.kernel = kernel
         self.value = value
@@ -33,7 +33,7 @@ class TileReadError(Exception):
 
 
 class Route:
-    """The rows of a table between two stacks, and what they write."""
+    """The rows of a table between two stacks, and the mask of the elements that they write."""
 
     def __init__(self, held: Region, into: Region, copies: TransferTable) -> None:
         self.moves = Moves(held, copies.source, into, copies.target, copies.region)
@@ -58,7 +58,7 @@ class Buffer:
         self._written = np.zeros_like(self._required)
 
     def await_version(self, version: int) -> None:
-        """From here on the buffer is for another value: nothing of it has arrived."""
+        """Switches to another value, of which no element has been written."""
         self.version = version
         self._written[...] = False
 

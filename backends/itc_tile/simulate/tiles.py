@@ -1,4 +1,4 @@
-"""The tiles of a program with their parameters loaded, and the copies between them ready to run."""
+"""The tiles of a program with their parameters loaded, and the transfers between them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Result:
 
 @dataclass
 class KernelTiles:
-    """What the tiles of one copy of a kernel hold.
+    """Stores of the tiles of one replica of a kernel.
 
-    `params` are stacks [shards, sets, ...]: the sets that this copy keeps, behind each other. `results` are by slot:
+    `params` are stacks [shards, sets, ...] of the parameter sets that this replica keeps. `results` are by slot:
     one, or one for each element of a series.
     """
 
@@ -49,11 +49,11 @@ class KernelTiles:
 
 def shard_kernels(program: Program) -> dict[str, ShardKernel]:
     """How the values of each kernel of a program are computed, by label."""
-    return {label: ShardKernel(node.kernel, program.held[label]) for label, node in program.nodes.items()}
+    return {label: ShardKernel(node.kernel, program.required[label]) for label, node in program.nodes.items()}
 
 
 class Tiles:
-    """All stores of a program's tiles, by kernel label and copy. They may be looked at, and changed, between runs."""
+    """All stores of a program's tiles, by kernel label and replica. They may be read and changed between runs."""
 
     def __init__(self, program: Program, weights: Mapping[str, Array]) -> None:
         self.program = program
@@ -83,7 +83,7 @@ class Tiles:
 
     def _kernel(self, node: KernelInstance, copy: int) -> KernelTiles:
         tiles = [int(tile) for tile in self.program.placements[node.label].tiles[copy]]
-        held, kernel = self.program.held[node.label], node.kernel
+        held, kernel = self.program.required[node.label], node.kernel
         inputs = [
             Buffer(held[formal.name], f"%{value.name}", node.label, tiles)
             for formal, value in zip(kernel.inputs, node.apply.values, strict=True)
@@ -95,7 +95,7 @@ class Tiles:
         return KernelTiles(node, inputs, params, [node.sets(i, copy) for i in range(len(params))])
 
     def _load(self, load: ParameterTransfer, weight: Array) -> None:
-        """Brings to each copy of a kernel the sets of a parameter that it keeps."""
+        """Loads the sets of a parameter that each replica of a kernel keeps."""
         node = self.program.nodes[load.consumer]
         formal = node.kernel.params[load.position]
         for copy in range(node.replicas):

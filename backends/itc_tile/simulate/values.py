@@ -51,8 +51,8 @@ def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value is: an input at the host, or a result of a copy of a kernel; `version` tells it from others."""
+class _Location:
+    """Location of a value: an input at the host, or a result of a replica of a kernel, with a unique `version`."""
 
     producer: str
     version: int
@@ -61,15 +61,15 @@ class _Place:
 
 
 class _Run:
-    """One run: where each value is, by name, the iteration of each loop around, and what has reached the host."""
+    """State of one run: the location of each value, the iteration of each loop, and the outputs at the host."""
 
     def __init__(self, tiles: Tiles, inputs: Mapping[str, Array]) -> None:
         self.tiles = tiles
         self.program: Program = tiles.program
         self.inputs = {name: array[None] for name, array in checked_inputs(self.program.net, inputs).items()}
         self.batch = next((array.shape[1] for array in self.inputs.values()), 1)
-        self.places: dict[str, _Place] = {}
-        self.series: dict[str, list[_Place]] = {}
+        self.locations: dict[str, _Location] = {}
+        self.series: dict[str, list[_Location]] = {}
         self.iteration: dict[str, int] = {}
         self.versions = count(1)
         self.kept = self.program.graph.series_producers
@@ -80,7 +80,7 @@ class _Run:
 
     def start(self) -> None:
         for value in self.program.net.inputs:
-            self.places[value.name] = _Place(value.name, next(self.versions))
+            self.locations[value.name] = _Location(value.name, next(self.versions))
         self.statements(self.program.steps)
 
     # Statements
@@ -100,36 +100,36 @@ class _Run:
                     assert loop is not None
                     self.emit(statement, loop)
 
-    def body(self, body: Body, loop: Loop | None = None) -> list[_Place]:
+    def body(self, body: Body, loop: Loop | None = None) -> list[_Location]:
         self.statements(body.statements, loop)
-        return [self.places[value.name] for value in body.yields]
+        return [self.locations[value.name] for value in body.yields]
 
     def loop(self, loop: Loop) -> None:
-        carried = [self.places[carry.init.name] for carry in loop.carries]
+        carried = [self.locations[carry.init.name] for carry in loop.carries]
         self.series |= {result.name: [] for _, results in loop.collected for result in results}
         for t in range(1, loop.count + 1):
             self.iteration[loop.var] = t
-            for carry, place in zip(loop.carries, carried, strict=True):
-                self.places[carry.inner.name] = place
+            for carry, location in zip(loop.carries, carried, strict=True):
+                self.locations[carry.inner.name] = location
             for each in loop.each:
-                self.places[each.inner.name] = self.series[each.series.name][t - 1]
+                self.locations[each.inner.name] = self.series[each.series.name][t - 1]
             carried = self.body(loop.body, loop)
         del self.iteration[loop.var]
-        for result, place in zip(loop.carry_results, carried, strict=True):
-            self.places[result.name] = place
+        for result, location in zip(loop.carry_results, carried, strict=True):
+            self.locations[result.name] = location
 
     def when(self, when: When) -> None:
         chosen = when.body if self.iteration[when.var] in when.iterations else when.otherwise
-        for result, place in zip(when.results, self.body(chosen), strict=True):
-            self.places[result.name] = place
+        for result, location in zip(when.results, self.body(chosen), strict=True):
+            self.locations[result.name] = location
 
     def emit(self, emit: Emit, loop: Loop) -> None:
         t = self.iteration[emit.var]
         if t not in emit.iterations:
             return
         results = next(results for other, results in loop.collected if other is emit)
-        for result, place in zip(results, self.body(emit.body), strict=True):
-            self.series[result.name].append(place)
+        for result, location in zip(results, self.body(emit.body), strict=True):
+            self.series[result.name].append(location)
 
     def apply(self, apply: Apply) -> None:
         kernel = apply.op
@@ -142,12 +142,12 @@ class _Run:
             stack = stack.copy()
         version, slot = next(self.versions), self.slot(kernel.label)
         own.results[slot] = Result(version, stack)
-        self.places[apply.result.name] = _Place(kernel.label, version, copy, slot)
+        self.locations[apply.result.name] = _Location(kernel.label, version, copy, slot)
 
     def operands(self, apply: Apply, kernel: Kernel, own: KernelTiles) -> dict[str, Array]:
         """The stacks that a kernel reads on its own tiles, by formal name."""
         values = {
-            formal.name: buffer.read(self.places[value.name].version)
+            formal.name: buffer.read(self.locations[value.name].version)
             for position, (formal, value, buffer) in enumerate(
                 zip(kernel.inputs, apply.values, own.inputs, strict=True)
             )
@@ -156,20 +156,20 @@ class _Run:
         return values | {formal.name: own.param(i, self.iteration) for i, formal in enumerate(kernel.params)}
 
     def slot(self, label: str) -> int:
-        """Where a kernel puts its result: one place, unless it is an element of a series that is kept."""
+        """The slot of a kernel's result: 0, or the number of the element in a series that is kept."""
         emit = self.kept.get(label)
         return emit.iterations.rank(self.iteration[emit.var]) if emit else 0
 
-    # TransferTable
+    # Transfers
 
     def exchange(self, value: Value, step: ExchangeStep) -> None:
         """Sends a value from its producer to the operands and outputs of an exchange step."""
-        place = self.places[value.name]
+        location = self.locations[value.name]
         for label, operand in step.to:
-            self.bring(self.program.nodes[label], operand, place)
+            self.bring(self.program.nodes[label], operand, location)
         for leaving in self.program.leaving.get(value.name, ()):
-            if leaving.output in step.outputs and leaving.producer == place.producer:
-                self.leave(leaving, self.label(leaving.output), place)
+            if leaving.output in step.outputs and leaving.producer == location.producer:
+                self.leave(leaving, self.label(leaving.output), location)
 
     def label(self, name: str) -> str:
         """The label of an output in the current iteration."""
@@ -179,34 +179,34 @@ class _Run:
         emit = self.emits[output.value.name]
         return output.labels[emit.iterations.rank(self.iteration[emit.var])]
 
-    def bring(self, node: KernelInstance, operand: int, place: _Place) -> None:
+    def bring(self, node: KernelInstance, operand: int, location: _Location) -> None:
         """Copies a value to a kernel, if iterations of the enclosing loops execute it."""
         reach = node.reach
         if not all(self.iteration[var] in reach[var] for var in reach if var in self.iteration):
             return
         now = {var: IterationSet.span(t, t) for var, t in self.iteration.items() if var in reach}
-        edge = self.program.edge.get((node.label, operand, place.producer))
+        edge = self.program.edge.get((node.label, operand, location.producer))
         for copy in node.replicas_in({**reach, **now}):
             buffer = self.tiles.at[node.label, copy].inputs[operand]
-            buffer.await_version(place.version)
+            buffer.await_version(location.version)
             buffer.make_room(self.batch)
             if edge is None:
                 continue
-            route = self.tiles.route(edge.table, Region(self.program.made[edge.producer]), buffer.region)
-            buffer.receive(route, self.source(place), self.batch)
+            route = self.tiles.route(edge.table, Region(self.program.produced[edge.producer]), buffer.region)
+            buffer.receive(route, self.source(location), self.batch)
 
-    def leave(self, leaving: OutputTransfer, label: str, place: _Place) -> None:
+    def leave(self, leaving: OutputTransfer, label: str, location: _Location) -> None:
         """Copies an output to the host."""
         buffer = Buffer(Region(whole(leaving.shape, (1,))), label, "the output", [None])
-        buffer.await_version(place.version)
-        route = self.tiles.route(leaving.table, Region(self.program.made[leaving.producer]), buffer.region)
-        buffer.receive(route, self.source(place), self.batch)
-        self.host[label] = buffer.read(place.version)[0]
+        buffer.await_version(location.version)
+        route = self.tiles.route(leaving.table, Region(self.program.produced[leaving.producer]), buffer.region)
+        buffer.receive(route, self.source(location), self.batch)
+        self.host[label] = buffer.read(location.version)[0]
 
-    def source(self, place: _Place) -> Array:
+    def source(self, location: _Location) -> Array:
         """The stack that holds a value; it must still be there."""
-        if place.producer in self.inputs:
-            return self.inputs[place.producer]
-        result = self.tiles.at[place.producer, place.copy].results[place.slot]
-        assert result.version == place.version, f"{place} was overwritten before it was copied"
+        if location.producer in self.inputs:
+            return self.inputs[location.producer]
+        result = self.tiles.at[location.producer, location.copy].results[location.slot]
+        assert result.version == location.version, f"{location} was overwritten before it was copied"
         return result.stack

@@ -1,7 +1,7 @@
-"""Copying between stacks: arrays whose first axis is the shard, each of which holds a region of one value.
+"""Copies between stacks: arrays whose first axis is the shard, each with a region of one value.
 
-A stack is as large along each axis as its largest shard; smaller ones begin at its origin and leave the rest zero. The
-positions of a shard lie one behind the other, without room for those between that it does not hold.
+A stack is as large along each axis as its largest shard; smaller shards begin at its origin, and the rest is zero. The
+positions of a shard are packed: positions outside its region take no memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itc_tile.tiling.boxes import Boxes, is_empty
 from itc_tile.tiling.region import Region, shared
 from itc_tile.tiling.sets import Ints, Sets, distinct_rows
 
-Place = slice | Ints
+Positions = slice | Ints
 
 
 def largest(boxes: Boxes) -> tuple[int, ...]:
@@ -29,24 +29,24 @@ def largest(boxes: Boxes) -> tuple[int, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Part of a stack: some shards, and for each axis a slice or a list of places."""
+    """Part of a stack: some shards, and for each axis a slice or a list of positions."""
 
     shards: Any
-    places: tuple[Place, ...]
+    positions: tuple[Positions, ...]
 
     def of(self, stack: Array) -> Array:
-        out = stack[(self.shards, slice(None), *(p if isinstance(p, slice) else slice(None) for p in self.places))]
-        for axis, places in enumerate(self.places):
-            if not isinstance(places, slice):
-                out = out.take(places, axis + 2)
+        out = stack[(self.shards, slice(None), *(p if isinstance(p, slice) else slice(None) for p in self.positions))]
+        for axis, positions in enumerate(self.positions):
+            if not isinstance(positions, slice):
+                out = out.take(positions, axis + 2)
         return out
 
     def put(self, stack: Array, part: Any) -> None:
-        if all(isinstance(places, slice) for places in self.places):
-            stack[(self.shards, slice(None), *self.places)] = part
+        if all(isinstance(positions, slice) for positions in self.positions):
+            stack[(self.shards, slice(None), *self.positions)] = part
             return
         sizes = (len(stack), stack.shape[1], *stack.shape[2:])
-        index = (self.shards, slice(None), *self.places)
+        index = (self.shards, slice(None), *self.positions)
         listed = (
             np.arange(*at.indices(size)) if isinstance(at, slice) else at for at, size in zip(index, sizes, strict=True)
         )
@@ -56,19 +56,19 @@ class Selection:
 class Moves:
     """Copies from one stack to another: row i takes part i of `region` from shard `source[i]` to shard `target[i]`.
 
-    Rows that lie alike in both stacks are one step.
+    Rows of equal layout in both stacks are one step.
     """
 
     def __init__(self, held: Region, source: Ints, into: Region, target: Ints, region: Region) -> None:
         self.steps = list(_steps(held.take(source), source, into.take(target), target, region))
 
     def run(self, source: Array, target: Array) -> None:
-        """TransferTable; both arrays are [shards, batch, ...]."""
+        """Runs the copies; both arrays are [shards, batch, ...]."""
         for reading, writing in self.steps:
             writing.put(target, reading.of(source))
 
     def cover(self, into: Boxes) -> NDArray[np.bool_]:
-        """What the copies write, as a stack [shards, ...] of truth values."""
+        """Mask [shards, ...] of the elements that the copies write."""
         covered = np.zeros((len(into), 1, *largest(into)), np.bool_)
         for _, writing in self.steps:
             writing.put(covered, True)
@@ -98,7 +98,7 @@ def fitted(stack: Array, moves: Moves | None, boxes: Boxes, padding: float = 0.0
 
 
 def inside(boxes: Boxes) -> NDArray[np.bool_]:
-    """The places of a stack that its shards hold, as a stack [shards, ...] of truth values."""
+    """The positions of a stack that its shards hold, as a stack [shards, ...] of truth values."""
     sizes, shape = np.maximum(boxes[..., 1] - boxes[..., 0], 0), largest(boxes)
     held = np.ones((len(boxes), *shape), np.bool_)
     for axis, size in enumerate(shape):
@@ -110,27 +110,27 @@ def inside(boxes: Boxes) -> NDArray[np.bool_]:
 def _steps(
     held: Region, source: Ints, into: Region, target: Ints, region: Region
 ) -> Iterator[tuple[Selection, Selection]]:
-    """What is read and what is written, one pair for all rows that lie alike in both stacks."""
+    """Source and target selections, one pair for all rows of equal layout in both stacks."""
     if not len(source):
         return
-    reading, writing = _Lying(held, region), _Lying(into, region)
+    reading, writing = _StackLayout(held, region), _StackLayout(into, region)
     kinds = np.concatenate([reading.kinds, writing.kinds], axis=1)
     _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(kind.reshape(-1), kind="stable")
     ends = np.cumsum(np.bincount(kind.reshape(-1)))
     for at, rows in zip(first, np.split(order, ends[:-1]), strict=True):
         yield (
-            Selection(_shards(source[rows]), reading.places(at)),
-            Selection(_shards(target[rows]), writing.places(at)),
+            Selection(_shards(source[rows]), reading.positions(at)),
+            Selection(_shards(target[rows]), writing.positions(at)),
         )
 
 
-class _Lying:
-    """Where rows lie in stacks: for each axis an interval of places, or the number of a list of them."""
+class _StackLayout:
+    """Where rows lie in stacks: for each axis an interval of positions, or the number of a list of them."""
 
     def __init__(self, held: Region, region: Region) -> None:
         rank = region.boxes.shape[-2]
-        self.lists: dict[int, list[Place]] = {}
+        self.lists: dict[int, list[Positions]] = {}
         columns = [column for axis in range(rank) for column in self._axis(axis, held, region)]
         self.kinds = np.stack(columns, axis=1) if columns else np.zeros((len(region.boxes), 0), np.int64)
 
@@ -145,15 +145,15 @@ class _Lying:
         lists = self.lists.setdefault(axis, [])
         names = []
         for at in range(len(pairs)):
-            places = np.searchsorted(stacks.take(at), parts.take(at))
-            names.append(known.setdefault(places.tobytes(), len(known)))
+            positions = np.searchsorted(stacks.take(at), parts.take(at))
+            names.append(known.setdefault(positions.tobytes(), len(known)))
             if names[-1] == len(lists):
-                lists.append(_regular(places))
+                lists.append(_regular(positions))
         found = np.array(names, np.int64)[numbers]
         return found, found
 
-    def places(self, row: int) -> tuple[Place, ...]:
-        """For each axis where a row lies."""
+    def positions(self, row: int) -> tuple[Positions, ...]:
+        """For each axis the positions of a row."""
         pairs = self.kinds[row].reshape(-1, 2).tolist()
         return tuple(
             self.lists[axis][first] if axis in self.lists else slice(first, end)
@@ -161,12 +161,12 @@ class _Lying:
         )
 
 
-def _regular(places: Ints) -> Place:
+def _regular(positions: Ints) -> Positions:
     """Places as a slice where they are equally far apart."""
-    steps = np.diff(places)
+    steps = np.diff(positions)
     if not len(steps) or (steps != steps[0]).any():
-        return places
-    return slice(int(places[0]), int(places[-1]) + 1, int(steps[0]))
+        return positions
+    return slice(int(positions[0]), int(positions[-1]) + 1, int(steps[0]))
 
 
 def _shards(rows: Ints) -> Any:

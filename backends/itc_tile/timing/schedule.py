@@ -26,7 +26,7 @@ from itc.analysis.reach import Reach
 from itc.ir.net import Loop, When
 from itc_tile.cost.memory import INPUTS, OUTPUT, is_one_buffer, kernel_memory
 from itc_tile.kernels.definitions import Definition
-from itc_tile.program.footprint import waiting_bytes
+from itc_tile.program.footprint import extra_value_bytes
 from itc_tile.program.program import OUT, OperandTransfer, Pipeline
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
@@ -276,7 +276,7 @@ class Lifetimes:
         found = {label: np.zeros(p.shards, np.int64) for label, p in self.program.placements.items()}
         for buffer, count in depths.items():
             if count > 1:
-                found[buffer[0]] += (count - 1) * waiting_bytes(self.program, *buffer)
+                found[buffer[0]] += (count - 1) * extra_value_bytes(self.program, *buffer)
         return found
 
     def memory_shortfall(self, period: int, free_memory: Mapping[str, Ints]) -> dict[str, float]:

@@ -47,7 +47,7 @@ class Forward(Writer):
         return self.out
 
     def optional_inputs(self) -> None:
-        """What is left out is zeros."""
+        """Omitted inputs are zeros."""
         names = dict(zip(self.net.inputs, self.arguments, strict=True))
         first = self.net.inputs[:1]
         for value in self.net.inputs[len(self.net.required) :]:
@@ -244,7 +244,7 @@ class Forward(Writer):
         return halting
 
     def halted(self, loop: Loop, carried: list[str], halting: str) -> None:
-        """Takes what a loop that halts hands out."""
+        """Assigns the results of a loop that halts."""
         live = (self.variables.live(value.name) for value in loop.halt_results)
         taken = [
             self.define(value, _hint(value, "halted")) if is_live else "_"
@@ -259,7 +259,7 @@ class Forward(Writer):
                 self.write(f"{self.define(series, _hint(series, 'series'))}: list[Tensor] = []")
 
     def start_carries(self, loop: Loop) -> list[str]:
-        """The variables of the carries, with what they start as in them."""
+        """The variables of the carries, with their initial values."""
         inside = body_reads(loop.body)
         taken: list[str] = []
         for carry, result in zip(loop.carries, loop.carry_results, strict=True):
@@ -306,7 +306,7 @@ class Forward(Writer):
     # Outputs
 
     def finish(self, finals: list[Output]) -> None:
-        """Hands out what is known at the end, in the order of the net's labels."""
+        """Returns the outputs at the end, in the order of the net's labels."""
         variables = [(output, self.variables.of(output.value.name)) for output in finals]
         if not self.handed_out and all(output.at is None for output in finals):
             items = tuple(f"{quoted(output.name)}: {variable}" for output, variable in variables)
@@ -348,7 +348,7 @@ def run_order(net: Net) -> tuple[str, ...]:
 
 
 def _tuple(names: Sequence[str], *more: str) -> str:
-    """What an assignment of a tuple has on its left."""
+    """The left side of a tuple assignment."""
     return _bracketed(names) if len(names) + len(more) == 1 else ", ".join((*names, *more))
 
 

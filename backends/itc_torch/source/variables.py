@@ -69,7 +69,7 @@ class Variables:
         return held is None or not (self.live(held) or held in read)
 
     def bind(self, value: str, variable: str) -> str:
-        """Puts a value into a variable, over what was there."""
+        """Assigns a value to a variable, replacing its content."""
         self._of[value] = variable
         self._holds[variable] = value
         self._taken.add(variable)

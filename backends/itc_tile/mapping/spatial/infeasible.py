@@ -47,7 +47,7 @@ def does_not_fit(graph: KernelGraph, kernels: Sequence[KernelCandidates], machin
 
 @dataclass(frozen=True, eq=False)
 class _TileDemand:
-    """Tiles that a kernel demands as a function of the memory of a tile; candidates of few tiles come first."""
+    """Tiles that a kernel needs as a function of the memory of a tile; candidates of few tiles come first."""
 
     label: str
     replicas: int
@@ -100,8 +100,8 @@ class _KernelFootprint:
 
 
 def _footprint(kernel: KernelCandidates, index: int, machine: Machine) -> _KernelFootprint:
-    held = regions(kernel.instance, kernel.candidates.split(index))
-    memory = kernel_memory(kernel.instance.kernel, held, kernel.residency, machine)
+    shard_regions = regions(kernel.instance, kernel.candidates.split(index))
+    memory = kernel_memory(kernel.instance.kernel, shard_regions, kernel.residency, machine)
     shard = int(np.argmax(total(memory)))
     contents = {name: int(each[shard]) for name, each in memory.items()}
     return _KernelFootprint(kernel.label, contents, machine.tile.memory, kernel.replicas * int(total(memory).sum()))
@@ -129,7 +129,7 @@ def _demand(kernels: Sequence[KernelCandidates], demands: Sequence[_TileDemand],
     where = f"in {tiles:.0f} tiles of" if np.isfinite(tiles) else "in parts larger than a tile of"
     beside = ", and more for transfer tables and pipeline buffers" if tiles <= machine.tiles else ""
     available = f"the machine has {machine.memory / MIB:.1f} MiB in {machine.tiles}"
-    return f"it demands {needed:.1f} MiB {where} {machine.tile.memory / KIB:.0f} KiB{beside}, {available}"
+    return f"it needs {needed:.1f} MiB {where} {machine.tile.memory / KIB:.0f} KiB{beside}, {available}"
 
 
 def _ways_out(

@@ -63,12 +63,12 @@ class KernelCandidates:
 
     def memory(self, buffering: float) -> Ints:
         """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside."""
-        return np.asarray(self.candidates.memory + np.ceil(buffering * self.candidates.held).astype(np.int64))
+        return np.asarray(self.candidates.memory + np.ceil(buffering * self.candidates.buffered).astype(np.int64))
 
     def exact_memory(self, index: int, machine: Machine, buffering: float) -> int:
         """The same for one candidate, over all of its shards."""
-        held = regions(self.instance, self.candidates.split(index))
-        memory = kernel_memory(self.instance.kernel, held, self.residency, machine)
+        shard_regions = regions(self.instance, self.candidates.split(index))
+        memory = kernel_memory(self.instance.kernel, shard_regions, self.residency, machine)
         beside = np.ceil(buffering * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
         return int((total(memory) + beside).max())
 
