@@ -65,7 +65,7 @@ def in_flight(program: Program, memory: Memory, pipeline: Pipeline) -> dict[str,
     found = {label: dict(contents) for label, contents in memory.items()}
     for (label, position), depth in pipeline.depths.items():
         if depth > 1:
-            found[label][COPIES] = found[label][COPIES] + (depth - 1) * waiting_bytes(program, label, position)
+            found[label][COPIES] = found[label][COPIES] + (depth - 1) * extra_value_bytes(program, label, position)
     return found
 
 
