@@ -42,7 +42,8 @@ def test_fused_nets_are_equal(case: Case) -> None:
     assert all(difference(found[label], case.outputs[label]) < 1e-6 for label in case.outputs)
     before, after = cost(case.net), cost(fused)
     assert (before.macs, before.params) == (after.macs, after.params)
-    assert [output.macs for output in before.outputs] == [output.macs for output in after.outputs]
+    # A kernel stands where its last operation did: a bare output may no longer have an operation of others before it.
+    assert all(new.macs <= old.macs for new, old in zip(after.outputs, before.outputs, strict=True))
     labels = Counter(node.label for node in KernelGraph(fused).instances.values())
     assert max(labels.values()) == 1
     assert all(isinstance(apply.op, Kernel) for apply in applies(fused.body) if apply in reached(fused))
