@@ -138,18 +138,13 @@ def test_what_is_piped_in_is_bounded_and_may_be_missing(given: str) -> None:
     assert (found.returncode, found.stderr[:12]) == (1, f"error[{code}]")
 
 
-def heed_ctrl_c() -> None:
-    """What runs in the background of a shell ignores Ctrl-C, and so do the processes that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("after", [0.05, 0.15, 0.3, 0.6])
 def test_ctrl_c_while_it_starts(after: float) -> None:
     """Once the entry point runs, there is one line and the status 130, whatever is imported at the time."""
-    script = "import sys; from itc.__main__ import main; print(end='ready', flush=True); sys.exit(main())"
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background ignores it
+    script = f"import sys; {heed}; from itc.__main__ import main; print(end='ready', flush=True); sys.exit(main())"
     command = [sys.executable, "-c", script, "zoo"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=ENVIRONMENT, preexec_fn=heed_ctrl_c, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stdout and process.stderr
         assert process.stdout.read(5) == b"ready"
         time.sleep(after)

@@ -35,7 +35,7 @@ def test_algebra_is_that_of_sets(left: set[int], right: set[int]) -> None:
     assert a.union(b) == IterationSet.of(left | right)
     assert a.intersection(b) == IterationSet.of(left & right)
     assert a.difference(b) == IterationSet.of(left - right)
-    assert a.meets(b) == bool(left & right)
+    assert a.intersects(b) == bool(left & right)
 
 
 @given(members, st.integers(0, 45), st.integers(0, 45))
