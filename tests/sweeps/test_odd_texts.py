@@ -56,4 +56,5 @@ def test_numbers_beyond_floats_are_refused(spec: Path, sign: str) -> None:
 
 def test_any_text_is_kept(spec: Path) -> None:
     rows = list(csv.DictReader(odd(spec).csv().splitlines()))
-    assert [row["s"] for row in rows[::2]] == [text.replace("\u200d", "\\u200d") for text in ODD]
+    kept = [text.replace("\u200d", "\\u200d") for text in ODD]
+    assert [row["s"] for row in rows[::2]] == ["'" + text if text.startswith("=") else text for text in kept]

@@ -62,7 +62,7 @@ def test_no_cell_of_a_csv_is_computed() -> None:
     points = [sweeping.Point({"s": text}, cost) for text in settings]
     found = sweeping.Sweep(sweeping.request(ITNET, {"s": settings}), tuple(points))
     rows = list(csv.DictReader(io.StringIO(found.csv(), newline="")))
-    assert [row["s"] for row in rows] == ["'=cmd()", "'+a", "'-b", "'@c", "'\tx", *settings[5:]]
+    assert [row["s"] for row in rows] == ["'=cmd()", "'+a", "'-b", "'@c", "\\tx", *settings[5:]]
 
 
 def test_the_front_is_what_no_other_point_is_better_than() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from itc.ir.net import Loop, Net, Output, Value
 from itc.ir.types import DTYPE_BYTES, TensorType
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
@@ -19,6 +18,7 @@ from itc_tile.program.program import (
     Program,
     TransferTable,
     produced_boxes,
+    sent_value,
     shard_regions,
 )
 from itc_tile.program.steps import ExchangeStep, with_exchanges
@@ -84,7 +84,7 @@ class _Tables:
 
     def exits(self) -> Iterator[OutputTransfer]:
         for output in self.net.outputs:
-            value = leaving(self.net, output)
+            value = sent_value(self.net, output)
             for producer in self.graph.reaching.producers(value.name, {}):
                 table = transfer_table(self.produced[producer], Region(whole(value.tensor.shape, (1,))), value.tensor)
                 yield OutputTransfer(output.name, value.name, value.tensor.shape, producer, table)
@@ -102,12 +102,3 @@ def transfer_table(produced: Boxes, read: Region, type: TensorType) -> TransferT
     found = crossings(read, produced)
     target, source = np.nonzero(~is_empty(found.boxes)[..., 0, 0])
     return TransferTable(source, target, found.take((target, source)), DTYPE_BYTES[type.dtype])
-
-
-def leaving(net: Net, output: Output) -> Value:
-    """The value that is sent to the host for an output: its own, or the yield of the emit that collects its series."""
-    for loop in (statement for statement in net.body if isinstance(statement, Loop)):
-        for emit, series in loop.collected:
-            if output.value in series:
-                return emit.body.yields[series.index(output.value)]
-    return output.value

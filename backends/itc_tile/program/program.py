@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from itc.ir.net import Net, Statement
+from itc.ir.net import Loop, Net, Output, Statement, Value
 from itc_tile.kernels.graph import KernelGraph, Reader
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.regions import granularity, required_regions
@@ -268,3 +268,12 @@ def equal(left: Any, right: Any) -> bool:
             return all(equal(getattr(left, field.name), getattr(right, field.name)) for field in fields(left))
         case _:
             return bool(left == right)
+
+
+def sent_value(net: Net, output: Output) -> Value:
+    """The value that is sent to the host for an output: its own, or the yield of the emit that collects its series."""
+    for loop in (statement for statement in net.body if isinstance(statement, Loop)):
+        for emit, series in loop.collected:
+            if output.value in series:
+                return emit.body.yields[series.index(output.value)]
+    return output.value

@@ -17,7 +17,7 @@ from itc.diagnostics import CompileError, Diagnostic
 from itc.ir.types import TensorType
 from itc_tile.cost.memory import CONTENTS, total
 from itc_tile.program.footprint import buffer_sizes, footprint
-from itc_tile.program.program import OUT, Placement, Program, Shards, TransferTable
+from itc_tile.program.program import OUT, Placement, Program, Shards, TransferTable, sent_value
 from itc_tile.program.steps import ExchangeStep, exchanges, with_exchanges
 from itc_tile.tiling.boxes import volume
 from itc_tile.tiling.region import Region, contained
@@ -269,15 +269,12 @@ def apart(program: Program) -> Iterator[str]:
 
 def outputs_complete(program: Program) -> Iterator[str]:
     """Every output comes whole to the host, from each of its producers."""
-    sent = {(each.output, each.producer): each for each in program.exits}
-    values = {each.output: each.value for each in program.exits}
+    sent = {(each.output, each.value, each.producer): each for each in program.exits}
     for output in program.net.outputs:
-        if output.name not in values:
-            yield f"output `{output.name}` is sent by no transfer"
-            continue
-        for producer in program.graph.reaching.producers(values[output.name], {}):
-            each = sent.get((output.name, producer))
-            if each is None or int(each.table.bytes.sum()) < prod(each.shape) * each.table.element_bytes:
+        value = sent_value(program.net, output)
+        for producer in program.graph.reaching.producers(value.name, {}):
+            each = sent.get((output.name, value.name, producer))
+            if each is None or int(each.table.bytes.sum()) < prod(value.tensor.shape) * each.table.element_bytes:
                 yield f"output `{output.name}` is not all sent by `{producer}`"
 
 

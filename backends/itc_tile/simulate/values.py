@@ -19,7 +19,7 @@ from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.op import Array
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.program.program import OutputTransfer, Program
+from itc_tile.program.program import OutputTransfer, Program, sent_value
 from itc_tile.program.steps import ExchangeStep
 from itc_tile.simulate.stores import Buffer, TileReadError
 from itc_tile.simulate.tiles import KernelTiles, Result, Tiles, shard_kernels
@@ -73,7 +73,8 @@ class _Run:
         self.iteration: dict[str, int] = {}
         self.versions = count(1)
         self.kept = self.program.graph.series_producers
-        self.outputs = {output.name: output for output in self.program.net.outputs}
+        net = self.program.net
+        self.outputs = {(output.name, sent_value(net, output).name): output for output in net.outputs}
         loops = self.program.graph.loops.values()
         self.emits = {v.name: emit for loop in loops for emit, series in loop.collected for v in series}
         self.host: dict[str, Array] = {}
@@ -169,13 +170,13 @@ class _Run:
             self.bring(self.program.nodes[label], operand, location)
         for leaving in self.program.leaving.get(value.name, ()):
             if leaving.output in step.outputs and leaving.producer == location.producer:
-                self.leave(leaving, self.label(leaving.output), location)
+                self.leave(leaving, self.label(leaving), location)
 
-    def label(self, name: str) -> str:
-        """The label of an output in the current iteration."""
-        output = self.outputs[name]
+    def label(self, leaving: OutputTransfer) -> str:
+        """The label of a sent output in the current iteration; several outputs of one name are sent from emits."""
+        output = self.outputs[leaving.output, leaving.value]
         if output.at is None:
-            return name
+            return output.name
         emit = self.emits[output.value.name]
         return output.labels[emit.iterations.rank(self.iteration[emit.var])]
 
