@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 Golden = Callable[[Path, str], None]
 
+SLOW = HealthCheck.too_slow  # a busy machine is no fault
 # The same examples in every run, so that a change fails for what it changes; the profile `explore` draws new ones.
-settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
-settings.register_profile("explore", deadline=None, print_blob=True)
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[SLOW])
+settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[SLOW])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 

@@ -120,7 +120,7 @@ def test_iterations_keep_their_sets(name: str, texts: list[str]) -> None:
 
 @pytest.mark.parametrize("index", ["[%t+1]", "[%t-1]", "[2*%t]", "[%t+2/2]"])
 def test_iterations_without_a_set_are_faults(index: str) -> None:
-    with pytest.raises(CompileError, match="have no set"):
+    with pytest.raises(CompileError, match="has no set for some iterations"):
         loop("%y = batch_norm(%c, {n}): f32[2]", index=index, sets="2 x " if "/" in index else "4 x ")
 
 
