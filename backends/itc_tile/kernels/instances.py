@@ -14,6 +14,8 @@ from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Index, Net, ParamRef
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.tiling.partition import Split
+from itc_tile.tiling.region import Region
 
 Numbers = NDArray[np.int64]
 
@@ -38,6 +40,11 @@ class KernelInstance:
     @property
     def label(self) -> str:
         return self.kernel.label
+
+    @cached_property
+    def regions(self) -> dict[Split, dict[str, Region]]:
+        """Required regions by partition, filled as partitions are tried; see `itc_tile.program.shard_regions`."""
+        return {}
 
     @property
     def executions(self) -> int:

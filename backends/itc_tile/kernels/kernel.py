@@ -117,11 +117,6 @@ class Kernel(Op):
         return {"label": self.label, "ops": tuple(apply.op.name for apply in self.body)}
 
 
-def is_parameter(formal: Value) -> bool:
-    """Whether a formal value of a kernel is one of its parameters."""
-    return formal.name.startswith("p")
-
-
 def copy_kernel(type: TensorType, label: str = "copy") -> Kernel:
     """The kernel whose result is its input, in a buffer of its own."""
     formal = Value("x0", type)

@@ -221,8 +221,11 @@ class Program:
 
 def shard_regions(node: KernelInstance, split: Split) -> dict[str, Region]:
     """The region of every value inside a kernel that each shard requires, when its result is partitioned."""
-    kernel = node.kernel
-    return required_regions(kernel, partition(kernel.result.tensor.shape, split, granularity(kernel)))
+    if split not in node.regions:
+        kernel = node.kernel
+        boxes = partition(kernel.result.tensor.shape, split, granularity(kernel))
+        node.regions[split] = required_regions(kernel, boxes)
+    return node.regions[split]
 
 
 def regions(node: KernelInstance, split: Split) -> dict[str, Boxes]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from itc.ir.net import Apply
 from itc.ir.op import Array
-from itc_tile.kernels.kernel import Kernel, is_parameter
+from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, sharded, tile_op
 from itc_tile.simulate.whole_values import whole_values
 from itc_tile.tiling.moves import Moves, fitted, fitting, largest
@@ -76,7 +76,7 @@ class ShardKernel:
 
     def _step(self, apply: Apply) -> _Step:
         result = self.regions[apply.result.name]
-        parameters = frozenset(i for i, value in enumerate(apply.values) if is_parameter(value))
+        parameters = frozenset(i for i, value in enumerate(apply.values) if value in self.kernel.params)
         computed = evaluation(sharded(apply, result.hull, parameters))
         held = (self.regions[value.name] for value in apply.values)
         moves = tuple(fitting(part, Region(frame)) for part, frame in zip(held, computed.frames, strict=True))
