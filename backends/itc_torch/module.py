@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from torch import fx
+from torch import Tensor, fx
 
 from itc.analysis.workload import check_workload, workload
 from itc.arguments import checked
-from itc.ir import Net
+from itc.ir import Net, parse_net, verify
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 from itc_torch.inference import run
 from itc_torch.lowerings import check_operations
 from itc_torch.names import check_keys
-from itc_torch.network import Network
+from itc_torch.network import SOURCE, Network
 from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
 from itc_torch.rolled import rolled
 from itc_torch.unrolled import unrolled
@@ -36,7 +36,18 @@ def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> 
         raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
     check_keys(net)
     check_operations(net)
-    return FORMS[form](net, parameters)
+    module = FORMS[form](net, parameters)
+    module.meta[SOURCE] = (net, form)
+    return module
+
+
+def restored(text: str, form: Form, state: Mapping[str, Tensor], training: bool, frozen: Sequence[str]) -> Network:
+    """The module that `Network.__reduce__` took apart: its values, its mode, and which parameters are `frozen`."""
+    module = lower(verify(parse_net(text)), form)
+    module.load_state_dict(dict(state))
+    for key in frozen:
+        module.get_parameter(key).requires_grad_(False)
+    return module.train(training)
 
 
 def text(net: Net, form: Form = "rolled") -> str:

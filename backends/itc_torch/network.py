@@ -7,14 +7,15 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from itc.ir import print_net
 from itc_torch.early_outputs import anytime
 from itc_torch.graphs import Scope
 from itc_torch.inputs import Input, check_tensors
 from itc_torch.names import class_name
 from itc_torch.outputs import named
 
-#: Where a module keeps what its inputs are, in `meta`, which copies of it keep.
-INPUTS = "itc_inputs"
+#: Entries of a module's `meta`, which copies of it keep: its inputs, and the net and form it was lowered from.
+INPUTS, SOURCE = "itc_inputs", "itc_source"
 
 
 class Network(fx.GraphModule):
@@ -29,6 +30,14 @@ class Network(fx.GraphModule):
     def __call__(self, *inputs: Tensor | None, **named_inputs: Tensor | None) -> Any:
         check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
         return super().__call__(*inputs, **named_inputs)
+
+    def __reduce__(self) -> Any:
+        """Pickles the IR text, the form and the values; loading lowers the net again."""
+        from itc_torch.module import restored  # noqa: PLC0415 -- it imports this module
+
+        net, form = self.meta[SOURCE]
+        frozen = tuple(key for key, parameter in self.named_parameters() if not parameter.requires_grad)
+        return restored, (print_net(net), form, dict(self.state_dict()), self.training, frozen)
 
     def iterate(self, /, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
