@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from itc.ir.op import MANY, Array, Op, RuleError
+from itc.ir.op import Array, Op, RuleError
 from itc.ir.types import FLOATS, TensorType
 
 
@@ -12,8 +12,8 @@ def check_arity(op: Op, count: int) -> None:
     """Raises RuleError unless `op` takes `count` operands."""
     least, most = op.arity
     if not least <= count <= most:
-        takes = str(least) if least == most else f"{least} to {most}" if most < MANY else f"{least} or more"
-        raise RuleError(f"`{op.name}` takes {takes} operands, not {count}")
+        takes = str(least) if least == most else f"{least} to {most:,}"
+        raise RuleError(f"`{op.name}` takes {takes} operands, not {count:,}")
 
 
 #: The conversion of a map to tokens.

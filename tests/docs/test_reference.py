@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from itc.ir import Apply
-from itc.ir.op import LAYERS
+from itc.ir.op import LAYERS, MANY
 from itc.source import Source
 from itc_dsl import documentation, layout, load_net, parse, parser
 from itc_dsl.ast import Block
@@ -96,6 +96,7 @@ BOUNDS = [
     (scope.MAX_STATEMENTS, "operations in a network", "E0391"),
     (scope.MAX_TENSOR, "elements of a tensor, or of all sets of a parameter", "E0391"),
     (scope.MAX_AXES, "axes of a tensor", "E0391"),
+    (MANY, "operands of `concat` and `stack`", "E0302"),
     (calls.MAX_CALLS, "nested calls of blocks", "E0392"),
     (loops.MAX_ITERATIONS, "iterations of a loop", "E0408"),
     (loops.MAX_NESTED, "iterations of nested loops in total", "E0408"),

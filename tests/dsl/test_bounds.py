@@ -64,6 +64,7 @@ HOSTILE = {
     "exponential list": (network("x = [1]", *["x = x + x"] * 40), "E0390"),
     "exponential nested list": (network("x = [1]", *["x = [x, x]"] * 40), "E0390"),
     "list times 10^9": (network("x = [1] * 1000000000"), "E0390"),
+    "concat of 99,999 tensors": (network("y = concat([image] * 99999)"), "E0302"),
     "long string": (network('x = "aaaaaaaaaa"', *["x = x + x"] * 40), "E0307"),
     "power": (network("x = 9 ** 9 ** 9"), "E0307"),
     "mutually recursive blocks": (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from itc.ir.net import Apply, Value
-from itc.ir.op import MANY, Array, Op, RuleError
+from itc.ir.op import Array, Op, RuleError
 from itc.ir.ops.resize import Resize
 from itc.ir.types import NUMPY_NAMES, TensorType
 from itc.ir.uses import data_operands
@@ -27,7 +27,7 @@ class Kernel(Op):
     """
 
     name = "kernel"
-    arity = (1, MANY)
+    arity = (1, 1 << 30)  # what the operations of a body read together
     label: str
     body: tuple[Apply, ...]
     inputs: tuple[Value, ...]
