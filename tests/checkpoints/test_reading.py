@@ -188,7 +188,7 @@ def test_headers_beyond_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hundred_thousand_names() -> None:
     write_safetensors({f"x{number}": entry(0) for number in range(MAX_TENSORS)})
     result = import_()
-    assert "more layers have no partner" in result.output
+    assert "E0652" in result.output
     assert len(result.output) < 20_000
     with pytest.raises(CompileError, match="E0612"), bounds.in_time():
         weights.load("theirs", itc.load("n.itn").ir)
