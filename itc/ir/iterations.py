@@ -103,6 +103,8 @@ class IterationSet:
         """Number of groups (of `every` consecutive iterations) with a member up to each of `iterations`."""
         if not self.runs:
             return np.zeros_like(iterations)
+        if every == 1 and self._contiguous:
+            return np.clip(iterations - self.runs[0].start + 1, 0, len(self.runs[0]))
         start, step, last = (np.array(part, np.int64) for part in zip(*map(_bounds, self.runs), strict=True))
         first = (start - 1) // every
         again = np.append(False, first[1:] == (last[:-1] - 1) // every)  # the previous run ends in this group
