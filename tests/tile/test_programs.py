@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itc.diagnostics import CompileError
-from itc.ir import Net
+from itc.ir import Net, parse_net
 from itc.ir.net import Apply, Loop
 from itc_tile import load_machine, simulate
 from itc_tile.compiler import compile_net
@@ -163,9 +163,29 @@ def mutated(text: str, random: Random) -> str:
     return "\n".join(lines)
 
 
+LOOP = """
+net @loop(%image: f32[3, 6, 6]) {
+  param @c.weight: f32[3, 3, 3, 3] {role = weight, init = kaiming}
+  param @h.weight: 2 x f32[2, 3, 1, 1] {role = weight, init = kaiming}
+  %last, %exits = loop %t in 1..4 carry (%x = %image) {
+    %0 = conv(%x, @c.weight) {pad = [1, 1]}: f32[3, 6, 6]
+    %1 = add(%x, %0): f32[3, 6, 6]
+    emit when %t in {2, 4} {
+      %2 = conv(%1, @h.weight[%t in {2, 4}]): f32[2, 6, 6]
+      yield %2
+    }
+    yield %1
+  }: f32[3, 6, 6], 2 x f32[2, 6, 6]
+  return %last {name = last}
+  return %exits {name = head, at = {2, 4}}
+}
+"""
+
+
 def check_mutations(count: int) -> None:
     """Wrong texts end in coded diagnostics; texts that stay right are verified programs."""
-    text = print_program(compile_net(small_itnet(2, shared=True), load_machine("edge-16")))
+    machine = load_machine("edge-16").model_copy(update={"tiles": 6, "grid": (2, 3)})
+    text = print_program(compile_net(parse_net(LOOP), machine))
     random, refused = Random(0), 0
     for _ in range(count):
         try:
