@@ -52,7 +52,7 @@ def sample(net: Net, batch: int) -> dict[str, np.ndarray]:
     return {value.name: rng.normal(size=(batch, *value.tensor.shape)).astype("f4") for value in net.inputs}
 
 
-@settings(on_random_nets, max_examples=15)
+@settings(on_random_nets, max_examples=10)
 @given(cases())
 def test_random_nets(case: Case) -> None:
     assert difference(case.net, case.inputs, case.weights) < CLOSE
