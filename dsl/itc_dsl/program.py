@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.files import opened
+from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.parser import MAX_CHARACTERS, parse

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from itc.ir.net import Apply, Body, Each, Emit, Loop, Net, Statement, When, walk
 from itc.ir.uses import body_reads, data_operands
+from itc.records import dataclass
 
 Form = NDArray[np.float64]
 Matrix = NDArray[np.float64]

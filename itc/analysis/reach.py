@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Emit, Index, Loop, Statement, When
+from itc.records import dataclass
 
 Reach = Mapping[str, IterationSet]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from itc.diagnostics import CompileError, Diagnostic
 from itc.extensions import OPERATIONS, load_extensions
+from itc.records import dataclass
 from itc_dsl import ast
 from itc_dsl.checker.annotations import check_annotations
 from itc_dsl.checker.calls import Segments, call_graph, circles
