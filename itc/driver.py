@@ -51,8 +51,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
 def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Network:
     """The network of a spec: the first of the file, or the one named `network`.
 
-    `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
-    CompileError with every diagnostic of the phase that failed.
+    `path` is a file, or `-` for standard input. `settings` override its parameters (`f=29`) and annotations
+    (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
 

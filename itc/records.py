@@ -1,12 +1,13 @@
 """`dataclass` of the standard library at a fifth of its time: one function is compiled for a class, not six.
 
-`itc` declares some 200 dataclasses, and each start imports most of them. A class has the same fields and methods as with
-`dataclasses.dataclass`, and `fields`, `replace` and `asdict` work on it; options that itc rarely uses go to the standard library.
+`itc` declares some 200 dataclasses, and each start imports most of them. A class has the same fields and methods as
+with `dataclasses.dataclass`, and `fields`, `replace` and `asdict` work on it. Rare options go to the standard library.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from abc import update_abstractmethods
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
@@ -14,10 +15,12 @@ from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, NoReturn
 
+__all__ = ["dataclass"]
+
 Fields = tuple[Field[Any], ...]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as dataclass
+    from dataclasses import dataclass
 else:
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, **options):
@@ -50,7 +53,7 @@ def _dataclass(cls: Any, frozen: bool, slots: bool, eq: bool) -> Any:
         if cls.__dict__.get(name) is None:  # a class that has `__eq__` has the hash None
             setattr(cls, name, method)
     if "__match_args__" not in cls.__dict__:
-        cls.__match_args__ = tuple(field.name for field in known if field.init)
+        setattr(cls, "__match_args__", tuple(field.name for field in known if field.init))  # noqa: B010 -- mypy forbids the other
     cls = _slotted(cls, known, frozen) if slots else cls
     update_abstractmethods(cls)
     return cls
@@ -58,7 +61,7 @@ def _dataclass(cls: Any, frozen: bool, slots: bool, eq: bool) -> Any:
 
 def _own_fields(cls: Any) -> dict[str, Field[Any]]:
     """The fields that a class declares itself, as the standard library reads them."""
-    annotations = cls.__dict__.get("__annotations__", {})
+    annotations = inspect.get_annotations(cls)
     body = {name: cls.__dict__[name] for name in annotations if name in cls.__dict__}
     model = type(
         cls.__name__, (), body | {"__annotations__": annotations, "__module__": cls.__module__, "__doc__": "-"}
@@ -160,14 +163,14 @@ def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     """A function that gives these attributes of an object as a tuple."""
     if len(names) > 1:
         return attrgetter(*names)
-    return (lambda self: (getattr(self, names[0]),)) if names else (lambda self: ())
+    return (lambda self: (getattr(self, names[0]),)) if names else (lambda _: ())
 
 
-def _refuse_to_assign(self: Any, name: str, value: Any) -> NoReturn:
+def _refuse_to_assign(_: Any, name: str, __: Any) -> NoReturn:
     raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
 
-def _refuse_to_delete(self: Any, name: str) -> NoReturn:
+def _refuse_to_delete(_: Any, name: str) -> NoReturn:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 from itc.records import dataclass
 
+#: What stands for a figure that does not apply.
+NONE = "—"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -1,30 +1,52 @@
 """The parser's LALR tables as data: `grammar.json` ships with the package, so that no start computes them.
 
-The file is plain JSON (no pickle), numbered canonically, and valid for one grammar and one release of Lark; `tools/grammar_tables.py`
-writes it. Where either differs the tables are computed as Lark does.
+The file is plain JSON (no pickle), numbered canonically, and valid for one grammar and one release of Lark;
+`tools/grammar_tables.py` writes it. Where either differs, Lark computes the tables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import lark
 from lark import Lark
+from lark.common import LexerConf
 from lark.grammar import Rule
-from lark.lexer import TerminalDef
+from lark.lexer import ContextualLexer, TerminalDef
 
 from itc_dsl.layout import Layout
 
 GRAMMAR = Path(__file__).parent / "grammar.lark"
 TABLES = Path(__file__).parent / "grammar.json"
+#: Terminals that match the same texts: names, and words that are keywords in some places only.
+WORDS = frozenset({"NAME", "_ITN", "BLOCK", "DATA", "ITERATIVE", "OUTPUT", "NETWORK", "_AT"})
 #: Options that Lark needs to build the tables, and those it takes again when it loads them.
 BUILDING: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "start": ["start", "setting"]}
 LOADING: dict[str, Any] = {"propagate_positions": True, "maybe_placeholders": False}
 #: The actions of a table of Lark.
 SHIFT, REDUCE = 0, 1
+
+
+class FewScanners(ContextualLexer):
+    """A scanner for each set of words that a state accepts, of which there are few, instead of one for each state.
+
+    Other terminals match no text of another, so that a state may scan for those that it does not accept. Lark would
+    compile 48 regular expressions, which takes longer than all of the parsing.
+    """
+
+    def __init__(
+        self, conf: LexerConf, states: dict[int, Collection[str]], always_accept: Collection[str] = ()
+    ) -> None:
+        others = {terminal.name for terminal in conf.terminals} - WORDS
+        accepted: dict[int, Collection[str]] = {state: others | (WORDS & set(names)) for state, names in states.items()}
+        super().__init__(conf, accepted, always_accept)
+
+
+PLUGINS = {"ContextualLexer": FewScanners}
 
 
 def parser() -> Lark:
@@ -39,7 +61,7 @@ def parser() -> Lark:
 
 def computed(grammar: str) -> Lark:
     """The parser with tables that Lark computes."""
-    return Lark(grammar, postlex=Layout(), **BUILDING, **LOADING)
+    return Lark(grammar, postlex=Layout(), _plugins=PLUGINS, **BUILDING, **LOADING)
 
 
 def key(grammar: str) -> str:
@@ -116,7 +138,9 @@ def _loaded(tables: dict[str, Any]) -> Lark:
         "rules": rules,
         "options": BUILDING | LOADING,
     }
-    return Lark._load_from_dict(data, dict(enumerate(tables["symbols"])), postlex=Layout())
+    symbols = dict(enumerate(tables["symbols"]))
+    loaded: Lark = Lark._load_from_dict(data, symbols, postlex=Layout(), _plugins=PLUGINS)  # type: ignore[no-untyped-call]
+    return loaded
 
 
 def _references(numbers: list[int]) -> list[dict[str, int]]:

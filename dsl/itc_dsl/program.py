@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.files import opened
+from itc.files import STANDARD_INPUT, opened, standard_input
 from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
@@ -56,7 +56,9 @@ class Defined:
 
 
 def read_source(path: Path) -> Source:
-    """The text of a file. Raises CompileError if it is missing or not text (E0601-E0604, E0108)."""
+    """The text of a file, or of standard input for `-`. Raises CompileError if there is none (E0601-E0604, E0108)."""
+    if str(path) == STANDARD_INPUT:
+        return decoded(STANDARD_INPUT, standard_input(MOST_BYTES + 1))
     try:
         with opened(path) as file:
             content = file.read(MOST_BYTES + 1)

@@ -40,7 +40,8 @@ def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
     if isinstance(index, int):
         return np.array([index])
     iterations = index.step * np.array(reach[index.var].numbers) + index.offset
-    groups = np.unique((iterations - 1) // index.every)
+    groups = (iterations - 1) // index.every  # ascending
+    groups = groups[np.diff(groups, prepend=-1) > 0]
     return index.over.groups_until(index.every, (groups + 1) * index.every) - 1
 
 
