@@ -98,6 +98,7 @@ def say(*parts: Part, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if is_plain(stream):
         stream.write("".join(visible(part if isinstance(part, str) else part[0]) for part in parts) + "\n")
+        stream.flush()
     else:
         terminal().say_lines(terminal().styled(*parts), error=error)
 
@@ -106,6 +107,7 @@ def say_diagnostics(text: str) -> None:
     """Prints rendered diagnostics on standard error, with colours where that is a terminal."""
     if is_plain(sys.stderr):
         sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
     else:
         terminal().say_lines(*map(terminal().diagnostic, text.split("\n")), error=True)
 
