@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, TensorType, Type, Value
+from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
