@@ -57,9 +57,9 @@ def completed(net: Net, inputs: Arrays) -> dict[str, Array]:
 
 
 def _typed(array: Array, type: TensorType) -> Array:
-    """Floats in their own precision, at least that of `type`; other arrays converted to `type`."""
+    """Arrays for f32 in their own precision, at least float32; others converted to `type`."""
     wanted = np.dtype(NUMPY_NAMES[type.dtype])
-    return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype in FLOATS else wanted)
+    return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype == "f32" else wanted)
 
 
 def _input_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:

@@ -7,10 +7,11 @@ from itc.transforms.dead import DeadCode
 from itc.transforms.fold_norms import FoldNorms
 from itc.transforms.hoist import Hoist
 from itc.transforms.peel import Peel
+from itc.transforms.quantize import Quantize
 from itc.transforms.unroll import Unroll
 
 PASSES: tuple[Pass, ...] = (
-    Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms()
+    Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms(), Quantize()
 )  # fmt: skip
 
 #: Canonicalisation first, since it exposes common subexpressions and loop invariants; CSE before code motion, so that a
@@ -39,5 +40,5 @@ TRANSFORMS: dict[str, Transform] = {each.name: each for each in _ALL}
 
 __all__ = [
     "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms", "Hoist",
-    "Peel", "Unroll",
+    "Peel", "Quantize", "Unroll",
 ]  # fmt: skip
