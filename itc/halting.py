@@ -58,7 +58,7 @@ class Halting:
         return np.where(halts, left, counted)
 
     def carries(self, last: list[Array]) -> list[Array]:
-        """The results of the loop: weighted sums of floats under `act`, in the type of the carry, else the final carries."""
+        """The results of the loop: under `act` weighted sums of floats, in the carry's type, else the final carries."""
         if self.halt.kind != "act":
             return last
         floats = (np.issubdtype(carry.dtype, np.floating) for carry in last)

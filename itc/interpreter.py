@@ -22,7 +22,8 @@ def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[s
 
     `inputs` has an array [batch, *shape] for each input (optional ones that are missing are zeros), `weights` one of
     `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. All operations are
-    computed in the arrays' own precision, but those on f16 and i8 (see `itc.ir.precision`). Raises CompileError as `itc.arguments.checked` does.
+    computed in the arrays' own precision, but those on f16 and i8 (see `itc.ir.precision`). Raises CompileError as
+    `itc.arguments.checked` does.
     """
     return computed(net, *checked(net, inputs, weights))
 

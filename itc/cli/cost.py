@@ -11,30 +11,33 @@ from itc.cli import options
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables
 from itc.figures import Compared, Published
+from itc.transforms.quantize import quantization
 from itc.units import count_text, size_text
 
 
 def cost(
     spec: options.Spec,
     after: options.After = None,
+    precision: options.InPrecision = options.Precision.F32,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Parameters, MACs, graph size, latency, state and peak memory; in total and up to each output."""
     options.check_passes(after)
+    passes = (*(after or ()), *quantization(precision.value))
     with reporting(as_json):
         loaded = options.network(spec, network, set_)
-        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*after or ()))]
+        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*passes))]
         _, figures = steps[-1]
     if as_json:
         published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
         compared = [figure.json() for figure in loaded.compared(figures)]
-        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
+        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if passes else {}
         print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    print_tables(*tables, *[changed(steps)] * bool(after))
+    print_tables(*tables, *[changed(steps)] * bool(passes))
 
 
 def summary(figures: Cost) -> dict[str, int]:
@@ -69,8 +72,10 @@ def totals(figures: Cost, compared: Sequence[Compared]) -> Table:
     table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
     for column in ("figure", "itc", "", *(("published", "off by") if compared else ())):
         table.add_column(column, justify="left" if column in ("figure", "") else "right")
+    bytes = {"bytes": ("bytes of parameters", figures.param_bytes, " B", size_text(figures.param_bytes))}
     rows: dict[str, tuple[str, int, str, str]] = {
         "params": ("parameters", figures.params, "", ""),
+        **(bytes if figures.precision != "f32" else {}),
         "macs": ("MACs", figures.macs, "", count_text(figures.macs)),
         "graph": ("graph size", figures.graph_bytes, " B", size_text(figures.graph_bytes)),
         "latency": ("latency", figures.latency, "", "convolutions"),

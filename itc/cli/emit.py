@@ -24,6 +24,7 @@ def emit(
         typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
     ],
     to: str = "",
+    precision: options.InPrecision = options.Precision.F32,
     set_: options.Set = None,
     network: options.NetworkName = None,
 ) -> None:
@@ -34,7 +35,7 @@ def emit(
         loaded = read(spec)
         if not piped:
             writable(output, loaded.files)
-        text = loaded.network(network, **parse_settings(set_ or [])).emit(to)
+        text = loaded.network(network, **parse_settings(set_ or [])).quantize(precision.value).emit(to)
         if piped:
             write(text)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,18 @@ NetworkName = Annotated[
     str | None, typer.Option("--network", help="Which network of the file; the first unless given.", metavar="NAME")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables; the keys are in docs/json.md.")]
+
+
+class Precision(StrEnum):
+    """Element types of a network's tensors."""
+
+    F32 = "f32"
+    F16 = "f16"
+
+
+InPrecision = Annotated[
+    Precision, typer.Option(help="Element type of the tensors: f32 as written, or f16 with sums in f32.")
+]
 After = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,9 +13,10 @@ from itc.cli.choices import choice, chosen, completed, stage_options, values
 from itc.cli.errors import reporting
 from itc.cli.printing import say_lines
 from itc.driver import STAGES, stage_text
+from itc.transforms.quantize import quantization
 
 #: The options of every stage of a net; the syntax tree has none.
-OF_A_NET = ("after", "set_", "network")
+OF_A_NET = ("after", "precision", "set_", "network")
 HELPS = {"ast": "the syntax tree", "ir": "the looped IR"}
 
 
@@ -24,6 +25,7 @@ def show(
     spec: options.Spec,
     stage: str = "ir",
     after: options.After = None,
+    precision: options.InPrecision = options.Precision.F32,
     set_: options.Set = None,
     network: options.NetworkName = None,
     **given: str | None,
@@ -34,7 +36,8 @@ def show(
     check_options(context, stage, taken)
     with reporting():
         options.check_passes(after)
-        text = stage_text(spec, stage, network, set_ or [], after or [], **values(given, taken))
+        passes = (*(after or ()), *quantization(precision.value))
+        text = stage_text(spec, stage, network, set_ or [], passes, **values(given, taken))
         say_lines(text)
 
 

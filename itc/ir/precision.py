@@ -1,7 +1,7 @@
 """How operations compute on narrow elements: in wider ones, rounded once to the type of the result.
 
-- `f16`: operands are converted to float32, exactly; sums and all else are computed in float32, and each result is rounded
-  once, to the nearest float16 (ties to even). So a float16 product has float32 partial sums.
+- `f16`: operands are converted to float32, exactly; sums and all else are computed in float32, and each result is
+  rounded once, to the nearest float16 (ties to even). So a float16 product has float32 partial sums.
 - `i8`: operands are converted, exactly, to float64 for products, whose results are `i32`, and to float32 for all else.
   Sums of up to 2**38 products are exact in float64, so they equal int32 sums.
 
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from itc.ir.net import Net, applies
 from itc.ir.op import Array, Op
 from itc.ir.types import NUMPY_NAMES, TensorType
 
@@ -26,6 +27,12 @@ def evaluate(op: Op, operands: Iterable[Array], results: Iterable[TensorType]) -
     types = tuple(results)
     computed = op.evaluate(*(widened(array, types[0]) for array in operands))
     return tuple(rounded(array, type) for array, type in zip(computed, types, strict=True))
+
+
+def precision(net: Net) -> str:
+    """The precision of a net: the narrowest of `i8`, `f16` and `f32` among the results of its operations."""
+    found = {value.tensor.dtype for apply in applies(net.body) for value in apply.results}
+    return next((dtype for dtype in ("i8", "f16") if dtype in found), "f32")
 
 
 def widened(array: Array, result: TensorType) -> Array:

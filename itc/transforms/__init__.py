@@ -37,8 +37,10 @@ PIPELINES: tuple[Pipeline, ...] = (
 
 _ALL: tuple[Transform, ...] = (*PASSES, *PIPELINES)
 TRANSFORMS: dict[str, Transform] = {each.name: each for each in _ALL}
+#: The names of those that keep the values of outputs but for rounding in f32.
+EXACT = tuple(name for name in TRANSFORMS if name != Quantize.name)
 
 __all__ = [
-    "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms", "Hoist",
-    "Peel", "Quantize", "Unroll",
+    "EXACT", "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms",
+    "Hoist", "Peel", "Quantize", "Unroll",
 ]  # fmt: skip

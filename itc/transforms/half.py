@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from itc.diagnostics import CompileError, Diagnostic, shortened
+from itc.diagnostics import fail, shortened
 from itc.ir.net import Apply, Emit, Loop, Net, Operand, Param, ParamRef, Statement, Value, When, applies, walk
 from itc.ir.op import NORM_ROLES, Array, Op, RuleError
 from itc.ir.ops.activation import Exp, Log
@@ -41,7 +41,8 @@ def _rounded(weights: Weights, params: Iterable[Param]) -> Weights:
     half = {param.key for param in params if param.type.dtype == "f16"}
     if endless := [key for key in half if np.abs(weights[key]).max(initial=0) > MOST]:
         message = f"weights beyond ±{MOST:,.0f} are not finite in f16: {shortened(sorted(endless))}"
-        raise CompileError(Diagnostic("E0570", message, help="use f32: leave out `--precision f16`"))
+        help = "keep the network in f32: its weights are too large for f16"
+        raise fail("E0570", message, help=help)
     return {key: _as_half(value) if key in half else value for key, value in weights.items()}
 
 
@@ -103,7 +104,9 @@ class _Types:
                 case When():
                     self._mark(statement.body.statements)
                     self._mark(statement.otherwise.statements)
-                    for result, *yields in zip(statement.results, statement.body.yields, statement.otherwise.yields, strict=True):
+                    for result, *yields in zip(
+                        statement.results, statement.body.yields, statement.otherwise.yields, strict=True
+                    ):
                         if all(value.name in self.wide_values for value in yields):
                             self.wide_values.add(result.name)
                 case Emit():
@@ -115,10 +118,8 @@ class _Types:
                 self.wide_values |= {carry.inner.name, result.name}
 
     def _outputs(self) -> None:
-        """Marks series that are outputs, and resizes of which only outputs are made: they are computed as they leave."""
-        groups = grouped(
-            pair for pair in handed_on(self.net.body) if isinstance(pair[0].type, SeriesType)
-        )
+        """Marks series that are outputs, and resizes of which only outputs are made: computed as they leave."""
+        groups = grouped(pair for pair in handed_on(self.net.body) if isinstance(pair[0].type, SeriesType))
         outputs = [output.value.name for output in self.net.outputs if isinstance(output.value.type, SeriesType)]
         self.wide_values |= {name for output in outputs for name in groups.get(output, {output})}
         leaving = _leaving(self.net)
@@ -166,12 +167,12 @@ class _Half(Retyping):
         self.add(replace(apply, operands=operands, results=results))
 
     def operand(self, apply: Apply, position: int, dtype: str) -> Operand:
-        """An operand in `dtype`, if it is floating-point; one of which only the shape is read as it is."""
+        """An operand in `dtype`, if it was f32; one that is cast, or whose shape alone is read, as it is."""
         operand = apply.operands[position]
         if isinstance(operand, ParamRef):
             return operand
-        if operand.tensor.dtype != "f32":
-            return self.form(operand, operand.tensor.dtype)
+        if operand.tensor.dtype != "f32" or isinstance(apply.op, Cast):
+            return self.home(operand)
         if position in apply.op.shape_only:
             return self.forms[operand.name].get(dtype, self.home(operand))
         return self.form(operand, dtype)

@@ -1,4 +1,4 @@
-"""Quantisation: a net in float32 becomes one in float16, or in int8 with scales from sample inputs."""
+"""Quantisation: a net in float32 becomes one in a narrower precision."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from itc.ir.net import Net
 from itc.passes import Pass, Rewritten
 from itc.transforms.half import to_half
 
-#: The bits of an element in each precision but f32.
-BITS = {"f16": 16, "i8": 8}
+PRECISIONS = ("f32", "f16")
 
 
 @dataclass(frozen=True)
 class Quantize(Pass):
-    """Rewrites element types and inserts casts; `bits` are 16 for f16. Inputs, outputs and halting scores stay f32."""
+    """Rewrites element types and inserts casts; inputs, outputs and halting scores stay f32 (docs/precision.md)."""
 
     name: ClassVar[str] = "quantize"
-    summary: ClassVar[str] = "tensors in f16: sums in f32, each result rounded once"
+    summary: ClassVar[str] = "float16 tensors: operations compute in float32 and round their results once"
     bits: int = 16
 
     def rewrite(self, net: Net) -> Rewritten:
         return to_half(net)
+
+
+def quantization(precision: str) -> tuple[Quantize, ...]:
+    """The pass to a precision, none for `f32`. Raises ValueError for an unknown one."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"the precision is {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, not {precision!r:.60}")
+    return () if precision == "f32" else (Quantize(),)

@@ -149,9 +149,7 @@ class Retyping(ABC):
         series = tuple(self.home(each.series) for each in loop.each)
         with self.body() as statements:
             inner = tuple(self.typed(carry.inner, self.storage(carry.inner)) for carry in loop.carries)
-            elements = tuple(
-                self.typed(e.inner, dtype_of(s.type)) for e, s in zip(loop.each, series, strict=True)
-            )
+            elements = tuple(self.typed(e.inner, dtype_of(s.type)) for e, s in zip(loop.each, series, strict=True))
             self.loop_body(loop)
             yields = self.stored(loop.body.yields, tuple(carry.inner for carry in loop.carries))
             halt = replace(loop.halt, score=self.form(loop.halt.score, "f32")) if loop.halt else None

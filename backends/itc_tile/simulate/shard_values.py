@@ -56,7 +56,12 @@ class _Step:
         skipped = self.apply.op.shape_only
         out = self.evaluation.run(
             [
-                fitted(widened(values[value.name], self.apply.result.tensor), moves, frame, self.evaluation.padding if not position else 0.0)
+                fitted(
+                    widened(values[value.name], self.apply.result.tensor),
+                    moves,
+                    frame,
+                    self.evaluation.padding if not position else 0.0,
+                )
                 for position, (value, moves, frame) in enumerate(used)
                 if position not in skipped
             ]
