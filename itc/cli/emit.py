@@ -24,18 +24,19 @@ def emit(
         typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
     ],
     to: str = "",
-    precision: options.InPrecision = options.Precision.F32,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
 ) -> None:
     """Write a network as readable source that does not import itc."""
     chosen(to, installed.targets(), "emit target", "--to")
+    narrowing = options.quantization_to(precision)
     with reporting():
         piped = str(output) == "-"
         loaded = read(spec)
         if not piped:
             writable(output, loaded.files)
-        text = loaded.network(network, **parse_settings(set_ or [])).quantize(precision.value).emit(to)
+        text = loaded.network(network, **parse_settings(set_ or [])).after(*narrowing).emit(to)
         if piped:
             write(text)
             return

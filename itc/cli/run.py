@@ -18,7 +18,8 @@ from itc.cli import options
 from itc.cli.choices import completed, machine_option
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
-from itc.cli.printing import console, drawn, print_json, print_tables, say
+from itc.cli.printing import print_json, print_tables, say
+from itc.cli.terminal import console
 from itc.diagnostics import CompileError, fail, shortened
 from itc.driver import Compiled, Network, parse_settings, read
 from itc.files import folder, writable, writable_folder
@@ -53,16 +54,17 @@ def run(
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
-    precision: options.InPrecision = options.Precision.F32,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
+    options.quantization_to(precision)
     with reporting(as_json):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
-        job = Job(chosen, precision.value, loaded.files, machine, objective.value, picture, weights, out, as_json)
+        job = Job(chosen, precision, loaded.files, machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         print_json(result.json())
@@ -243,7 +245,7 @@ class Result:
         say((network.ir.name, "bold"), " on ", (report.machine, "bold"), texts)
         say()
         cost = network.cost()
-        print_tables(totals(cost, network.compared(cost)), *map(drawn, self.tables(report.tables())))
+        print_tables(totals(cost, network.compared(cost)), *self.tables(report.tables()))
         if self.job.precision == "f16" and (beyond := self.beyond_half()):
             say(f"beyond the range of f16, ±65,504: {shortened(beyond)}; try the weights of a trained network")
         for label, classes in self.top.items():

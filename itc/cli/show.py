@@ -13,7 +13,6 @@ from itc.cli.choices import choice, chosen, completed, stage_options, values
 from itc.cli.errors import reporting
 from itc.cli.printing import say_lines
 from itc.driver import STAGES, stage_text
-from itc.transforms.quantize import quantization
 
 #: The options of every stage of a net; the syntax tree has none.
 OF_A_NET = ("after", "precision", "set_", "network")
@@ -25,7 +24,7 @@ def show(
     spec: options.Spec,
     stage: str = "ir",
     after: options.After = None,
-    precision: options.InPrecision = options.Precision.F32,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
     **given: str | None,
@@ -35,8 +34,7 @@ def show(
     taken = () if stage in STAGES else installed.stages()[stage].options
     check_options(context, stage, taken)
     with reporting():
-        options.check_passes(after)
-        passes = (*(after or ()), *quantization(precision.value))
+        passes = options.passes(after, precision)
         text = stage_text(spec, stage, network, set_ or [], passes, **values(given, taken))
         say_lines(text)
 
