@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,3 +204,13 @@ def test_a_program_takes_the_weights_of_both_networks() -> None:
     del weights[next(iter(weights))]
     with pytest.raises(CompileError, match="E0612"):
         program.run(inputs, weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"), [(["--precision", "bf16"], "--precision"), (["--after", "none"], "--after")]
+)
+def test_an_unknown_precision_or_pass_is_a_wrong_use(arguments: list[str], flag: str) -> None:
+    """Status 2, with the usage, by the quick way to a command too."""
+    command = [sys.executable, "-m", "itc", "cost", "examples/itnet.itn", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and flag in done.stderr and "Traceback" not in done.stderr
