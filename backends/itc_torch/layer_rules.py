@@ -10,12 +10,10 @@ import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
 from itc.ir import Op
 from itc.ir.ops.activation import Prelu
-from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
-from itc.ir.ops.pointwise import Affine, Dropout
 from itc.ir.ops.pool import AdaptivePool, GlobalPool, Pool
 from itc.ir.ops.position import Rope, Sinusoid
 from itc.ir.ops.reduce import ArgMax, Change, Reduce, Softmax
@@ -24,8 +22,6 @@ from itc.ir.ops.resize import Resize
 from itc.ir.ops.unpool import PoolIndices
 from itc_torch import functions
 from itc_torch.expressions import TRAINING, Expr, Ref, axis_from_end, call, on_maps, pair, unless
-
-METHODS = {"f32": "float", "f16": "half", "i64": "long", "i32": "int", "i8": "char", "bool": "bool"}
 
 
 def conv(op: Conv, x: Ref, weight: Ref, *bias: Ref) -> Expr:
@@ -96,19 +92,6 @@ def prelu(_op: Prelu, x: Ref, slope: Ref) -> Expr:
     if slope.type.size == 1:
         return call(F.prelu, x, slope)
     return channels_behind_batch(x, lambda maps: call(F.prelu, maps, slope))
-
-
-def dropout(op: Dropout, x: Ref) -> Expr:
-    return call(F.dropout2d if op.channels else F.dropout, x, op.rate, TRAINING)
-
-
-def affine(op: Affine, x: Ref) -> Expr:
-    scaled = x if op.factor == 1 else call(mul, x, op.factor)
-    return scaled if op.offset == 0 else call(add, scaled, op.offset)
-
-
-def cast(op: Cast, x: Ref) -> Expr:
-    return call(METHODS[op.dtype], x)
 
 
 def pool(function: Callable[..., Any]) -> Callable[..., Expr]:

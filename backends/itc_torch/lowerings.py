@@ -13,8 +13,9 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.extensions import load_extensions
 from itc.ir import OPS, Op
 from itc.ir.net import Apply, Net, walk
-from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
+from itc.ir.ops.activation import Abs, Cos, Exp, Gelu, Log, Prelu, Silu, Sin, Sqrt
 from itc.ir.ops.cast import Cast
+from itc.ir.ops.comparison import Compare, Maximum, Minimum, Where
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
 from itc.ir.ops.matmul import Attend, MatMul
@@ -26,8 +27,6 @@ from itc.ir.ops.pointwise import (
     Detach,
     Div,
     Dropout,
-    Maximum,
-    Minimum,
     Mul,
     Relu,
     Relu6,
@@ -38,6 +37,7 @@ from itc.ir.ops.pointwise import (
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid
 from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
@@ -46,6 +46,7 @@ from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc_torch import functions
 from itc_torch import layer_rules as layers
+from itc_torch import pointwise_rules as pointwise
 from itc_torch import shape_rules as shapes
 from itc_torch.expressions import Expr, Ref, call
 
@@ -94,29 +95,35 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Abs: function(torch.abs),
     AdaptivePool: layers.adaptive_pool,
     Add: function(add),
-    Affine: layers.affine,
+    Affine: pointwise.affine,
     ArgMax: layers.argmax,
     Attend: layers.attend,
     AvgPool: layers.pool(F.avg_pool2d),
     BatchNorm: layers.batch_norm,
     ScaleShift: layers.scale_shift,
     Broadcast: shapes.broadcast,
-    Cast: layers.cast,
+    Cast: pointwise.cast,
     Change: layers.change,
     ChannelShuffle: shapes.channel_shuffle,
+    Clamp: pointwise.clamp,
+    Compare: pointwise.compare,
     Concat: shapes.concat,
     Conv: layers.conv,
     ConvTranspose: layers.conv_transpose,
+    Cos: function(torch.cos),
     Detach: function("detach"),
     Div: function(truediv),
-    Dropout: layers.dropout,
+    Dropout: pointwise.dropout,
+    Elu: pointwise.elu,
     Embed: function(F.embedding),
     Exp: function(torch.exp),
     Fill: shapes.fill,
-    Gelu: function(F.gelu),
+    Gelu: pointwise.gelu,
     GlobalPool: layers.global_pool,
     GroupNorm: layers.group_norm,
+    Hardswish: function(F.hardswish),
     LayerNorm: layers.layer_norm,
+    LeakyRelu: pointwise.leaky_relu,
     Linear: function(F.linear),
     Log: function(torch.log),
     MatMul: layers.matmul,
@@ -143,12 +150,16 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Select: shapes.select,
     Sigmoid: function(torch.sigmoid),
     Silu: function(F.silu),
+    Sin: function(torch.sin),
     Sinusoid: layers.sinusoid,
     Slice: shapes.part,
     Softmax: layers.softmax,
+    Softplus: function(F.softplus),
     Sqrt: function(torch.sqrt),
+    SquaredRelu: pointwise.squared_relu,
     Stack: shapes.stack,
     Sub: function(sub),
     Tanh: function(torch.tanh),
     Transpose: shapes.transpose,
+    Where: pointwise.where,
 }

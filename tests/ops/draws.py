@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from itc.ir import LAYERS, Layer, Net, Op, Output, Param, TensorType, verify
 from itc.ir.builder import Builder
 from itc.ir.op import Array
+from itc.ir.ops.comparison import RELATIONS, Compare, Maximum, Minimum
 from itc.ir.ops.matmul import Attend
-from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
 from itc.ir.ops.shape import Fill
+from itc.ir.types import NUMPY_NAMES
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 BATCH = 2
@@ -137,12 +139,42 @@ def _linear(v: Values) -> Drawn:
     return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
 
 
-def _unary(name: str, positive: bool = False) -> Callable[[Values], Drawn]:
+def _unary(name: str, positive: bool = False, argument: float | None = None) -> Callable[[Values], Drawn]:
     def make(v: Values) -> Drawn:
         x = v.any()
-        return drawn(v, LAYERS[name](x), [x], positive=positive)
+        given = () if argument is None or v.chance() else (argument,)
+        return drawn(v, LAYERS[name](x, *given), [x], positive=positive)
 
     return make
+
+
+def _gelu(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["gelu"](x, approximate=v.pick(None, "tanh")), [x])
+
+
+def _clamp(v: Values) -> Drawn:
+    x = v.any()
+    layer = v.pick(LAYERS["clamp"](x, -0.5, 0.25), LAYERS["maximum"](0.0, x), LAYERS["minimum"](x, 0.5))
+    return drawn(v, layer, [x])
+
+
+def _compare(v: Values) -> Drawn:
+    """Of whole numbers from 0 to 2, so that many are equal; floats, integers, and booleans, which have no order."""
+    dtype = v.pick("f32", "i64", "bool")
+    x = TensorType(dtype, v.any().shape)
+    relation = v.pick(*(r for r in RELATIONS if dtype != "bool" or r in ("eq", "ne")))
+    types = [x] * v.number(1, 2)
+    arrays = [v.rng.integers(0, 3, (BATCH, *x.shape)).astype(NUMPY_NAMES[dtype]) for _ in types]
+    return drawn(v, Layer(Compare(relation, 1.0 if len(types) == 1 else 0.0)), types, *arrays)
+
+
+def _where(v: Values) -> Drawn:
+    x = v.any()
+    mask = TensorType("bool", x.shape)
+    then, otherwise = v.pick((x, x), (x, -1.5), (0.5, x))
+    types = [mask, *(side for side in (then, otherwise) if side is x)]
+    return drawn(v, LAYERS["where"](mask, then, otherwise), types, v.normal((BATCH, *x.shape)) > 0)
 
 
 def _affine(v: Values) -> Drawn:
@@ -403,11 +435,14 @@ def _proposals(v: Values) -> Drawn:
 
 
 DRAWS: dict[str, Callable[[Values], Drawn]] = {
-    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "exp", "abs", "detach")},
+    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "exp", "abs", "detach")},
+    **{name: _unary(name) for name in ("squared_relu", "softplus", "hardswish", "sin", "cos")},
+    **{name: _unary(name, argument=0.3) for name in ("leaky_relu", "elu")},
+    "gelu": _gelu, "clamp": _clamp, "compare": _compare, "where": _where,
     **{name: _unary(name, positive=True) for name in ("log", "sqrt")},
     **{name: _reduce(name) for name in ("reduce_mean", "reduce_max", "reduce_sum")},
     **{name: _pool(name) for name in ("max_pool", "avg_pool", "pool_indices")},
-    **{name: _binary(LAYERS[name](None, None).op, name == "div") for name in ("div", "minimum", "maximum")},
+    "div": _binary(Div(), positive=True), "minimum": _binary(Minimum()), "maximum": _binary(Maximum()),
     "add": _binary(Add()), "sub": _binary(Sub()), "mul": _binary(Mul()), "affine": _affine, "dropout": _dropout,
     "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "prelu": _prelu, "embed": _embed,
     "batch_norm": _batch_norm, "group_norm": _group_norm, "layer_norm": _layer_norm, "rms_norm": _rms_norm,

@@ -3,6 +3,7 @@
 from itc.ir.ops import (
     activation,
     cast,
+    comparison,
     conv,
     conv_transpose,
     matmul,
@@ -12,6 +13,7 @@ from itc.ir.ops import (
     pool,
     position,
     rearrange,
+    rectifier,
     reduce,
     region,
     resize,
@@ -21,6 +23,6 @@ from itc.ir.ops import (
 )  # fmt: skip
 
 __all__ = [
-    "activation", "cast", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool", "position",
-    "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
+    "activation", "cast", "comparison", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool",
+    "position", "rearrange", "rectifier", "reduce", "region", "resize", "shape", "table", "unpool",
 ]  # fmt: skip
