@@ -18,6 +18,8 @@ from itc.ir.ops.cast import Cast
 from itc.ir.ops.comparison import Compare, Maximum, Minimum, Where
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.dynamic_conv import DynamicConv
+from itc.ir.ops.lookup import Gather, GridSample, OneHot, Take
 from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.part import Pad, Select, Slice
@@ -36,12 +38,13 @@ from itc.ir.ops.pointwise import (
 )  # fmt: skip
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid
-from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose
 from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill, Stack
+from itc.ir.ops.spatial import SpatialConv, SpatialPool
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc_torch import functions
@@ -114,12 +117,15 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Detach: function("detach"),
     Div: function(truediv),
     Dropout: pointwise.dropout,
+    DynamicConv: layers.dynamic_conv,
     Elu: pointwise.elu,
     Embed: function(F.embedding),
     Exp: function(torch.exp),
     Fill: shapes.fill,
+    Gather: layers.gather,
     Gelu: pointwise.gelu,
     GlobalPool: layers.global_pool,
+    GridSample: layers.grid_sample,
     GroupNorm: layers.group_norm,
     Hardswish: function(F.hardswish),
     LayerNorm: layers.layer_norm,
@@ -132,8 +138,10 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Maximum: function(torch.maximum),
     Minimum: function(torch.minimum),
     Mul: function(mul),
+    OneHot: layers.one_hot,
     Pad: shapes.pad,
     Parameter: shapes.parameter,
+    PixelShuffle: shapes.pixel_shuffle,
     PoolIndices: layers.pool_indices,
     Prelu: layers.prelu,
     Proposals: layers.proposals,
@@ -155,10 +163,13 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Slice: shapes.part,
     Softmax: layers.softmax,
     Softplus: function(F.softplus),
+    SpatialConv: layers.spatial_conv,
+    SpatialPool: layers.spatial_pool,
     Sqrt: function(torch.sqrt),
     SquaredRelu: pointwise.squared_relu,
     Stack: shapes.stack,
     Sub: function(sub),
+    Take: layers.take,
     Tanh: function(torch.tanh),
     Transpose: shapes.transpose,
     Where: pointwise.where,

@@ -29,6 +29,18 @@ PAGE = Path(__file__).parents[2] / "docs" / "language.md"
 CALLS = {
     "conv": "conv(x, 8, stride=2)",
     "depthwise": "depthwise(x, 5)",
+    "convolve": "convolve(x, param([8, 3, 3, 3]))",
+    "conv1d": "conv1d(tokens, 8)",
+    "conv3d": "conv3d(video, 8)",
+    "max_pool1d": "max_pool1d(tokens)",
+    "avg_pool1d": "avg_pool1d(tokens, 3, stride=1, pad=1)",
+    "max_pool3d": "max_pool3d(video, [1, 2, 2])",
+    "avg_pool3d": "avg_pool3d(video)",
+    "pixel_shuffle": "pixel_shuffle(concat(x, x, x, x), 2)",
+    "gather": "gather(tokens, broadcast(reshape(ids, [7, 1]), like=tokens))",
+    "take": "take(tokens, ids)",
+    "one_hot": "one_hot(ids, 5)",
+    "grid_sample": "grid_sample(x, grid)",
     "conv_transpose": "conv_transpose(x, 4)",
     "linear": "linear(tokens, 10)",
     "matmul": "matmul(tokens, tokens, transpose_b=true)",
@@ -82,6 +94,8 @@ INPUTS = {
     "boxes": "f32[50, 4]",
     "scores": "f32[9, 2, 3]",
     "deltas": "f32[36, 2, 3]",
+    "grid": "f32[20, 30, 2]",
+    "video": "f32[16, 3, 32, 48]",
 }
 BOUNDS = [
     (parser.MAX_CHARACTERS, "characters in a file", "E0108"),

@@ -39,11 +39,12 @@ CHOICES: dict[str, Callable[[Array, Array], Array]] = {
 
 def evaluated(expression: str, kind: str = "f32") -> tuple[Array, Array, Array]:
     """The value of an expression of two tensors of small whole numbers, and these."""
-    text = f"network n:\n    input x: {kind}[40]\n    input y: {kind}[40]\n    emit z = {expression}\n    emit both = concat(x, y)\n"
+    inputs = f"    input x: {kind}[40]\n    input y: {kind}[40]\n"
+    text = f"network n:\n{inputs}    emit z = {expression}\n    emit both = concat(x, y)\n"
     net = load_net(Source("spec.itn", text))
     rng = np.random.default_rng(0)
-    inputs = {name: rng.integers(-2, 3, (2, 40)).astype("float32" if kind == "f32" else "int64") for name in "xy"}
-    return interpret(net, inputs, {})["z"], inputs["x"], inputs["y"]
+    arrays = {name: rng.integers(-2, 3, (2, 40)).astype("float32" if kind == "f32" else "int64") for name in "xy"}
+    return interpret(net, arrays, {})["z"], arrays["x"], arrays["y"]
 
 
 @pytest.mark.parametrize("kind", ["f32", "i64"])

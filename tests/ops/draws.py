@@ -119,6 +119,41 @@ def _conv(v: Values) -> Drawn:
     return drawn(v, LAYERS["conv"](x, groups * v.number(1, 3), kernel, **options), [x])
 
 
+def _dynamic_conv(v: Values) -> Drawn:
+    groups = v.pick(1, 1, 2)
+    x = TensorType("f32", (groups * v.number(1, 2), *v.pair(3, 7)))
+    weight = TensorType("f32", (groups * v.number(1, 2), x.channels // groups, *v.pair(1, 3)))
+    options = {"stride": v.pair(1, 2), "dilation": v.pair(1, 2), "pad": v.pair(1, 2), "groups": groups}
+    computed = LAYERS["convolve"](x, weight, **options).computed
+    assert computed
+    return drawn(v, Layer(computed), [x, weight])
+
+
+def _sequence(v: Values, axes: int, channels: int) -> TensorType:
+    """Tokens or a volume."""
+    sizes = [v.number(3, 6) for _ in range(axes)]
+    return TensorType("f32", (sizes[0], channels, *sizes[1:]))
+
+
+def _spatial_conv(v: Values) -> Drawn:
+    axes, groups = v.pick(1, 3), v.pick(1, 1, 2)
+    x = _sequence(v, axes, groups * v.number(1, 2))
+    options = {"dilation": v.number(1, 2), "bias": v.chance(), "groups": groups}
+    options |= {"stride": v.number(1, 2), "pad": v.pick("same", 1)}
+    kernel = v.pick(1, 3)
+    if axes == 3 and v.chance():
+        kernel, options["stride"] = v.pick((1, 3, 1), (3, 1, 1)), (1, 2, 1)
+    return drawn(v, LAYERS[f"conv{axes}d"](x, groups * v.number(1, 2), kernel, **options), [x])
+
+
+def _spatial_pool(v: Values) -> Drawn:
+    axes = v.pick(1, 3)
+    x = _sequence(v, axes, v.number(1, 3))
+    name = v.pick(f"max_pool{axes}d", f"avg_pool{axes}d")
+    kernel = v.number(1, 3)
+    return drawn(v, LAYERS[name](x, kernel, stride=v.pick(None, 1, 2), pad=v.number(0, kernel // 2)), [x])
+
+
 def _conv_transpose(v: Values) -> Drawn:
     groups = v.pick(1, 1, 2, 3)
     x, kernel = v.map(groups * v.number(1, 2)), v.pair(1, 4)
@@ -258,8 +293,8 @@ def _global_pool(v: Values) -> Drawn:
 
 
 def _resize(v: Values) -> Drawn:
-    x, mode = v.map(), v.pick("nearest", "bilinear")
-    options = {"mode": mode, "align_corners": mode == "bilinear" and v.chance()}
+    x, mode = v.map(), v.pick("nearest", "bilinear", "bicubic")
+    options = {"mode": mode, "align_corners": mode != "nearest" and v.chance()}
     if v.chance():
         least = min(x.shape[-2:])
         factor = v.pick(*(f for f in (1, 2, 3, 0.5, 1 / 3, 1.5, 0.7, 1.1) if int(f * least) >= 1))
@@ -363,6 +398,49 @@ def _channel_shuffle(v: Values) -> Drawn:
     return drawn(v, LAYERS["channel_shuffle"](x, groups), [x])
 
 
+def _pixel_shuffle(v: Values) -> Drawn:
+    factor = v.number(1, 3)
+    x = v.map(factor**2 * v.number(1, 2))
+    return drawn(v, LAYERS["pixel_shuffle"](x, factor), [x])
+
+
+def _ids(v: Values, shape: Sequence[int], count: int) -> tuple[TensorType, Array]:
+    """Ids from 0 to `count` - 1."""
+    dtype = v.pick("i64", "i32")
+    return TensorType(dtype, tuple(shape)), v.rng.integers(0, count, (BATCH, *shape)).astype(NUMPY_NAMES[dtype])
+
+
+def _gather(v: Values) -> Drawn:
+    x, axis = v.any(), None
+    at = len(x.shape) + x.channel_axis
+    if v.chance():
+        at = axis = v.number(0, len(x.shape) - 1)
+    ids, values = _ids(v, (*x.shape[:at], v.number(1, 4), *x.shape[at + 1 :]), x.shape[at])
+    return drawn(v, LAYERS["gather"](x, ids, axis=axis), [x, ids], v.normal((BATCH, *x.shape)), values)
+
+
+def _take(v: Values) -> Drawn:
+    x = v.any()
+    axis = v.number(0, len(x.shape) - 1)
+    ids, values = _ids(v, v.pick((), (4,), (2, 3)), x.shape[axis])
+    return drawn(v, LAYERS["take"](x, ids, axis=axis), [x, ids], v.normal((BATCH, *x.shape)), values)
+
+
+def _one_hot(v: Values) -> Drawn:
+    count = v.number(1, 5)
+    ids, values = _ids(v, v.pick((), (4,), (2, 3)), count)
+    return drawn(v, LAYERS["one_hot"](ids, count), [ids], values)
+
+
+def _grid_sample(v: Values) -> Drawn:
+    """Points inside and outside the map."""
+    x, grid = TensorType("f32", (v.number(1, 3), *v.pair(1, 6))), TensorType("f32", (*v.pair(1, 4), 2))
+    mode, padding = v.pick("bilinear", "nearest"), v.pick("zeros", "border")
+    layer = LAYERS["grid_sample"](x, grid, mode=mode, padding=padding, align_corners=v.chance())
+    points = v.rng.uniform(-1.5, 1.5, (BATCH, *grid.shape)).astype(np.float32)
+    return drawn(v, layer, [x, grid], v.normal((BATCH, *x.shape)), points)
+
+
 def _cast(v: Values) -> Drawn:
     x = v.any()
     return drawn(v, LAYERS["cast"](x, v.pick("f32", "i64", "i32", "bool")), [x], 4 * v.normal((BATCH, *x.shape)))
@@ -452,7 +530,9 @@ DRAWS: dict[str, Callable[[Values], Drawn]] = {
     "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
     "broadcast": _broadcast, "channel_shuffle": _channel_shuffle, "cast": _cast, "matmul": _matmul,
     "attend": _attend, "sinusoid": _sinusoid, "rope": _rope, "parameter": _parameter, "roi_align": _roi_align,
-    "proposals": _proposals,
+    "proposals": _proposals, "dynamic_conv": _dynamic_conv, "spatial_conv": _spatial_conv,
+    "spatial_pool": _spatial_pool, "pixel_shuffle": _pixel_shuffle, "gather": _gather, "take": _take,
+    "one_hot": _one_hot, "grid_sample": _grid_sample,
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from tests.torch.forms import MAKERS
 WITHOUT_GRADIENT = {
     "argmax": "gives integers",
     "compare": "gives booleans",
+    "one_hot": "reads integers",
     "pool_indices": "gives integers",
     "detach": "stops gradients by its definition",
     "fill": "reads only a shape",

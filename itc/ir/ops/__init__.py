@@ -6,6 +6,8 @@ from itc.ir.ops import (
     comparison,
     conv,
     conv_transpose,
+    dynamic_conv,
+    lookup,
     matmul,
     norm,
     part,
@@ -18,11 +20,13 @@ from itc.ir.ops import (
     region,
     resize,
     shape,
+    spatial,
     table,
     unpool,
 )  # fmt: skip
 
 __all__ = [
-    "activation", "cast", "comparison", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool",
-    "position", "rearrange", "rectifier", "reduce", "region", "resize", "shape", "table", "unpool",
+    "activation", "cast", "comparison", "conv", "conv_transpose", "dynamic_conv", "lookup", "matmul", "norm",
+    "part", "pointwise", "pool", "position", "rearrange", "rectifier", "reduce", "region", "resize", "shape",
+    "spatial", "table", "unpool",
 ]  # fmt: skip
