@@ -46,12 +46,17 @@ def spatial_conv(op: SpatialConv, x: Ref, weight: Ref, *bias: Ref) -> Expr:
         "dilation": unless(alike(op.dilation), 1),
         "groups": unless(op.groups, 1),
     }
-    target = F.conv1d if len(op.stride) == 1 else F.conv3d
+    target: Callable[..., Any] = F.conv1d if len(op.stride) == 1 else F.conv3d
     return call("transpose", call(target, call("transpose", x, 1, 2), weight, *bias, **options), 1, 2)
 
 
 def spatial_pool(op: SpatialPool, x: Ref) -> Expr:
-    targets = {(1, False): F.max_pool1d, (1, True): F.avg_pool1d, (3, False): F.max_pool3d, (3, True): F.avg_pool3d}
+    targets: dict[tuple[int, bool], Callable[..., Any]] = {
+        (1, False): F.max_pool1d,
+        (1, True): F.avg_pool1d,
+        (3, False): F.max_pool3d,
+        (3, True): F.avg_pool3d,
+    }
     stride, padding = unless(alike(op.stride), alike(op.kernel)), unless(alike(op.pad), 0)
     turned = call("transpose", x, 1, 2)
     pooled = call(targets[len(op.kernel), op.mean], turned, alike(op.kernel), stride=stride, padding=padding)

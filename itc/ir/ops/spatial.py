@@ -69,7 +69,8 @@ class Spatial(Op):
         sizes = [window_size(n, k, s, 0, d) for n, k, s, d in zip(spatial, kernel, self.stride, dilation, strict=True)]
         for tap in product(*map(range, kernel)):
             places = zip(tap, dilation, self.stride, sizes, strict=True)
-            yield tap, x[(..., *(slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in places))]
+            parts = [slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in places]
+            yield tap, x[:, :, *parts]
 
     def temporary_bytes(self, types: Types, results: Types) -> int:
         """The padded operand, and the operand and the product of one tap."""
@@ -114,7 +115,7 @@ class SpatialConv(Spatial):
         out: Array | None = None
         for tap, seen in self.taps(self.padded(x, 0), weight.shape[2:], self.dilation):
             grouped = seen.reshape(len(x), self.groups, weight.shape[1], -1)
-            weights = weight[(..., *tap)].reshape(self.groups, -1, weight.shape[1])
+            weights = weight[:, :, *tap].reshape(self.groups, -1, weight.shape[1])
             summand = np.matmul(weights, grouped).reshape(len(x), weight.shape[0], *seen.shape[2:])
             out = summand if out is None else out + summand
         assert out is not None
