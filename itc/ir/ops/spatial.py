@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -115,7 +115,8 @@ class SpatialConv(Spatial):
         out: Array | None = None
         for tap, seen in self.taps(self.padded(x, 0), weight.shape[2:], self.dilation):
             grouped = seen.reshape(len(x), self.groups, weight.shape[1], -1)
-            weights = weight[:, :, *tap].reshape(self.groups, -1, weight.shape[1])
+            own: Any = (slice(None), slice(None), *tap)
+            weights = weight[own].reshape(self.groups, -1, weight.shape[1])
             summand = np.matmul(weights, grouped).reshape(len(x), weight.shape[0], *seen.shape[2:])
             out = summand if out is None else out + summand
         assert out is not None
