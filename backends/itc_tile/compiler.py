@@ -8,9 +8,10 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine
 from itc_tile.mapping.base import Infeasible, Mapping, Objective
 from itc_tile.mapping.spatial.plan import Spatial
+from itc_tile.mapping.temporal.plan import Temporal
 from itc_tile.program.program import Program
 
-MAPPINGS: dict[str, Mapping] = {mapping.name: mapping for mapping in (Spatial(),)}
+MAPPINGS: dict[str, Mapping] = {mapping.name: mapping for mapping in (Spatial(), Temporal())}
 
 
 def compile_net(net: Net, machine: Machine, objective: Objective = "throughput", mapping: str = "spatial") -> Program:

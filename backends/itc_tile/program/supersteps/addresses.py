@@ -1,0 +1,120 @@
+"""Buffer assignment of a bulk-synchronous program: buffers of a tile share addresses where their lifetimes are disjoint.
+
+Resident buffers lie one behind the other on every tile. Behind them, the others have one offset for all tiles of their
+kernel: the largest first, each at the lowest offset at which it meets no buffer that lives at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from itc_tile.cost.memory import RESIDENT, Buffers
+from itc_tile.program.footprint import FullestTile, buffer_sizes
+from itc_tile.program.program import Buffer, Program, Shards
+from itc_tile.program.supersteps.lifetimes import Interval, Lifetimes, meet
+from itc_tile.tiling.sets import Ints
+
+
+@dataclass(frozen=True, eq=False)
+class _Transient:
+    """A buffer that is not resident: its bytes on each shard's tile, its lifetime, and its tiles from first to last."""
+
+    label: str
+    content: str
+    name: str
+    bytes: Ints
+    lifetime: tuple[Interval, ...]
+    tiles: Interval
+
+    @property
+    def most(self) -> int:
+        return int(self.bytes.max())
+
+    def meets(self, other: _Transient) -> bool:
+        return meet([self.tiles], [other.tiles]) and meet(self.lifetime, other.lifetime)
+
+
+def shared_addresses(program: Program) -> Program:
+    """The program with an address for every buffer."""
+    sizes = buffer_sizes(program, {})
+    filled = np.zeros(program.machine.tiles, np.int64)
+    resident = list(_resident(program, sizes, filled))
+    transients = list(_transients(program, sizes))
+    offsets = _offsets(transients)
+    shared = (
+        Buffer(each.label, each.content, each.name, filled[program.placements[each.label].tiles[0]] + offset, each.bytes)
+        for each, offset in zip(transients, offsets, strict=True)
+    )
+    return replace(program, buffers=(*resident, *shared))
+
+
+def _resident(program: Program, sizes: Mapping[str, Buffers], filled: Shards) -> Iterator[Buffer]:
+    """Resident buffers behind what fills each tile; `filled` grows."""
+    for label, own in sizes.items():
+        tiles = program.placements[label].tiles[0]
+        for content, name, bytes in own:
+            if content in RESIDENT and bytes.any():
+                yield Buffer(label, content, name, filled[tiles], bytes)
+                filled[tiles] += bytes
+
+
+def _transients(program: Program, sizes: Mapping[str, Buffers]) -> Iterator[_Transient]:
+    lifetimes = Lifetimes(program)
+    for label, own in sizes.items():
+        tiles = program.placements[label].tiles[0]
+        ends = (int(tiles.min()), int(tiles.max()))
+        for content, name, bytes in own:
+            if content not in RESIDENT and bytes.any():
+                yield _Transient(label, content, name, bytes, lifetimes.of(label, content, name), ends)
+
+
+def _offsets(transients: list[_Transient]) -> list[int]:
+    """First fit in order of decreasing size."""
+    offsets, placed = [0] * len(transients), list[int]()
+    for index in sorted(range(len(transients)), key=lambda i: -transients[i].most):
+        own = transients[index]
+        taken = sorted(
+            (offsets[i], offsets[i] + transients[i].most) for i in placed if own.meets(transients[i])
+        )
+        for first, end in taken:
+            if offsets[index] + own.most <= first:
+                break
+            offsets[index] = max(offsets[index], end)
+        placed.append(index)
+    return offsets
+
+
+def occupied(program: Program) -> Shards:
+    """For each tile the address behind the last of its buffers, in the first group of tiles."""
+    found = np.zeros(program.machine.tiles, np.int64)
+    for buffer in program.buffers:
+        np.maximum.at(found, program.placements[buffer.kernel].tiles[0], buffer.address + buffer.bytes)
+    return found
+
+
+def fullest_point(program: Program) -> FullestTile:
+    """The tile with the highest address, and what it holds at the point at which it holds most."""
+    tile = int(np.argmax(occupied(program)))
+    lifetimes = Lifetimes(program)
+    present = [(buffer, int(size[0])) for buffer in program.buffers for size in [_on_tile(program, buffer, tile)] if len(size)]
+    lives = [lifetimes.of(buffer.kernel, buffer.content, buffer.name) for buffer, _ in present]
+    starts = {begin for lifetime in lives for begin, _ in lifetime}
+    def living(point: int) -> list[int]:
+        return [i for i, lifetime in enumerate(lives) if meet(lifetime, [(point, point)])]
+    point = max(sorted(starts), key=lambda at: sum(present[i][1] for i in living(at)), default=0)
+    contents: dict[str, int] = {}
+    largest = (0, next(iter(program.nodes)))
+    for buffer, size in (present[i] for i in living(point)):
+        contents[buffer.content] = contents.get(buffer.content, 0) + size
+        if buffer.content not in RESIDENT:
+            largest = max(largest, (size, buffer.kernel))
+    kernel = largest[1]
+    shard = int(np.flatnonzero(program.placements[kernel].tiles[0] == tile)[0]) if tile in program.placements[kernel].tiles[0] else 0
+    return FullestTile(kernel, shard, tile, int(occupied(program)[tile]), {c: b for c, b in contents.items() if b})
+
+
+def _on_tile(program: Program, buffer: Buffer, tile: int) -> Ints:
+    return buffer.bytes[program.placements[buffer.kernel].tiles[0] == tile]
