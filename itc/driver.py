@@ -206,17 +206,25 @@ class Network:
             raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
         return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput") -> Compiled:
+    def compile(
+        self, machine: Any = MACHINE, objective: str = "throughput", mapping: str = "spatial", batch: int = 1
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
+        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
+        once; `auto` is the better of both.
         """
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        return Compiled(self, target, machines.compile(self.ir, target, objective), machines)
+        return Compiled(self, target, machines.compile(self.ir, target, objective, mapping, batch), machines)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,14 @@ class Objective(StrEnum):
     LATENCY = "latency"
 
 
+class Mapping(StrEnum):
+    """How kernels share the tiles of a machine."""
+
+    SPATIAL = "spatial"
+    TEMPORAL = "temporal"
+    AUTO = "auto"
+
+
 def run(
     spec: options.Spec,
     machine: str = "",
@@ -53,6 +61,10 @@ def run(
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
+    mapping: Annotated[
+        Mapping, typer.Option(help="Kernels on tiles of their own, one at a time on all tiles, or the better of both.")
+    ] = Mapping.SPATIAL,
+    batch: Annotated[int, typer.Option(min=1, help="Images that a temporal program takes at once.")] = 1,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
@@ -61,7 +73,7 @@ def run(
     with reporting(as_json):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
-        job = Job(chosen, loaded.files, machine, objective.value, picture, weights, out, as_json)
+        job = Job(chosen, loaded.files, machine, objective.value, mapping.value, batch, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         print_json(result.json())
@@ -82,6 +94,8 @@ class Job:
     files: tuple[Path, ...]
     machine: str
     objective: str
+    mapping: str
+    batch: int
     picture: Path | None
     weights: Path | None
     out: Path
@@ -116,7 +130,7 @@ class Job:
         return result
 
     def compile(self) -> Compiled:
-        return self.network.compile(self.machine, self.objective)
+        return self.network.compile(self.machine, self.objective, self.mapping, self.batch)
 
     def opened_picture(self) -> Picture | None:
         """The picture, of its own size: the input, which may be large, is made only for a network that fits."""

@@ -268,7 +268,6 @@ class _Reader:
             depths[self.quoted(depth[1]), int(depth[2])] = int(depth[3])
         return Pipeline(int(match[1]), depths)
 
-
     def supersteps(self, match: re.Match[str]) -> Supersteps:
         kept = self.many(KEPT, lambda each: (self.quoted(each[1]), int(each[2])))
         return Supersteps(int(match[1]), tuple(kept))

@@ -1,6 +1,7 @@
 """The exact text of a program; `itc_tile.program.parse` reads it back to an equal program.
 
-Lines in this order: the machine, for a bulk-synchronous program its supersteps, each kernel with its body and tiles, the rolled steps, transfers, buffers, pipeline.
+Lines in this order: the machine, for a bulk-synchronous program its supersteps, each kernel with its body and tiles,
+the rolled steps, transfers, buffers, pipeline.
 Arrays of integers are runs and ranges, see `itc_tile.program.arrays`. The text does not grow with loop counts.
 """
 

@@ -20,7 +20,6 @@ class SharedMemory:
     def __init__(self, tiles: Tiles) -> None:
         self.tiles = tiles
         self.program = tiles.program
-        buffers = self.program.buffers
         self.overlaps = Overlaps(self.program)
         self.sharing: dict[int, list[tuple[Buffer, Flags]]] = {}
         self.written: dict[tuple[str, int | None], list[int]] = {}

@@ -1,8 +1,8 @@
 """Cycles of a bulk-synchronous program: supersteps one after the other, each of synchronisation, exchange and compute.
 
 Exchange steps in a row are one exchange: it takes as long as the largest load of a port or link, and nothing overlaps
-it. Rows that stay on their tile are copied by its memory ports: the rearrangement. A kernel takes as long as its fullest
-tile. The iterations of a loop are divided into classes that take the same branches and exits and read the same
+it. Rows that stay on their tile are copied by its memory ports: the rearrangement. A kernel takes as long as its
+fullest tile. The iterations of a loop are divided into classes that take the same branches and exits and read the same
 producers; a class is walked once, so time depends on the size of the program, not on iterations.
 """
 
@@ -20,10 +20,10 @@ from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Emit, Loop, Statement, When, walk
 from itc_tile.cost.cycles import kernel_cycles
 from itc_tile.kernels.kernel import Kernel
+from itc_tile.program.footprint import FullestTile
 from itc_tile.program.program import OperandTransfer, Program, sent_value
 from itc_tile.program.steps import ExchangeStep
 from itc_tile.program.supersteps.addresses import fullest_point
-from itc_tile.program.footprint import FullestTile
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.superstep_exchange import ExchangePhase, SuperstepExchange
 
@@ -58,8 +58,8 @@ class KernelCycles:
 class SuperstepTiming:
     """Times of a bulk-synchronous program in cycles, of one batch.
 
-    `outputs` are when the kernel that makes each is done, by label. `loops` has for each loop, by variable, cycles of all
-    its iterations and their number. `kernels` is the breakdown, and `compute` the cycles of each kernel's fullest tile.
+    `outputs` are when the kernel that makes each is done, by label. `loops` has for each loop, by variable, cycles of
+    all its iterations and their number. `kernels` is the breakdown, `compute` the cycles of each one's fullest tile.
     """
 
     program: Program
@@ -93,9 +93,7 @@ def time_supersteps(program: Program) -> SuperstepTiming:
     walking = _Walk(program)
     walking.statements(program.steps, {})
     assert walking.now == sum(each.total for each in walking.kernels.values())
-    return SuperstepTiming(
-        program, walking.now, walking.outputs, walking.loops, walking.kernels, walking.compute
-    )
+    return SuperstepTiming(program, walking.now, walking.outputs, walking.loops, walking.kernels, walking.compute)
 
 
 def kernel_phases(program: Program) -> Iterator[tuple[str, Ints]]:
@@ -135,7 +133,9 @@ class _Walk:
         shards = dict(kernel_phases(program))
         self.compute = {label: int(cycles.max(initial=0)) for label, cycles in shards.items()}
         tiles = program.machine.tiles
-        self.busy = {label: cycles.sum() * program.placements[label].replicas / tiles for label, cycles in shards.items()}
+        self.busy = {
+            label: cycles.sum() * program.placements[label].replicas / tiles for label, cycles in shards.items()
+        }
         self.kernels = {label: KernelCycles() for label in program.nodes}
         self.labels = {(o.name, sent_value(program.net, o).name): o for o in program.net.outputs}
         loops = program.graph.loops.values()

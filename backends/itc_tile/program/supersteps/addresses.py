@@ -1,4 +1,4 @@
-"""Buffer assignment of a bulk-synchronous program: buffers of a tile share addresses where their lifetimes are disjoint.
+"""Buffer assignment of a bulk-synchronous program: buffers with disjoint lifetimes share addresses of a tile.
 
 Resident buffers lie one behind the other on every tile. Behind them, the others have one offset for all tiles of their
 kernel: the largest first, each at the lowest offset at which it meets no buffer that lives at the same time.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from itc_tile.cost.memory import RESIDENT, Buffers
-from itc_tile.program.footprint import FullestTile, buffer_sizes
+from itc_tile.program.footprint import Flags, FullestTile, buffer_sizes
 from itc_tile.program.program import Buffer, Program, Shards
 from itc_tile.program.supersteps.lifetimes import Interval, Lifetimes, meet
 from itc_tile.tiling.sets import Ints
@@ -45,7 +45,9 @@ def shared_addresses(program: Program) -> Program:
     transients = list(_transients(program, sizes))
     offsets = _offsets(transients)
     shared = (
-        Buffer(each.label, each.content, each.name, filled[program.placements[each.label].tiles[0]] + offset, each.bytes)
+        Buffer(
+            each.label, each.content, each.name, filled[program.placements[each.label].tiles[0]] + offset, each.bytes
+        )
         for each, offset in zip(transients, offsets, strict=True)
     )
     return replace(program, buffers=(*resident, *shared))
@@ -76,9 +78,7 @@ def _offsets(transients: list[_Transient]) -> list[int]:
     offsets, placed = [0] * len(transients), list[int]()
     for index in sorted(range(len(transients)), key=lambda i: -transients[i].most):
         own = transients[index]
-        taken = sorted(
-            (offsets[i], offsets[i] + transients[i].most) for i in placed if own.meets(transients[i])
-        )
+        taken = sorted((offsets[i], offsets[i] + transients[i].most) for i in placed if own.meets(transients[i]))
         for first, end in taken:
             if offsets[index] + own.most <= first:
                 break
@@ -97,24 +97,32 @@ def occupied(program: Program) -> Shards:
 
 def fullest_point(program: Program) -> FullestTile:
     """The tile with the highest address, and what it holds at the point at which it holds most."""
-    tile = int(np.argmax(occupied(program)))
+    addresses = occupied(program)
+    tile = int(np.argmax(addresses))
     lifetimes = Lifetimes(program)
-    present = [(buffer, int(size[0])) for buffer in program.buffers for size in [_on_tile(program, buffer, tile)] if len(size)]
+    present = [(buffer, size) for buffer in program.buffers if (size := _bytes_on(program, buffer, tile))]
     lives = [lifetimes.of(buffer.kernel, buffer.content, buffer.name) for buffer, _ in present]
-    starts = {begin for lifetime in lives for begin, _ in lifetime}
-    def living(point: int) -> list[int]:
-        return [i for i, lifetime in enumerate(lives) if meet(lifetime, [(point, point)])]
-    point = max(sorted(starts), key=lambda at: sum(present[i][1] for i in living(at)), default=0)
+    held = np.zeros(lifetimes.points.count + 2, np.int64)
+    for (_, size), lifetime in zip(present, lives, strict=True):
+        held[_points(lifetime, len(held))] += size
+    point = int(np.argmax(held))
+    living = [each for each, lifetime in zip(present, lives, strict=True) if meet(lifetime, [(point, point)])]
     contents: dict[str, int] = {}
-    largest = (0, next(iter(program.nodes)))
-    for buffer, size in (present[i] for i in living(point)):
+    for buffer, size in living:
         contents[buffer.content] = contents.get(buffer.content, 0) + size
-        if buffer.content not in RESIDENT:
-            largest = max(largest, (size, buffer.kernel))
-    kernel = largest[1]
-    shard = int(np.flatnonzero(program.placements[kernel].tiles[0] == tile)[0]) if tile in program.placements[kernel].tiles[0] else 0
-    return FullestTile(kernel, shard, tile, int(occupied(program)[tile]), {c: b for c, b in contents.items() if b})
+    kernel = max(living, key=lambda each: (each[0].content not in RESIDENT, each[1]))[0].kernel if living else ""
+    kernel = kernel or next(iter(program.nodes))
+    shard = int(np.argmax(program.placements[kernel].tiles[0] == tile))
+    return FullestTile(kernel, shard, tile, int(addresses[tile]), contents)
 
 
-def _on_tile(program: Program, buffer: Buffer, tile: int) -> Ints:
-    return buffer.bytes[program.placements[buffer.kernel].tiles[0] == tile]
+def _points(lifetime: tuple[Interval, ...], count: int) -> Flags:
+    """Mask of the points of a lifetime."""
+    found = np.zeros(count, np.bool_)
+    for begin, end in lifetime:
+        found[begin : end + 1] = True
+    return found
+
+
+def _bytes_on(program: Program, buffer: Buffer, tile: int) -> int:
+    return int(buffer.bytes[program.placements[buffer.kernel].tiles[0] == tile].sum())

@@ -96,8 +96,8 @@ class Lifetimes:
             return tuple(interval for intervals in arriving for interval in intervals) or ((point, point),)
         if content == OUTPUT:
             received = is_one_buffer(kernel, self.program.residency[label].inputs)
-            arriving = [interval for interval in self.arrivals.get((label, 0), ()) if received]
-            return ((point, point), *arriving, *self.results.get(label, ()))
+            arrival = self.arrivals.get((label, 0), ()) if received else ()
+            return ((point, point), *arrival, *self.results.get(label, ()))
         return ((point, point),)
 
     @cached_property

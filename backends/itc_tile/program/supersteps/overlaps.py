@@ -35,10 +35,10 @@ class Overlaps:
         return [i for i, buffer in enumerate(self.program.buffers) if buffer.content in RESIDENT]
 
     def tiles(self, index: int) -> Shards:
-        return self.program.placements[self.program.buffers[index].kernel].tiles[0]
+        return np.asarray(self.program.placements[self.program.buffers[index].kernel].tiles[0])
 
     def of(self, index: int) -> Iterator[tuple[int, Flags]]:
-        """The other buffers that share an address with a transient one, and for each of their shards whether it does."""
+        """The other buffers that share an address with a transient one, and for which of their shards."""
         yield from self._among(index, self._transients)
         if self._below_residents(index):
             yield from self._among(index, _Listed.of(self, self.resident))

@@ -1,4 +1,4 @@
-"""Rules of the verifier for bulk-synchronous programs: shared tiles, exchanges in front of readers, shared addresses."""
+"""Rules of the verifier for bulk-synchronous programs: groups of tiles, exchanges, memory, shared addresses."""
 
 from __future__ import annotations
 
