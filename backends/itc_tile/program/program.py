@@ -193,7 +193,7 @@ class Program:
         """The word for how kernels share the machine."""
         return "temporal" if self.supersteps else "spatial"
 
-    @property
+    @cached_property
     def images(self) -> int:
         """Images that a tile computes at once: those of a batch are divided over the groups of tiles."""
         groups = max((placement.replicas for placement in self.placements.values()), default=1)

@@ -43,6 +43,15 @@ class Operand:
     bytes: int
 
 
+def candidate_splits(graph: KernelGraph, machine: Machine) -> dict[str, Candidates]:
+    """All splits of each kernel, by label. Raises CompileError (E0513) for elements that no unit computes."""
+    found = {}
+    for label, node in graph.instances.items():
+        compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
+        found[label] = candidates(node.kernel, graph.residency[label], machine)
+    return found
+
+
 @dataclass(eq=False)
 class LayoutSpace:
     """The kernels of a graph on a machine with their candidate splits, for `images` at once on every tile."""
@@ -51,15 +60,7 @@ class LayoutSpace:
     machine: Machine
     images: int
     kept: frozenset[Target]
-
-    @cached_property
-    def candidates(self) -> dict[str, Candidates]:
-        """All splits of each kernel, by label. Raises CompileError (E0513) for elements that no unit computes."""
-        found = {}
-        for label, node in self.graph.instances.items():
-            compute_units(self.machine, node.kernel.result.tensor.dtype, node.apply.span)
-            found[label] = candidates(node.kernel, self.graph.residency[label], self.machine)
-        return found
+    candidates: Mapping[str, Candidates]
 
     @cached_property
     def operands(self) -> list[Operand]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itc_tile.cost.candidates import Candidates
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine, presets
 from itc_tile.mapping.base import Infeasible, Objective
 from itc_tile.mapping.temporal.infeasible import does_not_fit
-from itc_tile.mapping.temporal.layouts import LayoutChoice, LayoutSpace
+from itc_tile.mapping.temporal.layouts import LayoutChoice, LayoutSpace, candidate_splits
 from itc_tile.program.build import build_program
 from itc_tile.program.program import Placement, Program, Supersteps
 from itc_tile.program.steps import Target
@@ -22,6 +23,7 @@ from itc_tile.timing.supersteps import time_supersteps
 
 #: Cycles that a byte of memory costs, as shares of the cycles of a kernel for all of a tile's memory.
 PRICES = (0.0, 0.1, 1.0, 10.0, 1e3, 1e9)
+NONE: frozenset[Target] = frozenset()
 MARGIN = 1.25  # of an estimate of memory, for transfer tables and values that live on
 
 
@@ -55,13 +57,14 @@ class Temporal:
         """Programs on groups of tiles, of ever less memory until one fits."""
         part = _part(machine, groups)
         images = -(-self.batch // groups)
-        kept = loop_invariant(graph)
+        splits = candidate_splits(graph, part)
+        invariant = loop_invariant(graph)
+        spaces = [LayoutSpace(graph, part, images, kept, splits) for kept in dict.fromkeys((invariant, NONE))]
         for price in PRICES:
-            for wanted in dict.fromkeys((kept, frozenset[Target]())):
-                space = LayoutSpace(graph, part, images, wanted)
+            for space in spaces:
                 choice = LayoutChoice(space, price * _cycles_of_a_byte(space))
                 placements = _placed(space, choice.chosen(), groups, machine, bool(price))
-                schedule = Supersteps(self.batch, tuple(sorted(wanted)))
+                schedule = Supersteps(self.batch, tuple(sorted(space.kept)))
                 program = shared_addresses(build_program(graph, machine, placements, schedule))
                 yield program
                 if _fits(program):
@@ -73,15 +76,15 @@ def _larger(graph: KernelGraph, machine: Machine) -> tuple[Machine, int] | None:
     others = sorted((load_machine(name) for name in presets()), key=lambda other: (other.memory, other.clock))
     for other in others:
         if other.memory > machine.memory and set(other.compute) >= set(machine.compute):
-            bytes = int(MARGIN * _least_memory(LayoutSpace(graph, other, 1, frozenset())))
+            bytes = int(MARGIN * _least_memory(candidate_splits(graph, other)))
             if bytes <= other.tile.memory:
                 return other, bytes
     return None
 
 
-def _least_memory(space: LayoutSpace) -> int:
+def _least_memory(splits: Mapping[str, Candidates]) -> int:
     """An estimate: all parameters and the largest other contents, of the splits of least memory."""
-    least = [(found, int(np.argmin(found.memory))) for found in space.candidates.values()]
+    least = [(found, int(np.argmin(found.memory))) for found in splits.values()]
     parameters = sum(int(found.parameters[at]) for found, at in least)
     return parameters + max((int(found.memory[at] - found.parameters[at]) for found, at in least), default=0)
 

@@ -6,7 +6,7 @@ kernel: the largest first, each at the lowest offset at which it meets no buffer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,9 +33,6 @@ class _Transient:
     def most(self) -> int:
         return int(self.bytes.max())
 
-    def meets(self, other: _Transient) -> bool:
-        return meet([self.tiles], [other.tiles]) and meet(self.lifetime, other.lifetime)
-
 
 def shared_addresses(program: Program) -> Program:
     """The program with an address for every buffer."""
@@ -43,7 +40,7 @@ def shared_addresses(program: Program) -> Program:
     filled = np.zeros(program.machine.tiles, np.int64)
     resident = list(_resident(program, sizes, filled))
     transients = list(_transients(program, sizes))
-    offsets = _offsets(transients)
+    offsets = _offsets(transients).tolist()
     shared = (
         Buffer(
             each.label, each.content, each.name, filled[program.placements[each.label].tiles[0]] + offset, each.bytes
@@ -73,18 +70,43 @@ def _transients(program: Program, sizes: Mapping[str, Buffers]) -> Iterator[_Tra
                 yield _Transient(label, content, name, bytes, lifetimes.of(label, content, name), ends)
 
 
-def _offsets(transients: list[_Transient]) -> list[int]:
+def _offsets(transients: Sequence[_Transient]) -> Shards:
     """First fit in order of decreasing size."""
-    offsets, placed = [0] * len(transients), list[int]()
-    for index in sorted(range(len(transients)), key=lambda i: -transients[i].most):
-        own = transients[index]
-        taken = sorted((offsets[i], offsets[i] + transients[i].most) for i in placed if own.meets(transients[i]))
-        for first, end in taken:
-            if offsets[index] + own.most <= first:
+    sizes = np.array([each.most for each in transients], np.int64)
+    offsets, placed = np.zeros_like(sizes), np.zeros(len(sizes), np.bool_)
+    meeting = _Meeting.of(transients)
+    for index in np.argsort(-sizes, kind="stable").tolist():
+        others = np.flatnonzero(meeting.with_(transients[index]) & placed)
+        order = others[np.argsort(offsets[others], kind="stable")]
+        for first, end in zip(offsets[order].tolist(), (offsets + sizes)[order].tolist(), strict=True):
+            if offsets[index] + sizes[index] <= first:
                 break
             offsets[index] = max(offsets[index], end)
-        placed.append(index)
+        placed[index] = True
     return offsets
+
+
+@dataclass(frozen=True, eq=False)
+class _Meeting:
+    """The intervals of all lifetimes, with the number of the buffer of each, and the tiles of all buffers."""
+
+    owner: Ints
+    begin: Ints
+    end: Ints
+    tiles: Ints
+
+    @classmethod
+    def of(cls, transients: Sequence[_Transient]) -> _Meeting:
+        lives = [(i, begin, end) for i, each in enumerate(transients) for begin, end in each.lifetime]
+        owner, begin, end = np.array(lives, np.int64).reshape(-1, 3).T
+        return cls(owner, begin, end, np.array([each.tiles for each in transients], np.int64).reshape(-1, 2))
+
+    def with_(self, own: _Transient) -> Flags:
+        """Which buffers live at a time, and may be on a tile, at which another one does."""
+        found = np.zeros(len(self.tiles), np.bool_)
+        for begin, end in own.lifetime:
+            found[self.owner[(self.begin <= end) & (begin <= self.end)]] = True
+        return found & (self.tiles[:, 0] <= own.tiles[1]) & (self.tiles[:, 1] >= own.tiles[0])
 
 
 def occupied(program: Program) -> Shards:
