@@ -120,8 +120,11 @@ class Machines(Protocol):
     def load(self, machine: Any) -> Any:
         """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
 
-    def compile(self, net: Net, machine: Any, objective: str) -> Any:
-        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit."""
+    def compile(self, net: Net, machine: Any, objective: str, mapping: str = "spatial", batch: int = 1) -> Any:
+        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit.
+
+        `mapping` is `spatial`, `temporal` (for `batch` images at once) or `auto`, the better of both.
+        """
 
     def report(self, program: Any) -> Report:
         """Fit and times of a program."""

@@ -235,24 +235,38 @@ class Network:
 
         return self.after(*quantization(precision))
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput", *, precision: str = "f32") -> Compiled:
+    def compile(
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. With another `precision` than
-        `f32`, the program is that of the network quantised.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
+        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network
+        quantised.
         """
         from itc.transforms.quantize import quantization
 
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
         narrow = Rewritten(self.ir)
         for each in quantization(precision):
             narrow = each(self.ir)
         quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        program = machines.compile(quantized.ir, target, objective)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
         return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 

@@ -62,6 +62,10 @@ class Buffer:
         self.version = version
         self._written[...] = False
 
+    def lose(self, shards: Flags) -> None:
+        """Other values have been written to the memory of some shards: nothing of them can be read any more."""
+        self._written[shards] = False
+
     def make_room(self, batch: int, dtype: np.dtype[Any] | None = None) -> None:
         """Takes the size of a batch; what is there already stays if it has it."""
         shape = (len(self._required), batch, *self._required.shape[1:])

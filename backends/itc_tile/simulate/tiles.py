@@ -12,7 +12,7 @@ from itc.ir.op import Array
 from itc_tile.kernels.instances import KernelInstance, Numbers
 from itc_tile.program.program import ParameterTransfer, Program, TransferTable
 from itc_tile.simulate.shard_values import ShardKernel
-from itc_tile.simulate.stores import Buffer, Route
+from itc_tile.simulate.stores import Buffer, Flags, Route
 from itc_tile.tiling.boxes import whole
 from itc_tile.tiling.region import Region
 
@@ -21,10 +21,11 @@ LOADED = 0  # the version of parameters: they are never replaced
 
 @dataclass
 class Result:
-    """A stack of results [shards, batch, ...] and the version of the value that it is."""
+    """A stack of results [shards, batch, ...], the version of the value that it is, and the shards that lost it."""
 
     version: int
     stack: Array
+    lost: Flags | None = None
 
 
 @dataclass
