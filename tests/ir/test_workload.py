@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import itc
+from itc.analysis.samples import random_inputs
 from itc.analysis.workload import check_weights, check_workload, workload
 from itc.cli.errors import reporting
 from itc.diagnostics import CompileError
 from itc.driver import Network, training_backend
-from itc.ir import Net
+from itc.ir import Net, parse_net
 from itc.source import Source
 from itc_dsl import load_net
 
@@ -109,21 +110,69 @@ def test_the_bounds_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(small) == []
 
 
-def test_the_estimate_holds_for_the_interpreter() -> None:
-    for found in (
+CHAIN = " |> ".join(["conv(8, 3, pad=1)", "relu"] * 12)
+
+
+def loop(count: int, collected: int = 1, halt: str = "") -> Net:
+    """A loop over a map of 128 KiB that collects it in its first iterations."""
+    types = f"f32[8, 64, 64], {collected} x f32[8, 64, 64]" + (", f32[8], f32[8]" if halt else "")
+    names = "%c, %s" + (", %n, %r" if halt else "")
+    return parse_net(f"""net @n(%x: f32[8, 64, 64]) {{
+      {names} = loop %t in 1..{count} carry (%a = %x) {{
+        %1 = relu(%a): f32[8, 64, 64]
+        %2 = add(%1, %a): f32[8, 64, 64]
+        emit when %t in {{1..{collected}}} {{
+          %3 = sigmoid(%1): f32[8, 64, 64]
+          yield %3
+        }}
+        %4 = relu(%2): f32[8, 64, 64]
+        %5 = reduce_mean(%4) {{axes = [-2, -1]}}: f32[8]
+        %6 = affine(%5) {{factor = 0.0, offset = 0.01}}: f32[8]
+        {halt}
+        yield %4
+      }}: {types}
+      return %c {{name = c}}
+      return %s {{name = s, at = {{1..{collected}}}}}
+    }}""")
+
+
+def peak(network: Network) -> int:
+    """Bytes that the interpreter allocates at most, beside inputs and weights."""
+    weights, inputs = network.weights(), random_inputs(network.ir)
+    tracemalloc.start()
+    network.interpret(inputs, weights)
+    (_, most), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+    return most
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
         net("emit y = conv(x, 8, 3, dilation=100)", shape="3, 64, 64"),
         net("emit y = max_pool(x, 401, stride=1, pad=200)", shape="3, 40, 40"),
-        net("y = x |> conv(16, 3) |> relu |> conv(16, 3) |> batch_norm", "emit z = y", shape="3, 128, 128"),
-    ):
-        network = Network(found)
-        weights, inputs = network.weights(), {"x": np.zeros((1, *found.inputs[0].tensor.shape), np.float32)}
-        tracemalloc.start()
-        network.interpret(inputs, weights)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        estimate = workload(found).bytes
-        assert peak < 1.5 * estimate + 2**20, (found.body, peak, estimate)
-        assert estimate < 4 * peak, (found.body, peak, estimate)
+        net(f"emit y = x |> {CHAIN}", shape="8, 128, 128"),
+        loop(20),
+        loop(20, collected=16),
+        loop(20, halt="halt act %6 {limit = 0.01, ponder = 0.0}"),
+    ],
+)
+def test_the_estimate_holds_for_the_interpreter(found: Net) -> None:
+    most, estimate = peak(Network(found)), workload(found).bytes
+    assert most < 1.2 * estimate + 2**20
+    assert estimate < 4 * most
+
+
+def test_values_are_dropped_behind_their_last_use() -> None:
+    map_bytes = 4 * 8 * 128 * 128
+    assert peak(Network(net(f"emit y = x |> {CHAIN}", shape="8, 128, 128"))) < 6 * map_bytes
+
+
+def test_what_a_loop_collects_is_all_that_grows_with_it() -> None:
+    map_bytes = 4 * 8 * 64 * 64
+    once, long, collecting = (peak(Network(each)) for each in (loop(2), loop(40), loop(40, collected=32)))
+    assert abs(long - once) < 0.1 * map_bytes
+    assert collecting - long == pytest.approx(31 * map_bytes, rel=0.1)
+    assert workload(loop(40, collected=32)).bytes - workload(loop(40)).bytes == 31 * map_bytes
 
 
 def test_every_example_can_be_computed() -> None:
