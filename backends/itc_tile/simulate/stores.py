@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from itc.ir.op import Array
 from itc_tile.program.program import TransferTable
-from itc_tile.tiling.moves import Moves, inside
+from itc_tile.tiling.moves import Moves, inside, largest
 from itc_tile.tiling.region import Region
 
 Flags = NDArray[np.bool_]
@@ -33,18 +33,18 @@ class TileReadError(Exception):
 
 
 class Route:
-    """The rows of a table between two stacks, and the mask of the elements that they write."""
+    """The rows of a table between two stacks."""
 
     def __init__(self, held: Region, into: Region, copies: TransferTable) -> None:
         self.moves = Moves(held, copies.source, into, copies.target, copies.region)
-        self.covered = self.moves.cover(into.boxes)
 
 
 class Buffer:
     """A stack [shards, batch, ...] that copies write and one reader reads.
 
     Shard i holds part i of `region` of `value`. A version names the one value that is awaited; elements count as
-    written when a copy brought them for that version.
+    written when a copy brought them for that version. Which routes together bring all of them is found once: no store
+    keeps a flag for each element.
     """
 
     def __init__(self, region: Region, value: str, reader: str, tiles: Sequence[int | None]) -> None:
@@ -54,17 +54,17 @@ class Buffer:
         self.tiles = tiles
         self.data: Array = np.zeros(0, np.float32)
         self.version = -1
-        self._required = inside(region.boxes)
-        self._written = np.zeros_like(self._required)
+        self._arrived: list[Route] = []
+        self._complete: set[frozenset[Route]] = set()
 
     def await_version(self, version: int) -> None:
         """Switches to another value, of which no element has been written."""
         self.version = version
-        self._written[...] = False
+        self._arrived = []
 
     def make_room(self, batch: int, dtype: np.dtype[Any] | None = None) -> None:
         """Takes the size of a batch; what is there already stays if it has it."""
-        shape = (len(self._required), batch, *self._required.shape[1:])
+        shape = (len(self.region.boxes), batch, *largest(self.region.boxes))
         if self.data.shape != shape or (dtype is not None and self.data.dtype != dtype):
             self.data = np.zeros(shape, dtype or np.float32)
 
@@ -72,13 +72,18 @@ class Buffer:
         """Runs the copies of `route` from a stack of the producer's."""
         self.make_room(batch, source.dtype)
         route.moves.run(source, self.data)
-        self._written |= route.covered
+        self._arrived.append(route)
 
     def read(self, version: int) -> Array:
         """The stack, if all that its shards hold has arrived for `version`; raises TileReadError."""
-        missing = self._required if version != self.version else self._required & ~self._written
-        if missing.any():
-            raise self._error(missing)
+        arrived = frozenset(self._arrived if version == self.version else ())
+        if arrived not in self._complete:
+            missing = inside(self.region.boxes)
+            for route in arrived:
+                missing &= ~route.moves.cover(self.region.boxes)
+            if missing.any():
+                raise self._error(missing)
+            self._complete.add(arrived)
         return self.data
 
     def _error(self, missing: Flags) -> TileReadError:
