@@ -192,9 +192,12 @@ class Network:
         what would take too much memory or time (E0665, E0666).
         """
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
@@ -233,6 +236,11 @@ class Compiled:
         """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
         found: Report = self.machines.report(self.program)
         return found
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""

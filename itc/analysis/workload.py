@@ -138,9 +138,8 @@ def process_bytes() -> int:
 
 
 def check_weights(net: Net) -> None:
-    """Raises CompileError (E0665) if initial weights take too many bytes, with the largest one in float64."""
-    largest = max((param.size for param in net.params), default=0)
-    total = sum(param.bytes for param in net.params) + 12 * largest
+    """Raises CompileError (E0665) if initial weights take too many bytes."""
+    total = sum(param.bytes for param in net.params)
     check_workload(Workload(total, 0), f"the weights of {net.name}", net.span)
 
 

@@ -38,9 +38,13 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     do not fit (`itc.arguments.checked`) and for what would take too much memory or time (E0665, E0666).
     """
     values, params = checked(program.net, inputs, weights)
-    batch = len(next(iter(values.values()), ()))
-    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
+    check_sizes(program, len(next(iter(values.values()), ())))
     return run(Tiles(program, params), values)
+
+
+def check_sizes(program: Program, batch: int = 1) -> None:
+    """Raises CompileError where a run of `batch` samples would take too much memory or time (E0665, E0666)."""
+    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
 
 
 def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:

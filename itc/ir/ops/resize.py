@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 
@@ -80,6 +80,11 @@ class Resize(Op):
         low = np.minimum(sample.astype(np.int64), size - 1)
         return low, np.minimum(low + 1, size - 1), np.minimum(sample - low, 1)
 
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """The map behind the first axis, and the second pixel of each sample along the other."""
+        (*_, width), (*_, target) = types[0].shape, results[0].shape
+        return results[0].bytes * max(2 * width, width + target) // target
+
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
         for axis, target in zip((-2, -1), self.sizes(*(o.shape for o in operands)), strict=True):
@@ -92,7 +97,11 @@ class Resize(Op):
             return np.asarray(x.take(self.nearest_source(size, target), axis))
         low, high, weight = self.linear_source(size, target)
         weight = weight.astype(x.dtype).reshape((-1, 1) if axis == -2 else (-1,))
-        return np.asarray(x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight)
+        out, second = x.take(low, axis), x.take(high, axis)
+        out *= 1 - weight
+        second *= weight
+        out += second
+        return np.asarray(out)
 
 
 @layer
