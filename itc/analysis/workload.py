@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from math import ceil
 
 from itc.analysis.reach import reached
 from itc.diagnostics import CompileError, Diagnostic, Label
@@ -121,7 +122,7 @@ def check_workload(found: Workload, what: str, span: Span | None = None) -> None
     gib, giga = _limit("ITC_MAX_GIB", MAX_GIB), _limit("ITC_MAX_GIGAOPERATIONS", MAX_GIGAOPERATIONS)
     taken, faults = (found.bytes + process_bytes()) / 2**30, []
     if taken > gib:
-        message = f"{what} would take about {taken:,.1f} GiB of memory, the limit is {gib:,g} GiB"
+        message = f"{what} would take about {_rounded_up(taken)} GiB of memory, the limit is {gib:,g} GiB"
         faults.append(_fault("E0665", message, found.largest, span, f"set `ITC_MAX_GIB={_above(taken)}`"))
     if found.operations > giga * 1e9:
         operations = f"{found.operations / 1e9:,.0f} G elementary operations"
@@ -154,6 +155,11 @@ def _limit(name: str, default: float) -> float:
         return float(os.environ.get(name, default))
     except ValueError:
         return default
+
+
+def _rounded_up(gib: float) -> str:
+    """Above the limit, also when it is printed."""
+    return f"{ceil(gib * 100) / 100:,.2f}" if gib < 10 else f"{gib:,.1f}"
 
 
 def _above(number: float) -> int:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import prod
 
 import numpy as np
@@ -112,9 +112,9 @@ class Exchange:
         found: dict[str, Loads] = {}
         for label, operands in self.operands.items():
             each = [[self._links(e) for e in edges if e.producer in self.program.placements] for edges in operands]
-            loads = [np.max(some, axis=0) for some in each if some]
+            loads = [reduce(np.maximum, some) for some in each if some]
             if loads:
-                found[label] = _used(np.sum(loads, axis=0))
+                found[label] = _used(reduce(np.add, loads))
         return found
 
     @cached_property
@@ -182,7 +182,7 @@ class Exchange:
         together = (
             all(len({pair[side] for pair in pairs}) > 1 for side in (0, 1)) or self._concurrent_replicas(edge) > 1
         )
-        return np.asarray(np.sum(loads, axis=0) if together else np.max(loads, axis=0))
+        return reduce(np.add if together else np.maximum, loads)
 
     def _ends(self, edge: OperandTransfer, pairs: list[Pair]) -> Iterator[tuple[Ints, Ints]]:
         """Source and target tiles of each row, for pairs of replicas."""

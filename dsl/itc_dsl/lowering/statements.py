@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itc.diagnostics import fail
 from itc.ir import Builder, TensorType
-from itc.ir.op import MAX_RANK
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import MAX_SIZE
 from itc_dsl.lowering.expressions import assign, elements
@@ -31,9 +30,6 @@ def for_(scope: Scope, statement: ast.For) -> None:
 def input_(scope: Scope, statement: ast.Input) -> None:
     name = statement.name.text
     sizes = []
-    if len(statement.shape) > MAX_RANK:
-        message = f"a tensor has at most {MAX_RANK} axes, `{name}` has {len(statement.shape)}"
-        raise fail("E0537", message, statement.shape[MAX_RANK].span, f"axis {MAX_RANK + 1}", "join axes into one")
     for expr in statement.shape:
         size = scope.integer(expr, f"a size of `{name}`")
         if not 1 <= size <= MAX_SIZE:
