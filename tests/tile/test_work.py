@@ -130,7 +130,7 @@ def test_a_machine_without_units_for_a_type() -> None:
         compute_units(GC200, "f16")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(nets(), st.data())
 def test_cutting_a_kernel_up_saves_no_work(net: Net, data: st.DataObject) -> None:
     for node in KernelGraph(fuse(net)).instances.values():
