@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from itc.ir.net import Apply, Body, Net, Operand, Output, Param, ParamRef, Statement, Value
 from itc.ir.op import Op
-from itc.ir.rules import check_arity, check_rank
+from itc.ir.rules import check_arity
 from itc.ir.types import TensorType, Type
 from itc.source import Span
 
@@ -56,8 +56,7 @@ class Builder:
         """Adds `op` with inferred result types; raises RuleError if the operands break its type rule."""
         check_arity(op, len(operands))
         types = (o.tensor if isinstance(o, Value) else self.params[o.key].type for o in operands)
-        check_rank(op, made := op.result_types(*types))
-        (result,) = (self.value(type, hint) for type in made)
+        (result,) = (self.value(type, hint) for type in op.result_types(*types))
         self.add(Apply(op, tuple(operands), (result,), span))
         return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from itc.ir.op import MAX_RANK, Array, Op, RuleError
+from itc.ir.op import Array, Op, RuleError
 from itc.ir.types import FLOATS, TensorType
 
 
@@ -14,13 +14,6 @@ def check_arity(op: Op, count: int) -> None:
     if not least <= count <= most:
         takes = str(least) if least == most else f"{least} to {most:,}"
         raise RuleError(f"`{op.name}` takes {takes} operands, not {count:,}")
-
-
-def check_rank(op: Op, results: Sequence[TensorType]) -> None:
-    """Raises RuleError for results with more axes than a tensor can have."""
-    most = max((len(type.shape) for type in results), default=0)
-    if most > MAX_RANK:
-        raise RuleError(f"a tensor has at most {MAX_RANK} axes, the result of `{op.name}` has {most}")
 
 
 #: The conversion of a map to tokens.

@@ -8,7 +8,7 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, walk
 from itc.ir.op import RuleError, known_init
-from itc.ir.rules import check_arity, check_rank
+from itc.ir.rules import check_arity
 from itc.ir.types import SeriesType, TensorType, Type
 from itc.ir.uses import results
 from itc.source import Span
@@ -139,7 +139,6 @@ class _Verifier:
         try:
             check_arity(apply.op, len(apply.operands))
             expected = apply.op.result_types(*self.net.operand_types(apply))
-            check_rank(apply.op, expected)
         except RuleError as error:
             self.fault(error.message, apply.span)
             return

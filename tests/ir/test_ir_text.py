@@ -129,12 +129,5 @@ def test_what_a_text_cannot_mean(old: str, new: str, said: str) -> None:
 def test_a_text_that_is_too_long() -> None:
     text = "net @x(%a: f32[4]) {\n  return %a {name = y}\n}"
     parse_net(text.ljust(MAX_CHARACTERS))
-    with pytest.raises(CompileError, match="E0539.*at most 1,000,000 characters"):
+    with pytest.raises(CompileError, match=r"E0539.*at most 1,000,000 characters"):
         parse_net(text.ljust(MAX_CHARACTERS + 1))
-
-
-def test_results_of_too_many_axes() -> None:
-    ones, wide = ", ".join("1" * 32), ", ".join("1" * 33)
-    text = f"net @x(%a: f32[{ones}]) {{\n  %0 = stack(%a, %a): f32[2, {wide}]\n  return %0 {{name = y}}\n}}"
-    with pytest.raises(CompileError, match=r"E0151.*a tensor has at most 32 axes"):
-        parse_net(text)

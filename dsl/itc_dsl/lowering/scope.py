@@ -13,6 +13,7 @@ from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, TensorType, Type, Value
+from itc.ir.op import MAX_RANK
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
@@ -33,7 +34,7 @@ MAX_STATEMENTS = 20_000
 #: Limit of elements of a tensor of one sample, or of all sets of a parameter, for exact figures.
 MAX_TENSOR = 2**40
 #: Limit of axes: NumPy has at most 64, including those for shards, batch and windows.
-MAX_AXES = 32
+MAX_AXES = MAX_RANK
 #: Limit of output tensors; each has its own figures.
 MAX_OUTPUTS = 5_000
 MAX_DEPTH = 400
