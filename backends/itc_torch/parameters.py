@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from itc import weights
-from itc.analysis.workload import check_weights
+from itc.analysis.workload import LIBRARIES, check_weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 
 Parameters = Callable[[Net], dict[str, Tensor]]
+
+#: Bytes that loading torch takes.
+LIBRARIES["torch"] = 192 * 2**20
 
 
 def tensors(net: Net) -> dict[str, Tensor]:

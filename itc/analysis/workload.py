@@ -10,7 +10,6 @@ adds `RUN`. Both are limited, so that a short spec cannot exhaust the memory or 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import ceil
@@ -27,8 +26,9 @@ from itc.source import Span
 MAX_GIB, MAX_GIGAOPERATIONS = 1, 60
 #: Multiply-adds that take as long as one element of an array that is read or written.
 MACS = 16
-#: Bytes of Python with NumPy and itc, and of torch where it is loaded.
-PROCESS, TORCH = 96 * 2**20, 192 * 2**20
+#: Bytes of Python with NumPy and itc, and of the libraries that backends have loaded, by name.
+PROCESS = 96 * 2**20
+LIBRARIES: dict[str, int] = {}
 #: Arrays as large as the carries that halting keeps: those before, frozen ones, weighted sums and their terms.
 HALTING = 4
 
@@ -135,7 +135,7 @@ def check_workload(found: Workload, what: str, span: Span | None = None) -> None
 
 def process_bytes() -> int:
     """Bytes of the process beside the values."""
-    return PROCESS + (TORCH if "torch" in sys.modules else 0)
+    return PROCESS + sum(LIBRARIES.values())
 
 
 def check_weights(net: Net) -> None:

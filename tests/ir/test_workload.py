@@ -12,7 +12,7 @@ import pytest
 
 import itc
 from itc.analysis.samples import random_inputs
-from itc.analysis.workload import check_weights, check_workload, workload
+from itc.analysis.workload import PROCESS, Workload, check_weights, check_workload, workload
 from itc.cli.errors import reporting
 from itc.diagnostics import CompileError
 from itc.driver import Network, training_backend
@@ -100,6 +100,15 @@ def test_torch_is_refused_alike() -> None:
         training_backend().forward(found, {"x": np.zeros((1, 3, 8, 8), np.float32)}, {})
 
 
+def test_the_process_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Workload(2**30 - PROCESS, 0)
+    monkeypatch.setattr(itc.analysis.workload, "LIBRARIES", {})
+    check_workload(found, "computing it")
+    monkeypatch.setattr(itc.analysis.workload, "LIBRARIES", {"torch": 192 * 2**20})
+    with pytest.raises(CompileError, match=r"E0665.*about 1\.19 GiB of memory, the limit is 1 GiB[^$]*ITC_MAX_GIB=2`"):
+        check_workload(found, "computing it")
+
+
 def test_the_bounds_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     small = net("emit y = relu(x)", shape="3, 1000, 1000")
     monkeypatch.setenv("ITC_MAX_GIB", "0.01")
@@ -175,7 +184,8 @@ def test_what_a_loop_collects_is_all_that_grows_with_it() -> None:
     assert workload(loop(40, collected=32)).bytes - workload(loop(40)).bytes == 31 * map_bytes
 
 
-def test_every_example_can_be_computed() -> None:
+def test_every_example_can_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(itc.analysis.workload, "LIBRARIES", {})
     for path in sorted((Path(__file__).parents[2] / "examples").glob("*.itn")):
         assert codes(itc.load(path).ir) == [], path.name
 
