@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
 
 from itc.analysis.reach import reached
@@ -20,6 +20,7 @@ from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, When, chi
 from itc.ir.op import RUN, Op, Types
 from itc.ir.types import SeriesType, TensorType
 from itc.ir.uses import LastUses, last_uses, results
+from itc.records import dataclass
 from itc.source import Span
 
 #: The bounds without an environment variable.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import LAYERS, Index, IterationSet, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
 from itc.ir.ops.pointwise import Dropout
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert

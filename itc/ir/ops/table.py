@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
 from itc.ir.ops.conv import WeightInit, weight_init
 from itc.ir.rules import at_least, needs_float, needs_integer
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation
