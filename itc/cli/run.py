@@ -119,6 +119,7 @@ class Job:
             weights = self.network.weights(self.weights) if self.weights else None
             picture = self.opened_picture()
             compiled = self.step(f"compiling for {self.machine}", self.compile)
+            compiled.check_sizes()
             weights = weights or self.network.weights()  # made only for a network that fits
             inputs = self.inputs(picture)
             self.step("timing", lambda: compiled.report)
