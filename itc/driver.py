@@ -176,9 +176,13 @@ class Network:
                 raise TypeError(f"a pass is a name or a transform, not {each!r:.60}")
         result = self
         for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
-            new = Rewritten(result.ir, result.adapt).then(each(result.ir))
-            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=new.adapt)
+            result = result.rewritten(each(result.ir))
             yield each.name, result
+
+    def rewritten(self, new: Rewritten) -> Network:
+        """The network that a pass made of this one."""
+        composed = Rewritten(self.ir, self.adapt).then(new)
+        return replace(self, ir=composed.net, spec=self.spec or self.ir, adapt=composed.adapt)
 
     def text(self) -> str:
         """The looped IR as text."""
@@ -249,27 +253,43 @@ class Network:
             raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
         return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput") -> Compiled:
+    def quantize(self, precision: str) -> Network:
+        """The network in `f16`, or itself in `f32`: see docs/precision.md. Its inputs and outputs stay float32."""
+        from itc.transforms.quantize import quantization
+
+        return self.after(*quantization(precision))
+
+    def compile(self, machine: Any = MACHINE, objective: str = "throughput", *, precision: str = "f32") -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. With another `precision` than
+        `f32`, the program is that of the network quantised.
         """
+        from itc.transforms.quantize import quantization
+
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        narrow = Rewritten(self.ir)
+        for each in quantization(precision):
+            narrow = each(self.ir)
+        quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        return Compiled(self, target, machines.compile(self.ir, target, objective), machines)
+        program = machines.compile(quantized.ir, target, objective)
+        return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network mapped onto a machine."""
+    """A network mapped onto a machine; `adapt` quantises the weights of its `source`."""
 
     network: Network
     machine: Any
     program: Any
     machines: Machines = field(repr=False)
+    source: Network = field(repr=False)
+    adapt: Adapt = field(default=unchanged, repr=False)
 
     def __repr__(self) -> str:
         return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
@@ -286,10 +306,21 @@ class Compiled:
         return found
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
+        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.
+
+        The weights are those of this network, or of the `source`, which are quantised then.
+        """
         from itc.arguments import checked
 
-        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, weights))
+        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, self.quantized(weights)))
+
+    def quantized(self, weights: Arrays) -> Arrays:
+        """The weights of this network, of its own or of those of the `source`."""
+        from itc.arguments import checked_weights, has_types
+
+        if self.adapt is unchanged or has_types(weights, self.network.ir):
+            return weights
+        return self.adapt(checked_weights(self.source.ir, weights))
 
 
 def machine_backend(machine: Any = None) -> Machines:
@@ -327,7 +358,12 @@ def backend_passes() -> dict[str, Transform]:
 
 
 def stage_text(
-    path: Path, stage: str, network: str | None, settings: Iterable[str], passes: Iterable[str] = (), **options: Any
+    path: Path,
+    stage: str,
+    network: str | None,
+    settings: Iterable[str],
+    passes: Iterable[str | Transform] = (),
+    **options: Any,
 ) -> str:
     """One stage of the pipeline as text: `ast`, `ir`, or a backend's; all but the first behind these passes."""
     from itc import installed

@@ -24,8 +24,7 @@ from itc.ir.ops.resize import Resize
 from itc.ir.ops.unpool import PoolIndices
 from itc_torch import functions
 from itc_torch.expressions import TRAINING, Expr, Ref, axis_from_end, call, on_maps, pair, unless
-
-METHODS = {"f32": "float", "f16": "half", "i64": "long", "i32": "int", "i8": "char", "bool": "bool"}
+from itc_torch.precision import METHODS
 
 
 def conv(op: Conv, x: Ref, weight: Ref, *bias: Ref) -> Expr:

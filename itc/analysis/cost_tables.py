@@ -17,8 +17,10 @@ def totals(figures: Cost, compared: Sequence[Compared] = ()) -> Table:
     """The totals, with the published figures beside each where the spec has one, or else those that were counted."""
     columns = (Column("figure"), Column("itc", right=True), Column())
     beside = (Column("published", right=True), Column("off by", right=True)) if compared else ()
+    bytes = {"bytes": ("bytes of parameters", figures.param_bytes, " B", size_text(figures.param_bytes))}
     rows: dict[str, tuple[str, int, str, str]] = {
         "params": ("parameters", figures.params, "", ""),
+        **(bytes if figures.precision != "f32" else {}),
         "macs": ("MACs", figures.macs, "", count_text(figures.macs)),
         "graph": ("graph size", figures.graph_bytes, " B", size_text(figures.graph_bytes)),
         "latency": ("latency", figures.latency, "", "convolutions"),

@@ -18,24 +18,25 @@ if TYPE_CHECKING:
 def cost(
     spec: options.Spec,
     after: options.After = None,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Parameters, MACs, graph size, latency, state and peak memory; in total and up to each output."""
-    options.check_passes(after)
+    passes = options.passes(after, precision)
     with reporting(as_json):
         loaded = options.network(spec, network, set_)
-        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*after or ()))]
+        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*passes))]
         _, figures = steps[-1]
     if as_json:
         published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
         compared = [figure.json() for figure in loaded.compared(figures)]
-        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
+        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if passes else {}
         print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    print_tables(*tables, *[changed(steps)] * bool(after))
+    print_tables(*tables, *[changed(steps)] * bool(passes))
 
 
 def summary(figures: Cost) -> dict[str, int]:
