@@ -18,6 +18,7 @@ from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.records import dataclass
+from itc.source import Source
 
 if TYPE_CHECKING:
     from itc.analysis.cost import Cost
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: Words that are no names in a spec.
+RESERVED = itc_dsl.RESERVED
 #: The stages that are not a backend's: the syntax tree, and the looped IR.
 STAGES = ("ast", "ir")
 
@@ -55,6 +58,14 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
+
+
+def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec that is a text; imports are resolved in the current folder. As `load` otherwise."""
+    if not isinstance(text, str):
+        raise TypeError(f"a spec is a text, not {text!r:.60}")
+    program = itc_dsl.check(itc_dsl.parse(Source("<text>", text)), Path())
+    return Spec(program).network(network, **settings)
 
 
 def read(path: str | Path, together: bool = False) -> Spec:
@@ -96,6 +107,11 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     return Formatted(source.text, itc_dsl.format_source(source))
 
 
+def references(kind: str) -> dict[str, Any]:
+    """What a spec can call, by name: the `operations`, or the `blocks` of the standard library."""
+    return itc_dsl.operations() if kind == "operations" else itc_dsl.blocks()
+
+
 @dataclass(frozen=True)
 class Spec:
     """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
@@ -135,6 +151,14 @@ class Network:
     published: tuple[Published, ...] = ()
     spec: Net | None = None
     adapt: Adapt = unchanged
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{value.name}: {value.tensor}" for value in self.ir.inputs)
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in self.ir.outputs)
+        return f"<Network {self.ir.name}({inputs}) -> {outputs}; {len(self.ir.params)} parameter tensors>"
+
+    def _repr_html_(self) -> str:
+        return self.cost()._repr_html_()
 
     def after(self, *passes: str | Transform) -> Network:
         """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
@@ -284,6 +308,14 @@ class Compiled:
     machines: Machines = field(repr=False)
     source: Network = field(repr=False)
     adapt: Adapt = field(default=unchanged, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html
+
+        return "".join(html(table) for table in self.report.tables())
 
     @cached_property
     def report(self) -> Any:

@@ -13,10 +13,10 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itc import installed
+from itc.analysis.cost_tables import totals
 from itc.analysis.samples import random_inputs
 from itc.cli import options
 from itc.cli.choices import completed, machine_option
-from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say
 from itc.cli.terminal import console
