@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from itc.ir.net import Net
+from itc.records import dataclass
 from itc.source import Span
 
 #: The field of Cost for each figure of a spec.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from itc.ir.net import Halt
 from itc.ir.op import Array
+from itc.records import dataclass
 
 
 @dataclass

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast, get_args
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir.net import HaltKind
 from itc.ir.op import NORM_ROLES, STATISTICS
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.signature import suggest

@@ -14,7 +14,7 @@ Graph size and latency cover convolutions only, as in the paper; MACs cover all 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -25,6 +25,7 @@ from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
 from itc.analysis.program_points import Counts, Points, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
+from itc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

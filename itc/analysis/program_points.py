@@ -10,7 +10,6 @@ read by several operations in different iterations, none of which reads all sets
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from math import prod
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from itc.analysis.reach import Reached, distinct, numbers, reached
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Emit, Index, Loop, Net, Param, ParamRef, Statement
+from itc.records import dataclass
 
 Points = NDArray[np.int64]
 #: Integers of unbounded size, one per program point.

@@ -18,7 +18,8 @@ from itc.cli import options
 from itc.cli.choices import completed, machine_option
 from itc.cli.cost import totals
 from itc.cli.errors import reporting
-from itc.cli.printing import console, drawn, print_json, print_tables, say
+from itc.cli.printing import print_json, print_tables, say
+from itc.cli.terminal import console
 from itc.diagnostics import CompileError, fail
 from itc.driver import Compiled, Network, parse_settings, read
 from itc.files import folder, writable, writable_folder
@@ -208,7 +209,7 @@ class Result:
         say((network.ir.name, "bold"), " on ", (report.machine, "bold"), texts)
         say()
         cost = network.cost()
-        print_tables(totals(cost, network.compared(cost)), *map(drawn, self.tables(report.tables())))
+        print_tables(totals(cost, network.compared(cost)), *self.tables(report.tables()))
         for label, classes in self.top.items():
             say(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:

@@ -6,7 +6,7 @@ Sharing between iterations is explicit in the operands: `@key` is one set for al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from math import prod
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 from itc.ir.iterations import IterationSet
 from itc.ir.op import UNTRAINED, Op, Role
 from itc.ir.types import DTYPE_BYTES, TensorType, Type
+from itc.records import dataclass
 from itc.source import Span
 
 

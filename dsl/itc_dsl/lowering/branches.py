@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import IterationSet, SeriesType, Statement, Value, When, close
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.structure import assigned_names

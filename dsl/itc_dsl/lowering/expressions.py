@@ -130,6 +130,8 @@ def assign(scope: Scope, target: ast.Target, value: object, span: Span) -> None:
     """Binds targets to a value, or to the elements of a list (E0306)."""
     if isinstance(target, ast.Ident):
         scope.names[target.text] = value
+        if scope.lowering.trace:
+            scope.lowering.trace.record(target, value)
         return
     if not isinstance(value, Items) or len(value.items) != len(target.items):
         message = f"{len(target.items)} names for {describe(value)}"

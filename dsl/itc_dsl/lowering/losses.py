@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.records import dataclass
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope
 from itc_dsl.lowering.values import Items, LoopContext, Varying, describe, is_number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import LAYERS, Index, IterationSet, Layer, Op, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
@@ -14,6 +14,7 @@ from itc.ir.ops.conv import Convolution
 from itc.ir.ops.norm import GroupNorm
 from itc.ir.ops.pointwise import Dropout
 from itc.ir.ops.pool import Pool
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
@@ -30,11 +30,12 @@ from itc.ir.ops.lookup import Take
 from itc.ir.ops.rearrange import Reshape, Transpose
 from itc.ir.ops.region import RoiAlign
 from itc.ir.ops.shape import Stack
+from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.values import BROKEN, Items, LoopContext, Stop, Varying, describe
+from itc_dsl.lowering.values import BROKEN, Broken, Items, LoopContext, Stop, Undecided, Varying, describe
 from itc_dsl.program import Unit
 from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
@@ -57,6 +58,8 @@ MAX_OUTPUTS = 5_000
 VOLUME = 4
 MAX_DEPTH = 400
 MAX_FAULTS = 50
+#: Different values that a trace keeps of a node.
+MAX_TRACED = 4
 
 Evaluate = Callable[["Scope", Any], object]
 Execute = Callable[["Scope", Any], None]
@@ -118,6 +121,23 @@ class Budget:
 
 
 @dataclass(eq=False)
+class Trace:
+    """What elaboration computes at each expression and target, in words, and the source of each value of the net."""
+
+    values: dict[ast.Node, list[str]] = field(default_factory=dict)
+    origins: dict[str, Span] = field(default_factory=dict)
+
+    def record(self, node: ast.Node, value: object) -> None:
+        """Adds a value to those of a node, which a loop or several calls reach repeatedly."""
+        if isinstance(value, Broken | Undecided):
+            return
+        texts = self.values.setdefault(node, [])
+        text = str(value.type) if isinstance(value, Value) else describe(value)
+        if text not in texts and len(texts) < MAX_TRACED:
+            texts.append(text)
+
+
+@dataclass(eq=False)
 class Lowering:
     """The state of one net's elaboration."""
 
@@ -154,6 +174,8 @@ class Lowering:
     labels: int = 0
     #: Number of elements of all series.
     yielded: int = 0
+    #: For editors: what expressions are.
+    trace: Trace | None = None
 
     @property
     def source(self) -> Source:
@@ -279,7 +301,10 @@ class Scope:
         """Elaborates an expression. Raises CompileError, or Stop after errors already reported."""
         self.lowering.enter(expr.span)
         try:
-            return EXPRESSIONS[type(expr)](self, expr)
+            value = EXPRESSIONS[type(expr)](self, expr)
+            if self.lowering.trace:
+                self.lowering.trace.record(expr, value)
+            return value
         finally:
             self.lowering.depth -= 1
 

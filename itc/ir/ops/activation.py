@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import erf, pi, sqrt
 from typing import Literal
 
@@ -13,6 +12,7 @@ from itc.ir.ops.norm import along_channels
 from itc.ir.ops.pointwise import Sigmoid, Unary
 from itc.ir.rules import at_most, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 _ERF = np.frompyfunc(erf, 1, 1)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import MAX_FLOAT, Array, Layer, Op, RuleError, layer, operation
 from itc.ir.ops.pointwise import Binary, mismatch
 from itc.ir.ops.rectifier import Clamp, finite
 from itc.ir.types import FLOATS, TensorType
+from itc.records import dataclass
 
 #: The largest magnitude of the number beside a tensor, by element type; of i64, float64 is exact up to it.
 MAGNITUDES = {"f32": MAX_FLOAT, "f16": 65504, "i64": 2**53, "i32": 2**31 - 1, "i8": 127, "bool": 1}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import numpy as np
 from itc.ir.op import MAX_FLOAT, MAX_STD, Array, Layer, Op, Pair, ParamSpec, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, at_most, needs, needs_float, needs_param, no_maps
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 

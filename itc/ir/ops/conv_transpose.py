@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
@@ -12,6 +11,7 @@ from itc.ir.op import Array, Layer, Pair, ParamSpec, RuleError, Types, layer, op
 from itc.ir.ops.conv import Convolution, WeightInit, biases, padded_elements, weight_init
 from itc.ir.rules import at_least, needs, needs_param
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 def transposed_size(size: int, kernel: int, stride: int, pad: int, output_pad: int, dilation: int) -> int:

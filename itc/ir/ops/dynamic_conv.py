@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from itc.ir.op import Array, Layer, Pair, RuleError, layer, operation
 from itc.ir.ops.conv import Conv, Convolution, same_pad
 from itc.ir.rules import needs
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation

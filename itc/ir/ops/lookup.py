@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 from itc.ir.op import Array, Layer, Op, RuleError, Types, layer, operation
 from itc.ir.rules import array_axis, at_least, axis_of, channels_or, needs, needs_float, needs_integer
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 PADDINGS = ("zeros", "border")
 MODES = ("bilinear", "nearest")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
 from itc.ir.rules import array_axis, at_least, needs, needs_float, needs_param
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 #: Number of axes of a map.
 MAP = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -11,6 +10,7 @@ from itc.ir.op import MAX_FLOAT, Array, Layer, RuleError, layer, operation
 from itc.ir.ops.pointwise import Unary
 from itc.ir.rules import at_most
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 MODES = ("nearest", "bilinear", "bicubic")
 #: The coefficient of the cubic convolution (Keys 1981), as in PyTorch.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, Types, layer, oper
 from itc.ir.ops.conv import WeightInit, biases, weight_init, window_size
 from itc.ir.rules import at_least, needs_float, needs_param
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 Sizes = tuple[int, ...]
 #: By the number of spatial axes: these, and what the operand is called.

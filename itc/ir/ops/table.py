@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
@@ -12,6 +11,7 @@ from itc.ir.op import MAX_FLOAT, Array, Layer, Op, ParamSpec, RuleError, Types, 
 from itc.ir.ops.conv import WeightInit, weight_init
 from itc.ir.rules import at_least, at_most, needs_float, needs_integer
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation
