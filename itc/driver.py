@@ -16,7 +16,7 @@ from itc.analysis.cost import Cost, cost
 from itc.analysis.difference import Difference, difference
 from itc.analysis.workload import check_weights, check_workload, workload
 from itc.arguments import checked
-from itc.backend import Machines, Modules, Report
+from itc.backend import Machines, Module, Modules, Report
 from itc.diagnostics import CompileError
 from itc.explanations import Explanation, read_folder
 from itc.figures import Compared, Published, compare
@@ -196,9 +196,17 @@ class Network:
         check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
         return interpret(self.ir, values, params)
 
-    def torch(self, form: str = "rolled") -> Any:
-        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
-        return training_backend().lower(self.ir, form)
+    def torch(self, form: str = "rolled", halting: str = "stop", weights: str | Path | Arrays | None = None) -> Module:
+        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph).
+
+        At inference a rolled loop that halts stops with its slowest image; with `halting="masked"` all iterations run
+        and images that have halted are frozen, so that the module can be exported, traced and compiled as a whole.
+        `weights` are a checkpoint's file, or arrays by key; else they are fresh.
+        """
+        module = training_backend().lower(self.ir, form, halting)
+        if weights is not None:
+            module.load_state_dict(self.weights(weights) if isinstance(weights, str | Path) else weights)
+        return module
 
     def emit(self, to: str = "") -> str:
         """The source of a module that does not import itc: of a target such as `torch`, or the default one."""

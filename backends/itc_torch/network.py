@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
+from itc.backend import Module
 from itc.ir import print_net
 from itc_torch.early_outputs import anytime
 from itc_torch.graphs import Scope
 from itc_torch.inputs import Input, check_tensors
+from itc_torch.losses import IGNORE, Loss, loss_of
 from itc_torch.names import class_name
-from itc_torch.outputs import named
+from itc_torch.outputs import name_traced, named
+from itc_torch.parameters import as_tensor
 
-#: Entries of a module's `meta`, which copies of it keep: its inputs, and the net and form it was lowered from.
-INPUTS, SOURCE = "itc_inputs", "itc_source"
+#: Entries of a module's `meta`, which copies of it keep: its inputs, its loss, and the net, form and
+#: halting that it was lowered from.
+INPUTS, LOSS, SOURCE = "itc_inputs", "itc_loss", "itc_source"
 
 
-class Network(fx.GraphModule):
+class Network(Module, fx.GraphModule):
     """`forward(*inputs)` returns a dict from output label to tensor [batch, ...], in the order of `Net.labels`.
 
     `parameters()` and `state_dict()` list modules in the order in which their first parameter stands in the net, as the
@@ -28,16 +33,36 @@ class Network(fx.GraphModule):
     """
 
     def __call__(self, *inputs: Tensor | None, **named_inputs: Tensor | None) -> Any:
-        check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
+        given = check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
+        if torch.jit.is_tracing():
+            name_traced(given)
         return super().__call__(*inputs, **named_inputs)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As PyTorch's; NumPy arrays are taken as well, such as those of `net.weights()`."""
+        tensors = {key: as_tensor(value) for key, value in state_dict.items()}
+        return super().load_state_dict(tensors, strict, assign)
 
     def __reduce__(self) -> Any:
         """Pickles the IR text, the form and the values; loading lowers the net again."""
         from itc_torch.module import restored  # noqa: PLC0415 -- it imports this module
 
-        net, form = self.meta[SOURCE]
+        net, form, halting = self.meta[SOURCE]
         frozen = tuple(key for key, parameter in self.named_parameters() if not parameter.requires_grad)
-        return restored, (print_net(net), form, dict(self.state_dict()), self.training, frozen)
+        return restored, (print_net(net), form, halting, dict(self.state_dict()), self.training, frozen)
+
+    def loss(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor] | Tensor, ignore_index: int = IGNORE
+    ) -> Tensor:
+        """The training loss of `outputs`: those of the `@loss` annotations by their weights, and ponder costs.
+
+        Weights are divided by their sum (Pfeil 2021, Eq. 1). `targets` are tensors by the names of the targets, or the
+        only one. For `cross_entropy` they are integer classes [batch, ...], without the class axis that the output has:
+        axis 1 of vectors and maps, the last axis of tokens; those equal to `ignore_index` do not count. For the others
+        they have the shape of the output. Raises ValueError for missing targets and a network without losses.
+        """
+        loss: Loss = self.meta[LOSS]
+        return loss(outputs, targets, ignore_index)
 
     def iterate(self, /, *inputs: Tensor, **named_inputs: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
@@ -52,6 +77,7 @@ def finish(scope: Scope, values: Sequence[Any]) -> Network:
     scope.graph.output(outputs)
     module = Network(_root(scope.modules), scope.graph, class_name(scope.net.name))
     module.meta[INPUTS] = inputs_of(scope)
+    module.meta[LOSS] = loss_of(scope.net)
     return module
 
 

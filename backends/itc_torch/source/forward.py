@@ -1,4 +1,4 @@
-"""The statements of `forward`: loops stay loops, regions become conditions, outputs go into a dict as they are made."""
+"""The statements of `iterate`: loops stay loops, regions become conditions, outputs are yielded as they are made."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
 from itc.ir.uses import body_reads
+from itc.ir.uses import results as defined
 from itc_torch.expressions import Call, Expr, Name, Ref, called
 from itc_torch.halting import halting_of
 from itc_torch.inputs import optional_input
@@ -24,7 +25,7 @@ from itc_torch.source.writer import Writer
 
 
 class Forward(Writer):
-    """Writes the body of `forward`; `functions` are those that it calls."""
+    """Writes the body of `iterate`, or of `forward` for a net with one output; `functions` are those that it calls."""
 
     def __init__(self, net: Net, attribute: Callable[[str], str]) -> None:
         super().__init__(net)
@@ -33,18 +34,32 @@ class Forward(Writer):
         self.reach: dict[str, IterationSet] = {}
         self.series: dict[int, tuple[Value, ...]] = {}
         self.handed_out = _handed_out(net)
+        self.finals = _finals(net)
         self.methods = Methods(net)
+        #: The attribute of what runs loops that halt to their end.
+        self.masked = self.methods.own("masked")
 
     def run(self) -> list[str]:
         """The lines of the whole body."""
-        finals = [output for output in self.net.outputs if output.value.name not in self.handed_out]
-        with self.variables.body(self.net.body, [output.value.name for output in finals]) as frame:
+        alone = returns_at_once(self.net)
+        with self.variables.body(self.net.body, [output.value.name for output in self.net.outputs] * alone) as frame:
+            if not alone:
+                self.needed_until_yielded(frame)
             self.optional_inputs()
-            if self.handed_out:
-                self.write("outputs: dict[str, Tensor] = {}")
-            self.statements(self.net.body, frame)
-            self.finish(finals)
+            self.final_outputs(-1)
+            self.statements(self.net.body, frame, after=self.final_outputs)
+            if alone:
+                self.write(Bracket("{", (f"{quoted(self.net.labels[0])}: {self.last_variable()}",), "}"), "return ")
         return self.out
+
+    def last_variable(self) -> str:
+        return self.variables.of(self.net.outputs[0].value.name)
+
+    def needed_until_yielded(self, frame: Frame) -> None:
+        """An output is read behind the statement that defines it."""
+        for position, outputs in self.finals.items():
+            for output in outputs:
+                frame.last[output.value.name] = max(position + 1, frame.last.get(output.value.name, 0))
 
     def optional_inputs(self) -> None:
         """Omitted inputs are zeros."""
@@ -57,7 +72,10 @@ class Forward(Writer):
 
     # Operations
 
-    def statements(self, statements: Sequence[Statement], frame: Frame) -> None:
+    def statements(
+        self, statements: Sequence[Statement], frame: Frame, after: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Writes statements, and what comes `after` each, by its position."""
         self.want_carries(statements, frame)
         for frame.at, statement in enumerate(statements):
             match statement:
@@ -69,6 +87,7 @@ class Forward(Writer):
                     self.when(statement)
                 case Emit():
                     self.emit(statement)
+            after(frame.at)
         frame.at = len(statements)
 
     def want_carries(self, statements: Sequence[Statement], frame: Frame) -> None:
@@ -202,7 +221,7 @@ class Forward(Writer):
     def collect(self, emit: Emit, variable: str, series: Value) -> None:
         """Hands an element of a series out, and keeps it if something reads the series later."""
         for output in self.handed_out.get(series.name, ()):
-            self.write(f"outputs[{self.exit_label(output, emit)}] = {variable}")
+            self.write(f"yield {self.exit_label(output, emit)}, {variable}")
         if self.variables.knows(series.name):
             self.write(f"{self.variables.of(series.name)}.append({variable})")
 
@@ -300,26 +319,23 @@ class Forward(Writer):
         score = self.variables.of(loop.halt.score.name)
         items = (self.loop_variable(loop.var), score, _bracketed(carried), _bracketed(after))
         self.write(Bracket(f"{halting}.step(", items), f"{_tuple(carried)} = ")
-        self.write(f"if not (self.training or {halting}.running.any()):")
+        self.write(f"if not (self.{self.masked} or self.training or {halting}.running.any()):")
         self.write(f"{INDENT}break")
 
     # Outputs
 
-    def finish(self, finals: list[Output]) -> None:
-        """Returns the outputs at the end, in the order of the net's labels."""
-        variables = [(output, self.variables.of(output.value.name)) for output in finals]
-        if not self.handed_out and all(output.at is None for output in finals):
-            items = tuple(f"{quoted(output.name)}: {variable}" for output, variable in variables)
-            self.write(Bracket("{", items, "}"), "return ")
-            return
-        if not self.handed_out:
-            self.write("outputs: dict[str, Tensor] = {}")
-        for output, variable in variables:
-            for position, label in enumerate(output.labels):
-                element = variable if output.at is None else f"{variable}[{position}]"
-                self.write(f"outputs[{quoted(label)}] = {element}")
-        ordered = run_order(self.net) == self.net.labels
-        self.write("outputs" if ordered else "{label: outputs[label] for label in LABELS}", "return ")
+    def final_outputs(self, position: int) -> None:
+        """Yields the outputs that the statement of a position of the net defines, other than in a loop's iterations."""
+        for output in [] if returns_at_once(self.net) else self.finals.get(position, ()):
+            variable = self.variables.of(output.value.name)
+            for number, label in enumerate(output.labels):
+                element = variable if output.at is None else f"{variable}[{number}]"
+                self.write(f"yield {quoted(label)}, {element}")
+
+
+def returns_at_once(net: Net) -> bool:
+    """Whether `forward` has nothing to give before its end."""
+    return len(net.outputs) == 1 and net.outputs[0].at is None
 
 
 def _handed_out(net: Net) -> dict[str, list[Output]]:
@@ -332,19 +348,37 @@ def _handed_out(net: Net) -> dict[str, list[Output]]:
     return out
 
 
+def _finals(net: Net) -> dict[int, list[Output]]:
+    """The other outputs, by the position of the statement that defines them; inputs stand at -1."""
+    position = {value.name: at for at, statement in enumerate(net.body) for value in defined(statement)}
+    out: dict[int, list[Output]] = {}
+    for output in net.outputs:
+        if output.value.name not in _handed_out(net):
+            out.setdefault(position.get(output.value.name, -1), []).append(output)
+    return out
+
+
 def run_order(net: Net) -> tuple[str, ...]:
-    """The labels in the order in which `forward` comes to them."""
-    outputs = _handed_out(net)
-    loops = [
-        (order, t, position, label)
-        for order, loop in enumerate(net.body)
-        if isinstance(loop, Loop)
-        for position, value in enumerate(loop.results)
-        for output in outputs.get(value.name, ())
-        for t, label in zip(output.at or (), output.labels, strict=True)
-    ]
-    finals = (label for output in net.outputs if output.value.name not in outputs for label in output.labels)
-    return (*(label for *_, label in sorted(loops)), *finals)
+    """The labels in the order in which `iterate` comes to them."""
+    handed_out, finals = _handed_out(net), _finals(net)
+    out = [label for output in finals.get(-1, ()) for label in output.labels]
+    for position, statement in enumerate(net.body):
+        exits = [
+            (t, order, label)
+            for order, (series, output) in enumerate(_collected(statement, handed_out))
+            for t, label in zip(series, output.labels, strict=True)
+        ]
+        out += [label for *_, label in sorted(exits)]
+        out += [label for output in finals.get(position, ()) for label in output.labels]
+    return tuple(out)
+
+
+def _collected(statement: Statement, handed_out: dict[str, list[Output]]) -> Iterator[tuple[IterationSet, Output]]:
+    """The outputs that the iterations of a loop hand out, in the order of its text, with those iterations."""
+    for emit, values in statement.collected if isinstance(statement, Loop) else ():
+        for value in values:
+            for output in handed_out.get(value.name, ()):
+                yield emit.iterations, output
 
 
 def _tuple(names: Sequence[str], *more: str) -> str:
