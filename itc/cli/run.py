@@ -20,7 +20,7 @@ from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.printing import console, drawn, print_json, print_tables, say
 from itc.diagnostics import CompileError, fail
-from itc.driver import Compiled, Network, parse_settings, read
+from itc.driver import Compiled, Network, parse_iterations, parse_settings, read
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
@@ -53,6 +53,10 @@ def run(
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
+    iterations: Annotated[
+        list[str] | None,
+        typer.Option(help="Iterations to run instead of the spec's, on the same weights: a number, or NAME=NUMBER."),
+    ] = None,
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
@@ -61,6 +65,8 @@ def run(
     with reporting(as_json):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
+        if iterations:
+            chosen = chosen.with_iterations(parse_iterations(iterations))
         job = Job(chosen, loaded.files, machine, objective.value, picture, weights, out, as_json)
         result = job.run()
     if as_json:
