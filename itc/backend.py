@@ -7,13 +7,14 @@ import: it is loaded to list choices, so what computes something imports what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Protocol
 
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
+from itc.records import dataclass
 from itc.tables import Table
 
 if TYPE_CHECKING:

@@ -88,7 +88,7 @@ def _row(machine: Any) -> tuple[str, ...]:
         f"{machine.tile.memory / 2**10:.0f} KiB",
         f"{machine.memory / 2**20:.0f} MiB",
         f"{machine.clock / 1e9:.3f} GHz",
-        f"{peak / 1e12:.1f} TMAC/s",
+        f"{peak / 1e12:.1f} TMAC/s" if peak else "-",
         machine.exchange.network,
     )
 

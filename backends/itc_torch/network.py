@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from itc.backend import Module
@@ -16,7 +15,7 @@ from itc_torch.graphs import Scope
 from itc_torch.inputs import Input, check_tensors
 from itc_torch.losses import IGNORE, Loss, loss_of
 from itc_torch.names import class_name
-from itc_torch.outputs import name_traced, named
+from itc_torch.outputs import is_tracing, name_traced, named
 from itc_torch.parameters import as_tensor
 
 #: Entries of a module's `meta`, which copies of it keep: its inputs, its loss, and the net, form and
@@ -42,7 +41,7 @@ class Network(Module, fx.GraphModule):
             if iterations is not None:
                 return self._of(iterations)(*inputs, **named_inputs)
         given = check_tensors(self.meta.get(INPUTS, ()), inputs, named_inputs)
-        if torch.jit.is_tracing():
+        if is_tracing():
             name_traced(given)
         return super().__call__(*inputs, **named_inputs)
 

@@ -14,13 +14,18 @@ def named(labels: Sequence[Sequence[str]], values: Sequence[Tensor | Sequence[Te
     for names, value in zip(labels, values, strict=True):
         elements = [value] if isinstance(value, Tensor) else value
         outputs |= zip(names, elements, strict=True)
-    if torch.jit.is_tracing():
+    if is_tracing():
         name_traced(outputs)
     return outputs
+
+
+def is_tracing() -> bool:
+    """Whether PyTorch records a graph by running the module, as `torch.jit.trace` does."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def name_traced(tensors: Mapping[str, Tensor]) -> None:
     """Names the values of the graph that PyTorch traces: these are the names that inputs and outputs have in ONNX."""
     for name, tensor in tensors.items():
         if not name.isdigit():  # numbers are PyTorch's own names
-            torch._C._get_value_trace(tensor).setDebugName(name)
+            torch._C._get_value_trace(tensor).setDebugName(name)  # type: ignore[attr-defined]
