@@ -108,7 +108,7 @@ def _tie(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         path, _, last = key.rpartition(".")
         owner = module.get_submodule(path)
         owned = owner._parameters if last in owner._parameters else owner._buffers
-        owned[last] = tensor  # type: ignore[assignment, index]
+        owned[last] = tensor  # type: ignore[assignment]
 
 
 def finish(scope: Scope, values: Sequence[Any]) -> Network:

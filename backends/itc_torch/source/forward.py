@@ -9,7 +9,6 @@ from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
 from itc.ir.uses import body_reads
-from itc.ir.uses import results as defined
 from itc_torch.expressions import Call, Expr, Name, Ref, called
 from itc_torch.halting import halting_of
 from itc_torch.inputs import optional_input
@@ -20,6 +19,7 @@ from itc_torch.source.conditions import condition, members
 from itc_torch.source.expressions import code, label_text, quoted
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, Code
 from itc_torch.source.methods import Methods, sets_of
+from itc_torch.source.order import finals, handed_out, returns_at_once
 from itc_torch.source.variables import Frame
 from itc_torch.source.writer import Writer
 
@@ -33,8 +33,8 @@ class Forward(Writer):
         self.functions: dict[Callable[..., Any], None] = {}
         self.reach: dict[str, IterationSet] = {}
         self.series: dict[int, tuple[Value, ...]] = {}
-        self.handed_out = _handed_out(net)
-        self.finals = _finals(net)
+        self.handed_out = handed_out(net)
+        self.finals = finals(net)
         self.methods = Methods(net)
         #: The attribute of what runs loops that halt to their end.
         self.masked = self.methods.own("masked")
@@ -331,54 +331,6 @@ class Forward(Writer):
             for number, label in enumerate(output.labels):
                 element = variable if output.at is None else f"{variable}[{number}]"
                 self.write(f"yield {quoted(label)}, {element}")
-
-
-def returns_at_once(net: Net) -> bool:
-    """Whether `forward` has nothing to give before its end."""
-    return len(net.outputs) == 1 and net.outputs[0].at is None
-
-
-def _handed_out(net: Net) -> dict[str, list[Output]]:
-    """Outputs whose series a loop of the net collects itself: they leave while it runs."""
-    collected = {v.name for s in net.body if isinstance(s, Loop) for _, values in s.collected for v in values}
-    out: dict[str, list[Output]] = {}
-    for output in net.outputs:
-        if output.value.name in collected:
-            out.setdefault(output.value.name, []).append(output)
-    return out
-
-
-def _finals(net: Net) -> dict[int, list[Output]]:
-    """The other outputs, by the position of the statement that defines them; inputs stand at -1."""
-    position = {value.name: at for at, statement in enumerate(net.body) for value in defined(statement)}
-    out: dict[int, list[Output]] = {}
-    for output in net.outputs:
-        if output.value.name not in _handed_out(net):
-            out.setdefault(position.get(output.value.name, -1), []).append(output)
-    return out
-
-
-def run_order(net: Net) -> tuple[str, ...]:
-    """The labels in the order in which `iterate` comes to them."""
-    handed_out, finals = _handed_out(net), _finals(net)
-    out = [label for output in finals.get(-1, ()) for label in output.labels]
-    for position, statement in enumerate(net.body):
-        exits = [
-            (t, order, label)
-            for order, (series, output) in enumerate(_collected(statement, handed_out))
-            for t, label in zip(series, output.labels, strict=True)
-        ]
-        out += [label for *_, label in sorted(exits)]
-        out += [label for output in finals.get(position, ()) for label in output.labels]
-    return tuple(out)
-
-
-def _collected(statement: Statement, handed_out: dict[str, list[Output]]) -> Iterator[tuple[IterationSet, Output]]:
-    """The outputs that the iterations of a loop hand out, in the order of its text, with those iterations."""
-    for emit, values in statement.collected if isinstance(statement, Loop) else ():
-        for value in values:
-            for output in handed_out.get(value.name, ()):
-                yield emit.iterations, output
 
 
 def _tuple(names: Sequence[str], *more: str) -> str:

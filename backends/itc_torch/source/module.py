@@ -17,10 +17,11 @@ from itc_torch.names import argument_names, class_name
 from itc_torch.source.checking import compiled
 from itc_torch.source.conditions import members
 from itc_torch.source.expressions import quoted
-from itc_torch.source.forward import Forward, returns_at_once, run_order
+from itc_torch.source.forward import Forward
 from itc_torch.source.functions import function_texts
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, docstring, lines
 from itc_torch.source.losses import loss_functions, loss_method
+from itc_torch.source.order import returns_at_once, run_order
 from itc_torch.source.parameters import attribute, declarations, definitions
 
 
