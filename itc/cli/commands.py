@@ -24,11 +24,12 @@ OWN = {
     "fmt": "fmt:fmt",
     "explain": "explain:explain",
     "machines": "machines:machines",
+    "validate": "validate:command",
     "sweep": "sweep:sweep",
     "zoo": "zoo:zoo",
     "weights": "weights:app",
 }
-COMPLETED = ("show", "run", "emit")
+COMPLETED = ("show", "run", "emit", "validate")
 
 
 class Commands(TyperGroup):
