@@ -7,7 +7,7 @@ import: it is loaded to list choices, so what computes something imports what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from itc.diagnostics import fail
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
+from itc.records import dataclass
 from itc.tables import Table
 
 Arrays = Mapping[str, Array]

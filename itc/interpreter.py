@@ -10,6 +10,7 @@ from itc.arguments import checked
 from itc.halting import Halting
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Operand, ParamRef, Statement, When
 from itc.ir.op import Array
+from itc.ir.precision import evaluate
 
 Weights = Mapping[str, Array]
 Series = list[Array]
@@ -21,7 +22,8 @@ def interpret(net: Net, inputs: Mapping[str, Array], weights: Weights) -> dict[s
 
     `inputs` has an array [batch, *shape] for each input (optional ones that are missing are zeros), `weights` one of
     `Param.shape` for each parameter. Returns an array [batch, *shape] for each label of the outputs. All operations are
-    computed in the arrays' own precision. Raises CompileError as `itc.arguments.checked` does.
+    computed in the arrays' own precision, but those on f16 and i8 (see `itc.ir.precision`). Raises CompileError as
+    `itc.arguments.checked` does.
     """
     return computed(net, *checked(net, inputs, weights))
 
@@ -63,7 +65,8 @@ class _Interpreter:
                     pass  # collected by the enclosing loop
 
     def apply(self, apply: Apply) -> None:
-        results = apply.op.evaluate(*(self.operand(o) for o in apply.operands))
+        types = [value.tensor for value in apply.results]
+        results = evaluate(apply.op, (self.operand(o) for o in apply.operands), types)
         for value, result in zip(apply.results, results, strict=True):
             self.values[value.name] = result
 

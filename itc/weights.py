@@ -14,7 +14,7 @@ An `init` is one of these, where fan-in is the product of all sizes but the firs
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from difflib import get_close_matches
 from math import prod, sqrt
 from pathlib import Path
@@ -139,16 +139,24 @@ def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") ->
         raise CompileError(faults)
 
 
-def argument_faults(values: Mapping[str, object], shapes: Shapes, name: str, owner: str) -> list[Diagnostic]:
-    """Diagnostics of a caller's arrays for parameters of these shapes (E0612, E0613, E0614)."""
+def argument_faults(
+    values: Mapping[str, object], shapes: Shapes, name: str, owner: str, narrow: Container[str] = ()
+) -> list[Diagnostic]:
+    """Diagnostics of a caller's arrays for parameters of these shapes (E0612 to E0614); those of `narrow` are int8."""
     arrays = {str(key): value for key, value in values.items() if isinstance(value, np.ndarray)}
     others = {str(key): type(value).__name__ for key, value in values.items() if not isinstance(value, np.ndarray)}
     shaped = {key: value.shape for key, value in arrays.items()} | {key: shapes.get(key, ()) for key in others}
     faults = mismatches(shaped, shapes, name, owner)
-    others |= {key: value.dtype.name for key, value in arrays.items() if value.dtype.name not in FLOAT_TYPES}
+    others |= {
+        key: value.dtype.name
+        for key, value in arrays.items()
+        if value.dtype.name not in (("int8",) if key in narrow else FLOAT_TYPES)
+    }
     if others:
         texts = shortened(f"{key} as {kind}" for key, kind in others.items())
         help = "weights are NumPy arrays of float16, float32 or float64"
+        if any(key in narrow for key in others):
+            help = "those of an int8 network are made by its own `weights()`"
         faults.append(Diagnostic("E0614", f"{name} has {texts}", help=help))
     return faults
 

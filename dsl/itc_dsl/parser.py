@@ -17,8 +17,8 @@ from lark.grammar import Rule
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label
 from itc.source import Source
-from itc_dsl import ast
-from itc_dsl.layout import Layout, LayoutError
+from itc_dsl import ast, grammar_tables
+from itc_dsl.layout import LayoutError
 from itc_dsl.syntax import explain
 from itc_dsl.tree import TreeReader
 
@@ -38,16 +38,7 @@ DEFINITION = re.compile(r"^(?:@|(?:from|block|data|iterative|output|network)\b)"
 @lru_cache(maxsize=1)
 def lark() -> Lark:
     """The parser, made once; it keeps no state between texts."""
-    parser = Lark.open(
-        "grammar.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="contextual",
-        postlex=Layout(),
-        propagate_positions=True,
-        maybe_placeholders=False,
-        start=["start", "setting"],
-    )
+    parser = grammar_tables.parser()
     _without_chains(parser._callbacks)
     return parser
 

@@ -2,7 +2,7 @@
 
 Graph size and latency cover convolutions only, as in the paper; MACs cover all matrix multiplications. Batch 1:
 
-- parameters: elements of all sets of all trained parameters, norms included;
+- parameters: elements of all sets of all trained parameters, norms included; bytes are those of all parameters;
 - MACs: multiply-accumulates of all executions up to and including an output;
 - graph size: sum over the unique nodes of the bytes of parameters + input map + output map. A node in a loop counts
   once if its weights are shared, else once for each parameter set;
@@ -14,7 +14,7 @@ Graph size and latency cover convolutions only, as in the paper; MACs cover all 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -25,6 +25,8 @@ from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
 from itc.analysis.program_points import Counts, Points, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
+from itc.ir.precision import precision
+from itc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,12 @@ class OutputCost:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The costs of a net for one image; `graph_bytes`, `state_bytes` and `peak_bytes` are bytes."""
+    """The costs of a net for one image; `param_bytes`, of all parameters, and the other `_bytes` are bytes."""
 
     net: str
+    precision: str
     params: int
+    param_bytes: int
     macs: int
     graph_bytes: int
     latency: int
@@ -72,7 +76,9 @@ def cost(net: Net) -> Cost:
     end = np.array(spent.starts[-1:])
     return Cost(
         net=net.name,
-        params=sum(param.size for param in net.params if param.trained),
+        precision=precision(net),
+        params=sum(param.size for param in net.params if param.learned),
+        param_bytes=sum(param.bytes for param in net.params),
         macs=spent.macs(end)[0],
         graph_bytes=spent.graph_bytes(end)[0],
         latency=max(paths.values(), default=0),

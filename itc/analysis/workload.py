@@ -9,13 +9,13 @@ variables `ITC_MAX_GIB` and `ITC_MAX_GIGAOPERATIONS` set other limits.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from itc.analysis.reach import reached
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.net import Apply, Net, walk
 from itc.ir.op import RUN, Op, Types
 from itc.ir.types import SeriesType, TensorType
+from itc.records import dataclass
 from itc.source import Span
 
 #: The bounds without an environment variable.

@@ -24,17 +24,19 @@ def emit(
         typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
     ],
     to: str = "",
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
 ) -> None:
     """Write a network as readable source that does not import itc."""
     chosen(to, installed.targets(), "emit target", "--to")
+    narrowing = options.quantization_to(precision)
     with reporting():
         piped = str(output) == "-"
         loaded = read(spec)
         if not piped:
             writable(output, loaded.files)
-        text = loaded.network(network, **parse_settings(set_ or [])).emit(to)
+        text = loaded.network(network, **parse_settings(set_ or [])).after(*narrowing).emit(to)
         if piped:
             write(text)
             return

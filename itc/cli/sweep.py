@@ -12,8 +12,9 @@ from rich.text import Text
 
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.cli.printing import print_json, print_tables, say, styled
+from itc.cli.printing import print_json, print_tables, say
 from itc.cli.progress import tracked
+from itc.cli.terminal import styled
 from itc.driver import read
 from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text

@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 
 from itc.ir.op import Array, Op, as_float
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, Pool, adaptive_edges
+from itc.ir.ops.spatial import SpatialPool
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, TileOp, Types, VectorPass, Work, register
-from itc_tile.ops.rules import maps, move_work, planes, positions_of, reduce_work, strided, windowed
+from itc_tile.ops.rules import (
+    maps,
+    move_work,
+    planes,
+    positions_of,
+    reduce_work,
+    spatial_window,
+    spatial_windows,
+    strided,
+    windowed,
+)
 from itc_tile.tiling.boxes import Boxes, clipped, extent, nothing, whole
 from itc_tile.tiling.moves import largest
 from itc_tile.tiling.sets import Windows
@@ -35,6 +46,18 @@ def pool_windows(op: Pool, types: Types) -> dict[int, Windows]:
 def pool_work(shards: ShardedOp) -> Work:
     window = shards.op.kernel[0] * shards.op.kernel[1]
     return Work(passes=(VectorPass(shards.elements, window=window, rows=extent(shards.result, -2)),))
+
+
+def spatial_pool_access(op: SpatialPool, types: Types, boxes: Boxes) -> list[Boxes]:
+    return [clipped(spatial_window(op, op.kernel, (1,) * len(op.kernel), boxes), types[0].shape)]
+
+
+def spatial_pool_windows(op: SpatialPool, types: Types) -> dict[int, Windows]:
+    return spatial_windows(op, types[0], op.kernel, (1,) * len(op.kernel))
+
+
+def spatial_pool_work(shards: ShardedOp) -> Work:
+    return Work(passes=(VectorPass(shards.elements, window=prod(shards.op.kernel), rows=extent(shards.result, -2)),))
 
 
 def global_access(_op: GlobalPool, types: Types, boxes: Boxes) -> list[Boxes]:
@@ -134,3 +157,4 @@ register(PoolIndices, _pool(None))
 register(GlobalPool, TileOp(global_access, reduce_work, global_values))
 register(AdaptivePool, TileOp(adaptive_access, reduce_work))
 register(MaxUnpool, TileOp(planes_access, move_work))
+register(SpatialPool, TileOp(spatial_pool_access, spatial_pool_work, windows=spatial_pool_windows))

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from itc.ir.precision import precision
 from itc.ir.types import DTYPE_BYTES
 from itc.tables import Table
 from itc_tile.cost.bound import Bound, lower_bound
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import mac_cycles
 from itc_tile.cost.memory import total
 from itc_tile.program.footprint import fullest_tile, total_bytes
 from itc_tile.program.program import Program
@@ -128,6 +129,7 @@ class Report:
     network: str
     machine: str
     mapping: str
+    precision: str
     clock_hz: int
     macs: int
     fit: Fit
@@ -162,6 +164,7 @@ def report(program: Program, timing: Timing | None = None) -> Report:
         network=program.net.name,
         machine=program.machine.name,
         mapping="spatial",
+        precision=precision(program.net),
         clock_hz=program.machine.clock,
         macs=_macs(program),
         fit=_fit(timing),
@@ -195,7 +198,6 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     node, placement = program.nodes[label], program.placements[label]
     split = placement.split
     share = node.executions / (placement.replicas * timing.period)
-    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),
@@ -207,7 +209,7 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
         runs=node.executions,
         macs=node.kernel.macs(),
         busy=timing.compute[label] * share,
-        utilisation=node.kernel.macs() * share / (placement.shards * peak),
+        utilisation=mac_cycles(node.kernel, program.machine) * share / placement.shards,
         fullest_bytes=int(total(timing.memory[label]).max()),
     )
 
