@@ -12,7 +12,7 @@ from itc import installed
 from itc.cli import options
 from itc.cli.choices import completed, machine_option
 from itc.cli.errors import reporting
-from itc.cli.printing import drawn, print_json, print_tables
+from itc.cli.printing import print_json, print_tables
 
 
 def validate(
@@ -35,7 +35,7 @@ def validate(
         if as_json:
             print_json(report.json())
         else:
-            print_tables(*map(drawn, report.tables()))
+            print_tables(*report.tables())
 
 
 def command() -> Callable[..., None]:
