@@ -34,10 +34,10 @@ def errors(predicted: Reals, expected: Reals) -> Errors:
 
 def rank_correlation(a: Reals, b: Reals) -> float | None:
     """Spearman's coefficient; none for fewer than two ranks."""
-    ranks = [_ranks(values) for values in (a, b)]
-    if any(np.ptp(rank) == 0 for rank in ranks):
+    first, second = _ranks(a), _ranks(b)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: Reals) -> Reals:

@@ -113,7 +113,10 @@ def _expected(row: Line, columns: tuple[str, str, str]) -> Expected:
 def _training_step(row: Line, columns: tuple[str, str, str]) -> LayerRow:
     """Data and weights are resident with their gradients."""
     layer = Convolution(
-        *(row.number(column) for column in CONVOLUTION[:4]),
+        row.number("batch"),
+        row.number("groups"),
+        row.number("cin"),
+        row.number("cout"),
         field=row.pair("field"),
         kernel=row.pair("kernel"),
         stride=row.pair("stride"),
