@@ -26,7 +26,6 @@ from itc.ir.ops.spatial import SpatialConv, SpatialPool
 from itc.ir.ops.unpool import PoolIndices
 from itc_torch import functions
 from itc_torch.expressions import TRAINING, Expr, Ref, alike, axis_from_end, call, on_maps, pair, unless
-from itc_torch.precision import METHODS
 
 
 def conv(op: Conv, x: Ref, weight: Ref, *bias: Ref) -> Expr:

@@ -32,6 +32,9 @@ OWN = {
     "sweep": "sweep:sweep",
     "zoo": "zoo:zoo",
     "weights": "weights:app",
+    "new": "new:new",
+    "ops": "reference:ops",
+    "std": "reference:std",
 }
 COMPLETED = ("show", "run", "emit", "validate")
 #: The flags of the help, of every command.
