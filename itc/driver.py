@@ -18,6 +18,7 @@ from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.records import dataclass
+from itc.source import Source
 
 if TYPE_CHECKING:
     from itc.analysis.cost import Cost
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: Words that are no names in a spec.
+RESERVED = itc_dsl.RESERVED
 #: The stages that are not a backend's: the syntax tree, and the looped IR.
 STAGES = ("ast", "ir")
 
@@ -67,6 +70,14 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
+
+
+def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec that is a text; imports are resolved in the current folder. As `load` otherwise."""
+    if not isinstance(text, str):
+        raise TypeError(f"a spec is a text, not {text!r:.60}")
+    program = itc_dsl.check(itc_dsl.parse(Source("<text>", text)), Path())
+    return Spec(program).network(network, **settings)
 
 
 def read(path: str | Path, together: bool = False) -> Spec:
@@ -108,6 +119,11 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     return Formatted(source.text, itc_dsl.format_source(source))
 
 
+def references(kind: str) -> dict[str, Any]:
+    """What a spec can call, by name: the `operations`, or the `blocks` of the standard library."""
+    return itc_dsl.operations() if kind == "operations" else itc_dsl.blocks()
+
+
 @dataclass(frozen=True)
 class Spec:
     """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
@@ -147,6 +163,14 @@ class Network:
     published: tuple[Published, ...] = ()
     spec: Net | None = None
     adapt: Adapt = unchanged
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{value.name}: {value.tensor}" for value in self.ir.inputs)
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in self.ir.outputs)
+        return f"<Network {self.ir.name}({inputs}) -> {outputs}; {len(self.ir.params)} parameter tensors>"
+
+    def _repr_html_(self) -> str:
+        return self.cost()._repr_html_()
 
     def after(self, *passes: str | Transform) -> Network:
         """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
@@ -226,14 +250,18 @@ class Network:
         """
         if iterations is not None:
             return self.with_iterations(iterations).interpret(inputs, weights)
-        from itc.analysis.workload import check_workload, workload
         from itc.arguments import checked
         from itc.interpreter import interpret
 
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        from itc.analysis.workload import check_workload, workload
+
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
     def with_iterations(self, iterations: int | Mapping[str, int]) -> Network:
         """The network with another number of iterations on the same parameters, of its loop or of loops by name.
@@ -272,24 +300,38 @@ class Network:
 
         return self.after(*quantization(precision))
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput", *, precision: str = "f32") -> Compiled:
+    def compile(
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. With another `precision` than
-        `f32`, the program is that of the network quantised.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
+        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network
+        quantised.
         """
         from itc.transforms.quantize import quantization
 
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
         narrow = Rewritten(self.ir)
         for each in quantization(precision):
             narrow = each(self.ir)
         quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        program = machines.compile(quantized.ir, target, objective)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
         return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
@@ -304,11 +346,24 @@ class Compiled:
     source: Network = field(repr=False)
     adapt: Adapt = field(default=unchanged, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html
+
+        return "".join(html(table) for table in self.report.tables())
+
     @cached_property
     def report(self) -> Any:
         """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
         found: Report = self.machines.report(self.program)
         return found
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.
