@@ -168,12 +168,12 @@ def propose_regions(
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     alive = large.gather(1, order)
     chosen = []
-    for _ in range(count):
+    for _ in range(min(count, boxes.shape[1])):
         first = alive.long().argmax(1, keepdim=True)
         box = boxes.gather(1, first[..., None].expand(-1, -1, 4))
         chosen.append(torch.where(alive.any(1)[:, None, None], box, 0))
         alive = (alive & ~(overlaps(box, boxes) > overlap)).scatter(1, first, False)
-    return torch.cat(chosen, dim=1)
+    return F.pad(torch.cat(chosen, dim=1), (0, 0, 0, count - len(chosen)))
 
 
 def anchor_boxes(

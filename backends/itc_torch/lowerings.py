@@ -52,6 +52,7 @@ from itc_torch import layer_rules as layers
 from itc_torch import pointwise_rules as pointwise
 from itc_torch import shape_rules as shapes
 from itc_torch.expressions import Expr, Ref, call
+from itc_torch.precision import computed_wide
 
 Lowering = Callable[..., Expr]
 #: Entry points whose modules register the operations of other distributions when they are loaded.
@@ -86,7 +87,7 @@ def _fault(apply: Apply) -> Diagnostic:
 
 def lower_op(op: Op, operands: tuple[Ref, ...]) -> Expr:
     """The expression of `op` over its operands, in the order of the IR; `check_operations` found its lowering."""
-    return LOWERINGS[type(op)](op, *operands)
+    return computed_wide(op, operands, LOWERINGS[type(op)])
 
 
 def function(target: Callable[..., Any] | str) -> Lowering:

@@ -16,8 +16,8 @@ from itc.ir.ops.pointwise import Affine, Dropout
 from itc.ir.ops.rectifier import Clamp, Elu, LeakyRelu, SquaredRelu
 from itc.ir.types import FLOATS
 from itc_torch.expressions import TRAINING, Expr, Ref, call, unless
+from itc_torch.precision import METHODS
 
-METHODS = {"f32": "float", "f16": "half", "i64": "long", "i32": "int", "i8": "char", "bool": "bool"}
 RELATIONS = {
     "lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge, "eq": torch.eq, "ne": torch.ne,
 }  # fmt: skip

@@ -31,8 +31,10 @@ MAX_FLOAT = 3.4028234663852886e38
 MAX_STD = 1e37
 #: Elementary operations that starting an array operation counts as: some 20 microseconds of Python.
 RUN = 20_000
+#: The most axes of a tensor: NumPy has 64, and operations add some of their own, such as the batch.
+MAX_RANK = 32
 #: The most operands of an operation that joins any number of them: planning compares each with every tile.
-MANY = 4096
+MANY = 1024
 UNTRAINED = STATISTICS | {"constant"}
 
 

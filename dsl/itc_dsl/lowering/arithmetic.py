@@ -68,6 +68,8 @@ def unary(scope: Scope, expr: ast.Unary) -> object:
 
 # Compile-time values
 
+#: The help for a condition on a tensor.
+
 
 def computed(expr: ast.Binary, left: object, right: object) -> object:
     """Arithmetic of numbers, lists and strings. Raises CompileError (E0307, E0390)."""

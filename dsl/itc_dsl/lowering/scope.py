@@ -26,6 +26,7 @@ from itc.ir import (
     Type,
     Value,
 )
+from itc.ir.op import MAX_RANK
 from itc.ir.ops.lookup import Take
 from itc.ir.ops.rearrange import Reshape, Transpose
 from itc.ir.ops.region import RoiAlign
@@ -51,7 +52,7 @@ MAX_STATEMENTS = 20_000
 #: Limit of elements of a tensor of one sample, or of all sets of a parameter, for exact figures.
 MAX_TENSOR = 2**40
 #: Limit of axes: NumPy has at most 64, including those for shards, batch and windows.
-MAX_AXES = 32
+MAX_AXES = MAX_RANK
 #: Limit of output tensors; each has its own figures.
 MAX_OUTPUTS = 5_000
 #: Number of axes of a volume.

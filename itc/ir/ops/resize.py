@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
 from itc.records import dataclass
@@ -84,6 +84,11 @@ class Resize(Op):
         low = np.minimum(sample.astype(np.int64), size - 1)
         return low, np.minimum(low + 1, size - 1), np.minimum(sample - low, 1)
 
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """The map behind the first axis, and the second pixel of each sample along the other."""
+        (*_, width), (*_, target) = types[0].shape, results[0].shape
+        return results[0].bytes * max(2 * width, width + target) // target
+
     def cubic_source(self, size: int, target: int) -> tuple[Array, Array]:
         """For each of `target` pixels, the four source pixels around its sample, and their weights: [target, 4]."""
         distance, pixels = self.distance(size, target), np.arange(target)
@@ -115,11 +120,13 @@ class Resize(Op):
         if self.mode == "nearest":
             return np.asarray(x.take(self.nearest_source(size, target), axis))
         column = (-1, 1) if axis == -2 else (-1,)
-        taps = [
-            (x.take(pixels, axis), share.astype(x.dtype).reshape(column))
-            for pixels, share in self.sources(size, target)
-        ]
-        return np.asarray(sum(seen * share for seen, share in taps))
+        (pixels, share), *others = self.sources(size, target)
+        out = x.take(pixels, axis) * share.astype(x.dtype).reshape(column)
+        for pixels, share in others:
+            seen = x.take(pixels, axis)
+            seen *= share.astype(x.dtype).reshape(column)
+            out += seen
+        return np.asarray(out)
 
 
 @layer
