@@ -51,15 +51,26 @@ def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
     return table.to(x.dtype).expand_as(x)
 
 
-def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
-    """Turns the pairs of channels (i, i + d / 2) of each head by an angle."""
+def rotary(
+    x: Tensor,
+    heads: int = 1,
+    base: float = 10000.0,
+    interleaved: bool = False,
+) -> Tensor:
+    """Turns the pairs of channels (i, i + d / 2), or (2 i, 2 i + 1), of each head by an angle."""
     pairs = x.shape[-1] // (2 * heads)
     position = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)
     pair = torch.arange(pairs, dtype=torch.float64, device=x.device)
     angle = (position[:, None] / base ** (pair / pairs))[:, None]
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x.reshape(*x.shape[:-1], heads, -1).chunk(2, dim=-1)
+    by_head = x.reshape(*x.shape[:-1], heads, -1)
+    if interleaved:
+        first, second = by_head.unflatten(-1, (-1, 2)).unbind(-1)
+    else:
+        first, second = by_head.chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)
+    if interleaved:
+        return torch.stack(turned, dim=-1).flatten(-3)
     return torch.cat(turned, dim=-1).flatten(-2)
 
 
@@ -67,12 +78,20 @@ def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    mask: Tensor | None = None,
     heads: int = 1,
     causal: bool = False,
 ) -> Tensor:
     """Attention of tokens q to tokens k with values v, in parts of the channels."""
     q, k, v = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
-    attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    if mask is None:
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    else:
+        allowed = mask.reshape(mask.shape[0], 1, -1, mask.shape[-1])
+        if causal:
+            allowed = allowed & allowed.new_ones(q.shape[-2], k.shape[-2]).tril()
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        attended = attended.masked_fill(~allowed.any(-1, keepdim=True), 0)
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 

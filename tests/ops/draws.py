@@ -467,7 +467,11 @@ def _attend(v: Values) -> Drawn:
     types = [
         TensorType("f32", (*leading, *sizes)) for sizes in ((tokens, width), (others, width), (others, value_width))
     ]
-    return drawn(v, Layer(Attend(heads, causal)), types)
+    if leading or v.chance():
+        return drawn(v, Layer(Attend(heads, causal)), types)
+    mask = TensorType("bool", v.pick((others,), (tokens, others)))
+    arrays = [v.normal((BATCH, *type.shape)) for type in types]
+    return drawn(v, Layer(Attend(heads, causal)), [*types, mask], *arrays, v.normal((BATCH, *mask.shape)) > -0.5)
 
 
 def _sinusoid(v: Values) -> Drawn:
@@ -478,7 +482,7 @@ def _sinusoid(v: Values) -> Drawn:
 def _rope(v: Values) -> Drawn:
     heads = v.number(1, 3)
     x = v.tokens(2 * heads * v.number(1, 4))
-    return drawn(v, LAYERS["rope"](x, heads, base=v.pick(10000.0, 100.0)), [x])
+    return drawn(v, LAYERS["rope"](x, heads, base=v.pick(10000.0, 100.0), interleaved=v.chance()), [x])
 
 
 def _embed(v: Values) -> Drawn:

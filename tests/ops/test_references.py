@@ -51,7 +51,7 @@ def test_transposed_convolution_is_the_gradient_of_a_convolution(drawn: Drawn) -
 @given(operations("attend"))
 def test_attention_is_softmax_of_products(drawn: Drawn) -> None:
     """Head by head, token by token; the products that torch counts are the MACs."""
-    op, (q, k, v) = drawn.op, (torch.from_numpy(a) for a in drawn.arrays)
+    op, (q, k, v, *mask) = drawn.op, (torch.from_numpy(a) for a in drawn.arrays)
     assert isinstance(op, Attend)
     found, heads = torch.from_numpy(drawn.evaluate()), op.heads
     with FlopCounterMode(display=False) as counter:
@@ -59,7 +59,9 @@ def test_attention_is_softmax_of_products(drawn: Drawn) -> None:
             scores = a @ b.mT / sqrt(a.shape[-1])
             if op.causal:
                 scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf)
-            expected = scores.softmax(-1) @ c
+            for allowed in mask:
+                scores = scores.masked_fill(~allowed.reshape(len(q), -1, k.shape[-2]), -torch.inf)
+            expected = scores.softmax(-1).nan_to_num(0) @ c
             torch.testing.assert_close(found.chunk(heads, -1)[head], expected, rtol=1e-4, atol=1e-5)
     assert counter.get_total_flops() == 2 * len(q) * op.macs(*drawn.types)
 
