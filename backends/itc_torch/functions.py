@@ -131,11 +131,14 @@ def align_regions(
     size: tuple[int, int] = (7, 7),
     scale: float = 1.0,
     sampling: int = 2,
+    aligned: bool = False,
 ) -> Tensor:
     """Features [b, n, c, *size] of boxes [b, n, 4], by bilinear samples."""
-    left, top, right, bottom = (boxes * scale).unbind(-1)
-    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling)
-    columns = axis_shares(left, right, size[1], x.shape[-1], sampling)
+    corners = boxes * scale - 0.5 if aligned else boxes * scale
+    left, top, right, bottom = corners.unbind(-1)
+    least = None if aligned else 1
+    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling, least)
+    columns = axis_shares(left, right, size[1], x.shape[-1], sampling, least)
     return torch.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns)
 
 
@@ -145,9 +148,11 @@ def axis_shares(
     parts: int,
     places: int,
     sampling: int,
+    least: int | None,
 ) -> Tensor:
     """The share of each place in each part of a box: [b, n, parts, places]."""
-    step = (last - first).clamp(min=1) / parts
+    extent = last - first if least is None else (last - first).clamp(min=least)
+    step = extent / parts
     samples = torch.arange(parts * sampling, dtype=first.dtype, device=first.device)
     at = first[..., None] + (samples + 0.5) / sampling * step[..., None]
     inside = (at >= -1) & (at <= places)

@@ -500,7 +500,8 @@ def _roi_align(v: Values) -> Drawn:
     x = TensorType("f32", (v.number(1, 3), v.number(2, 9), v.number(2, 9)))
     boxes = TensorType("f32", (v.number(1, 4), 4))
     corners = v.rng.uniform(-10, 90, (BATCH, boxes.shape[0], 2, 2)).astype(np.float32)
-    layer = LAYERS["roi_align"](x, boxes, v.pair(1, 4), scale=0.125, sampling=v.number(1, 3))
+    options = {"scale": 0.125, "sampling": v.number(1, 3), "aligned": v.chance()}
+    layer = LAYERS["roi_align"](x, boxes, v.pair(1, 4), **options)
     return drawn(v, layer, [x, boxes], v.normal((BATCH, *x.shape)), np.sort(corners, -2).reshape(BATCH, -1, 4))
 
 

@@ -145,8 +145,9 @@ def test_regions_are_means_of_bilinear_samples(drawn: Drawn) -> None:
     assert isinstance(op, RoiAlign)
     found = value(op, features, boxes)
     for (sample, region, _, i, j), _ in np.ndenumerate(found[:, :, :1]):
-        left, top, right, bottom = boxes[sample, region] * op.scale
-        steps = max(bottom - top, 1) / op.size[0], max(right - left, 1) / op.size[1]
+        left, top, right, bottom = boxes[sample, region] * op.scale - (0.5 if op.aligned else 0)
+        least = -np.inf if op.aligned else 1
+        steps = max(bottom - top, least) / op.size[0], max(right - left, least) / op.size[1]
         points = [
             sampled(features[sample], top + (i + (a + 0.5) / op.sampling) * steps[0],
                     left + (j + (b + 0.5) / op.sampling) * steps[1])
