@@ -65,7 +65,7 @@ def rotary(
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     by_head = x.reshape(*x.shape[:-1], heads, -1)
     if interleaved:
-        first, second = by_head.unflatten(-1, (-1, 2)).unbind(-1)
+        first, second = by_head[..., ::2], by_head[..., 1::2]
     else:
         first, second = by_head.chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)

@@ -105,7 +105,7 @@ def _masked(graph: Graph, operands: Operands, scores: str) -> str:
     """Softmax where a mask allows, zeros elsewhere."""
     mask = operands.types[3].shape
     allowed = graph.reshape(operands.names[3], 0, 1, mask[0] if len(mask) == 2 else 1, mask[-1])
-    least = graph.number(np.finfo(NUMPY_NAMES[operands.dtype]).min, operands.dtype)
+    least = graph.number(float(np.finfo(NUMPY_NAMES[operands.dtype]).min), operands.dtype)
     weights = graph("Softmax", graph("Where", allowed, scores, least), axis=-1)
     return graph("Where", allowed, weights, graph.number(0, operands.dtype))
 

@@ -113,7 +113,7 @@ class Attend(Op):
     def _merged(self, weights: Array, v: Array) -> Array:
         """The weighted means of the values, heads side by side."""
         out = np.matmul(weights, v).swapaxes(-2, -3)
-        return out.reshape(*out.shape[:-2], -1)
+        return np.asarray(out.reshape(*out.shape[:-2], -1))
 
     def _by_head(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.heads, -1).swapaxes(-2, -3)
