@@ -129,6 +129,9 @@ class Machines(Protocol):
     def report(self, program: Any) -> Report:
         """Fit and times of a program."""
 
+    def check_sizes(self, program: Any, batch: int = 1) -> None:
+        """Raises CompileError where simulating `batch` samples would take too much memory or time (E0665, E0666)."""
+
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the machine."""
 

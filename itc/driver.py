@@ -18,6 +18,7 @@ from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.records import dataclass
+from itc.source import Source
 
 if TYPE_CHECKING:
     from itc.analysis.cost import Cost
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: Words that are no names in a spec.
+RESERVED = itc_dsl.RESERVED
 #: The stages that are not a backend's: the syntax tree, and the looped IR.
 STAGES = ("ast", "ir")
 
@@ -55,6 +58,14 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
+
+
+def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec that is a text; imports are resolved in the current folder. As `load` otherwise."""
+    if not isinstance(text, str):
+        raise TypeError(f"a spec is a text, not {text!r:.60}")
+    program = itc_dsl.check(itc_dsl.parse(Source("<text>", text)), Path())
+    return Spec(program).network(network, **settings)
 
 
 def read(path: str | Path, together: bool = False) -> Spec:
@@ -94,6 +105,11 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     """A spec in the one style; `content` is its text if it is not in the file. Raises CompileError as `load` does."""
     source = itc_dsl.read_source(path) if content is None else itc_dsl.decoded(str(path), content)
     return Formatted(source.text, itc_dsl.format_source(source))
+
+
+def references(kind: str) -> dict[str, Any]:
+    """What a spec can call, by name: the `operations`, or the `blocks` of the standard library."""
+    return itc_dsl.operations() if kind == "operations" else itc_dsl.blocks()
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,14 @@ class Network:
     spec: Net | None = None
     adapt: Adapt = unchanged
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{value.name}: {value.tensor}" for value in self.ir.inputs)
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in self.ir.outputs)
+        return f"<Network {self.ir.name}({inputs}) -> {outputs}; {len(self.ir.params)} parameter tensors>"
+
+    def _repr_html_(self) -> str:
+        return self.cost()._repr_html_()
+
     def after(self, *passes: str | Transform) -> Network:
         """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
 
@@ -152,9 +176,13 @@ class Network:
                 raise TypeError(f"a pass is a name or a transform, not {each!r:.60}")
         result = self
         for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
-            new = Rewritten(result.ir, result.adapt).then(each(result.ir))
-            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=new.adapt)
+            result = result.rewritten(each(result.ir))
             yield each.name, result
+
+    def rewritten(self, new: Rewritten) -> Network:
+        """The network that a pass made of this one."""
+        composed = Rewritten(self.ir, self.adapt).then(new)
+        return replace(self, ir=composed.net, spec=self.spec or self.ir, adapt=composed.adapt)
 
     def text(self) -> str:
         """The looped IR as text."""
@@ -204,14 +232,18 @@ class Network:
         Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
         what would take too much memory or time (E0665, E0666).
         """
-        from itc.analysis.workload import check_workload, workload
         from itc.arguments import checked
         from itc.interpreter import interpret
 
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        from itc.analysis.workload import check_workload, workload
+
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
@@ -225,35 +257,65 @@ class Network:
             raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
         return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
+    def quantize(self, precision: str) -> Network:
+        """The network in `f16`, or itself in `f32`: see docs/precision.md. Its inputs and outputs stay float32."""
+        from itc.transforms.quantize import quantization
+
+        return self.after(*quantization(precision))
+
     def compile(
-        self, machine: Any = MACHINE, objective: str = "throughput", mapping: str = "spatial", batch: int = 1
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
     ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
         the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
         kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
-        once; `auto` is the better of both.
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network
+        quantised.
         """
+        from itc.transforms.quantize import quantization
+
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
         if mapping not in ("spatial", "temporal", "auto"):
             raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
         if not isinstance(batch, int) or batch < 1:
             raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
+        narrow = Rewritten(self.ir)
+        for each in quantization(precision):
+            narrow = each(self.ir)
+        quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        return Compiled(self, target, machines.compile(self.ir, target, objective, mapping, batch), machines)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
+        return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network mapped onto a machine."""
+    """A network mapped onto a machine; `adapt` quantises the weights of its `source`."""
 
     network: Network
     machine: Any
     program: Any
     machines: Machines = field(repr=False)
+    source: Network = field(repr=False)
+    adapt: Adapt = field(default=unchanged, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html
+
+        return "".join(html(table) for table in self.report.tables())
 
     @cached_property
     def report(self) -> Any:
@@ -261,11 +323,27 @@ class Compiled:
         found: Report = self.machines.report(self.program)
         return found
 
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
+
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
+        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.
+
+        The weights are those of this network, or of the `source`, which are quantised then.
+        """
         from itc.arguments import checked
 
-        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, weights))
+        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, self.quantized(weights)))
+
+    def quantized(self, weights: Arrays) -> Arrays:
+        """The weights of this network, of its own or of those of the `source`."""
+        from itc.arguments import checked_weights, has_types
+
+        if self.adapt is unchanged or has_types(weights, self.network.ir):
+            return weights
+        return self.adapt(checked_weights(self.source.ir, weights))
 
 
 def machine_backend(machine: Any = None) -> Machines:
@@ -303,7 +381,12 @@ def backend_passes() -> dict[str, Transform]:
 
 
 def stage_text(
-    path: Path, stage: str, network: str | None, settings: Iterable[str], passes: Iterable[str] = (), **options: Any
+    path: Path,
+    stage: str,
+    network: str | None,
+    settings: Iterable[str],
+    passes: Iterable[str | Transform] = (),
+    **options: Any,
 ) -> str:
     """One stage of the pipeline as text: `ast`, `ir`, or a backend's; all but the first behind these passes."""
     from itc import installed

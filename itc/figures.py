@@ -84,4 +84,4 @@ def _found(net: Net, figure: Published, cost: Mapping[str, Any]) -> int:
     if not figure.without:
         return int(cost[MEASURES[figure.name]])
     kept = (param for param in net.params if figure.without not in param.key.split("."))
-    return sum(param.size for param in kept if param.trained)
+    return sum(param.size for param in kept if param.learned)

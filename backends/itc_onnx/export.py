@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
-from itc.diagnostics import CompileError, Diagnostic, Label
+from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.files import write_bytes
 from itc.ir.net import Apply, Loop, Net, walk
 from itc.ir.op import Array
+from itc.ir.precision import precision
 from itc.ir.types import NUMPY_NAMES, SeriesType
 from itc.weights import argument_faults
 from itc_onnx.graph import Graph, value_info
@@ -34,8 +35,8 @@ def export(net: Net, weights: Mapping[str, Array]) -> ModelProto:
     `Loop` nodes, so the number of nodes does not depend on their iterations. A loop that halts ends when all samples
     of the batch have halted; masks keep those that halted before, so that each sample has its own result.
 
-    Raises CompileError: E0580 for operations without a lowering, E0581 for loops that cannot be expressed, E0582 for
-    parameters of more than 2 GiB; and as `itc.weights.argument_faults` does.
+    Raises CompileError: E0571 for quantised nets, E0580 for operations without a lowering, E0581 for loops that cannot
+    be expressed, E0582 for parameters of more than 2 GiB; and as `itc.weights.argument_faults` does.
     """
     check(net)
     shapes = {param.key: param.shape for param in net.params}
@@ -73,7 +74,11 @@ def _outputs(net: Net, graph: Graph) -> list[onnx.ValueInfoProto]:
 
 
 def check(net: Net) -> None:
-    """Raises CompileError where a net cannot be exported (E0580 to E0582)."""
+    """Raises CompileError where a net cannot be exported (E0571, E0580 to E0582)."""
+    if (elements := precision(net)) != "f32":
+        help = "export the network in f32, without the pass `quantize`"
+        message = f"{net.name} is quantised to {elements}, which is not exported to ONNX"
+        raise fail("E0571", message, net.span, help=help)
     statements = [*walk(net.body)]
     missing = {type(s.op): _no_node(s) for s in reversed(statements) if isinstance(s, Apply) and unsupported(s.op)}
     faults = [*missing.values(), *(fault for s in statements if isinstance(s, Loop) and (fault := _loop_fault(s)))]

@@ -61,6 +61,11 @@ class TileMachines(Machines):
 
         return report(program)
 
+    def check_sizes(self, program: Any, batch: int = 1) -> None:
+        from itc_tile.simulate.values import check_sizes
+
+        check_sizes(program, batch)
+
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         from itc_tile.simulate.values import simulate
 

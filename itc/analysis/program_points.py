@@ -131,7 +131,7 @@ def params_read(net: Net, runs: Iterable[Run], points: Points) -> Counts:
     readers: dict[str, list[tuple[Run, ParamRef]]] = {}
     for run in runs:
         for ref in run.reached.apply.refs:
-            if net.param[ref.key].trained:
+            if net.param[ref.key].learned:
                 readers.setdefault(ref.key, []).append((run, ref))
     runs_read: dict[Hashable, tuple[Run, ParamRef, int]] = {}
     firsts, sizes = [np.zeros(0, np.int64)], [np.zeros(0, object)]

@@ -46,7 +46,12 @@ def run_quickly(arguments: list[str]) -> bool:
     values = import_module("itc.cli.arguments").read(function, arguments[1:])
     if values is None:
         return False
-    function(**values)
+    try:
+        function(**values)
+    except Exception as error:
+        if "typer" in sys.modules and isinstance(error, sys.modules["typer"].BadParameter):
+            return False  # typer says what is wrong, with the usage
+        raise
     return True
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from itc.cli.arguments import Argument, Option
 from itc.driver import Network, find_pass, load, parse_settings
-from itc.passes import WrongPass
+from itc.passes import Transform, WrongPass
 
 
 def _passes() -> str:
@@ -36,6 +36,9 @@ NetworkName = Annotated[
 ]
 Json = Annotated[bool, Option(("--json",), "Print JSON instead of tables; the keys are in docs/json.md.")]
 Quiet = Annotated[bool, Option(("--quiet", "-q"), "Print errors only.")]
+Precision = Annotated[
+    str, Option(("--precision",), "Element type of the tensors: f32, as written, or f16 with sums in f32.", "f32|f16")
+]
 After = Annotated[list[str] | None, Option(("--after",), _passes, "PASS")]
 
 
@@ -55,9 +58,31 @@ def check_passes(names: list[str] | None) -> None:
         for name in names or []:
             find_pass(name)
     except WrongPass as error:
-        import typer  # noqa: PLC0415 -- for what is wrong only
+        raise _wrong("--after", str(error)) from None
 
-        raise typer.BadParameter(str(error), param_hint="'--after'") from None
+
+def passes(names: list[str] | None, precision: str) -> tuple[str | Transform, ...]:
+    """The passes of `--after` and `--precision`; ends the command as used wrongly where there is no such one."""
+    check_passes(names)
+    return (*(names or ()), *quantization_to(precision))
+
+
+def quantization_to(precision: str) -> tuple[Transform, ...]:
+    """The passes of `--precision`; ends the command as used wrongly where there is no such precision."""
+    if precision == "f32":
+        return ()
+    from itc.transforms.quantize import quantization  # noqa: PLC0415 -- for other precisions only
+
+    try:
+        return quantization(precision)
+    except ValueError as error:
+        raise _wrong("--precision", str(error)) from None
+
+
+def _wrong(flag: str, message: str) -> Exception:
+    import typer  # noqa: PLC0415 -- for what is wrong only
+
+    return typer.BadParameter(message, param_hint=f"'{flag}'")
 
 
 def network(spec: Path, name: str | None, settings: list[str] | None) -> Network:

@@ -24,7 +24,7 @@ from itc.analysis.depth import longest_paths
 from itc.ir.net import Apply
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import candidates
-from itc_tile.cost.cycles import compute_units, port_cycles, unit_cycles
+from itc_tile.cost.cycles import mac_cycles, port_cycles, unit_cycles
 from itc_tile.cost.distinct import distinct_boxes
 from itc_tile.cost.work import KernelWork, Regions, kernel_work
 from itc_tile.kernels.graph import KernelGraph
@@ -54,9 +54,9 @@ def lower_bound(graph: KernelGraph, machine: Machine, batch: int = 1, shared: bo
     found = graph.instances
     boxes = {label: distinct_boxes(node.kernel) for label, node in found.items()}
     counts = {label: kernel_work(node.kernel, boxes[label], batch) for label, node in found.items()}
-    works = {label: _unit_cycles(node.kernel, counts[label], machine) for label, node in found.items()}
+    works = {label: _unit_cycles(counts[label], machine) for label in found}
     compute = sum(
-        node.executions * min(batch * _mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
+        node.executions * min(batch * mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
     )
     work = sum(node.executions * works[label] for label, node in found.items())
     memory = sum(node.executions * _memory_cycles(counts[label], machine) for label, node in found.items())
@@ -71,15 +71,9 @@ def lower_bound(graph: KernelGraph, machine: Machine, batch: int = 1, shared: bo
     )
 
 
-def _mac_cycles(kernel: Kernel, machine: Machine) -> float:
-    """Cycles of a kernel's multiply-accumulates at a tile's peak rate."""
-    return kernel.macs() / compute_units(machine, kernel.result.tensor.dtype).peak
-
-
-def _unit_cycles(kernel: Kernel, work: KernelWork, machine: Machine) -> int:
+def _unit_cycles(work: KernelWork, machine: Machine) -> int:
     """Cycles of a kernel's work on one tile's units."""
-    units = compute_units(machine, kernel.result.tensor.dtype)
-    return int(unit_cycles(work, units, machine.tile.workers)[0])
+    return int(unit_cycles(work, machine)[0])
 
 
 def _memory_cycles(work: KernelWork, machine: Machine) -> int:

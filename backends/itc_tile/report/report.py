@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from itc.ir.precision import precision
 from itc.ir.types import DTYPE_BYTES
 from itc.tables import Table
 from itc_tile.cost.bound import Bound, lower_bound
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import mac_cycles
 from itc_tile.cost.memory import total
 from itc_tile.program.footprint import fullest_tile, total_bytes
 from itc_tile.program.program import Program, Supersteps
@@ -148,6 +149,7 @@ class Report:
     network: str
     machine: str
     mapping: str
+    precision: str
     clock_hz: int
     macs: int
     fit: Fit
@@ -186,6 +188,7 @@ def report(program: Program, timing: Timing | None = None) -> Report:
         network=program.net.name,
         machine=program.machine.name,
         mapping=program.mapping,
+        precision=precision(program.net),
         clock_hz=program.machine.clock,
         macs=_macs(program),
         fit=_fit(timing),
@@ -219,7 +222,6 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     node, placement = program.nodes[label], program.placements[label]
     split = placement.split
     share = node.executions / (placement.replicas * timing.period)
-    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),
@@ -231,7 +233,7 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
         runs=node.executions,
         macs=node.kernel.macs(),
         busy=timing.compute[label] * share,
-        utilisation=node.kernel.macs() * share / (placement.shards * peak),
+        utilisation=mac_cycles(node.kernel, program.machine) * share / placement.shards,
         fullest_bytes=int(total(timing.memory[label]).max()),
     )
 
@@ -280,6 +282,7 @@ def _batch_report(program: Program, timing: SuperstepTiming) -> Report:
         network=program.net.name,
         machine=program.machine.name,
         mapping=program.mapping,
+        precision=precision(program.net),
         clock_hz=program.machine.clock,
         macs=_macs(program),
         fit=_batch_fit(timing),
@@ -343,10 +346,10 @@ def _batch_kernel(timing: SuperstepTiming, label: str) -> KernelReport:
     node, placement = program.nodes[label], program.placements[label]
     split, tiles = placement.split, placement.tiles.size
     total = max(1, timing.total)
-    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     moving = cycles.sync + cycles.exchange + cycles.rearrange
     own = [buffer.bytes for buffer in program.buffers if buffer.kernel == label]
     assert program.supersteps is not None
+    runs = node.executions * program.supersteps.batch
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),
@@ -358,7 +361,7 @@ def _batch_kernel(timing: SuperstepTiming, label: str) -> KernelReport:
         runs=node.executions,
         macs=node.kernel.macs(),
         busy=cycles.compute / total,
-        utilisation=node.kernel.macs() * node.executions * program.supersteps.batch / (total * tiles * peak),
+        utilisation=mac_cycles(node.kernel, program.machine) * runs / (total * tiles),
         fullest_bytes=int(np.sum(own, axis=0).max()),
         breakdown=_breakdown(cycles),
     )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from itc.tables import Column, Table, facts
 from itc.units import KIB, MIB, size_text
 
+#: How the element types of a program's arithmetic are called.
+NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
+
 if TYPE_CHECKING:
     from itc_tile.report.report import BreakdownReport, Report
 
@@ -29,7 +32,7 @@ def fit_table(report: Report) -> Table:
         ("it holds, in KiB", contents),
         ("host, an image", f"{size_text(host.input_bytes)} in, {size_text(host.output_bytes)} out"),
     )
-    return facts(f"{report.machine}, {report.mapping} mapping in float32: it fits", rows)
+    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows)
 
 
 def stream_table(report: Report) -> Table:

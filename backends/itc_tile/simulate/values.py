@@ -21,6 +21,7 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.program import OutputTransfer, Program, sent_value
 from itc_tile.program.steps import ExchangeStep
+from itc_tile.simulate.shard_values import ShardKernel
 from itc_tile.simulate.shared_memory import SharedMemory
 from itc_tile.simulate.stores import Buffer, TileReadError
 from itc_tile.simulate.tiles import KernelTiles, Result, Tiles, shard_kernels
@@ -39,9 +40,15 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     do not fit (`itc.arguments.checked`) and for what would take too much memory or time (E0665, E0666).
     """
     values, params = checked(program.net, inputs, weights)
-    batch = len(next(iter(values.values()), ()))
-    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
-    return run(Tiles(program, params), values)
+    kernels = check_sizes(program, len(next(iter(values.values()), ())))
+    return run(Tiles(program, params, kernels), values)
+
+
+def check_sizes(program: Program, batch: int = 1) -> dict[str, ShardKernel]:
+    """How the kernels are computed; raises CompileError where `batch` samples would take too much (E0665, E0666)."""
+    kernels = shard_kernels(program)
+    check_workload(workload(program, kernels, batch), f"simulating {program.net.name}", program.net.span)
+    return kernels
 
 
 def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:

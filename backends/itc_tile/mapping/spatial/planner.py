@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import check_units
 from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
 from itc_tile.kernels.graph import KernelGraph, Residency
 from itc_tile.kernels.instances import KernelInstance
@@ -78,7 +78,7 @@ def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandid
     executions = graph.replica_executions
     out = []
     for label, instance in graph.instances.items():
-        compute_units(machine, instance.kernel.result.tensor.dtype, instance.apply.span)
+        check_units(instance.kernel, machine, instance.apply.span)
         consumers, residency = graph.consumers[label], graph.residency[label]
         most = max([executions[label], *(executions[consumer] for consumer in consumers)])
         splits = candidates(instance.kernel, residency, machine)
