@@ -10,6 +10,14 @@ from itc.units import KIB, MIB, size_text
 #: How the element types of a program's arithmetic are called.
 NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
 
+#: What the rows of each table are, in two lines.
+FIT = """Memory of the simulated tiles, all buffers of the program included.
+The host sends the inputs of an image and receives its outputs."""
+STREAM = """Simulated: the cycles from one image to the next, many in flight at once;
+the lower bound is what no mapping onto this machine can beat."""
+OUTPUTS = """Simulated cycles from the arrival of one image to each output; the longest path
+is the least that the image's dependences allow, the ratio is how far it is off."""
+
 if TYPE_CHECKING:
     from itc_tile.report.report import Report
 
@@ -30,7 +38,7 @@ def fit_table(report: Report) -> Table:
         ("it holds, in KiB", contents),
         ("host, an image", f"{size_text(host.input_bytes)} in, {size_text(host.output_bytes)} out"),
     )
-    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows)
+    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows, FIT)
 
 
 def stream_table(report: Report) -> Table:
@@ -50,7 +58,7 @@ def stream_table(report: Report) -> Table:
         ("images at once", f"{stream.images_at_once:.1f}"),
         ("use of the peak", f"{stream.utilisation:.1%}"),
     )
-    return facts("a stream of images", rows)
+    return facts("a stream of images, simulated", rows, STREAM)
 
 
 def outputs_table(report: Report) -> Table:
@@ -61,4 +69,4 @@ def outputs_table(report: Report) -> Table:
         (row.label, f"{row.cycles:,}", f"{row.seconds * 1e3:.3f}", f"{row.bound_cycles:,}", f"{row.ratio:.2f}")
         for row in report.outputs
     )
-    return Table("one image alone", columns, tuple(rows), by_output=True)
+    return Table("one image alone, simulated", columns, tuple(rows), OUTPUTS, by_output=True)
