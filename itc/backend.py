@@ -120,11 +120,17 @@ class Machines(Protocol):
     def load(self, machine: Any) -> Any:
         """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
 
-    def compile(self, net: Net, machine: Any, objective: str) -> Any:
-        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit."""
+    def compile(self, net: Net, machine: Any, objective: str, mapping: str = "spatial", batch: int = 1) -> Any:
+        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit.
+
+        `mapping` is `spatial`, `temporal` (for `batch` images at once) or `auto`, the better of both.
+        """
 
     def report(self, program: Any) -> Report:
         """Fit and times of a program."""
+
+    def check_sizes(self, program: Any, batch: int = 1) -> None:
+        """Raises CompileError where simulating `batch` samples would take too much memory or time (E0665, E0666)."""
 
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the machine."""

@@ -232,14 +232,18 @@ class Network:
         Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
         what would take too much memory or time (E0665, E0666).
         """
-        from itc.analysis.workload import check_workload, workload
         from itc.arguments import checked
         from itc.interpreter import interpret
 
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        from itc.analysis.workload import check_workload, workload
+
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
@@ -259,24 +263,38 @@ class Network:
 
         return self.after(*quantization(precision))
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput", *, precision: str = "f32") -> Compiled:
+    def compile(
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. With another `precision` than
-        `f32`, the program is that of the network quantised.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
+        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network
+        quantised.
         """
         from itc.transforms.quantize import quantization
 
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
         narrow = Rewritten(self.ir)
         for each in quantization(precision):
             narrow = each(self.ir)
         quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        program = machines.compile(quantized.ir, target, objective)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
         return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
@@ -304,6 +322,11 @@ class Compiled:
         """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
         found: Report = self.machines.report(self.program)
         return found
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.

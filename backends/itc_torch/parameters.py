@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from itc import weights
-from itc.analysis.workload import check_weights
+from itc.analysis.workload import LIBRARIES, check_weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 
 Parameters = Callable[[Net], dict[str, Tensor]]
+
+#: Bytes that loading torch takes.
+LIBRARIES["torch"] = 192 * 2**20
 
 
 def tensors(net: Net) -> dict[str, Tensor]:
@@ -26,6 +29,21 @@ def tensors(net: Net) -> dict[str, Tensor]:
         param.key: torch.from_numpy(values[param.key].astype(NUMPY_NAMES[param.type.dtype])) for param in net.params
     }
     return {param.key: nn.Parameter(typed[param.key]) if param.trained else typed[param.key] for param in net.params}
+
+
+def shared(values: Mapping[str, Array]) -> Parameters:
+    """Parameters, of which none is trained, that share the memory of these arrays where these have their types."""
+
+    def made(net: Net) -> dict[str, Tensor]:
+        arrays = {p.key: np.asarray(values[p.key], NUMPY_NAMES[p.type.dtype]) for p in net.params}
+        given = {
+            key: torch.from_numpy(array if array.flags.writeable else array.copy()) for key, array in arrays.items()
+        }
+        return {
+            p.key: nn.Parameter(given[p.key], requires_grad=False) if p.trained else given[p.key] for p in net.params
+        }
+
+    return made
 
 
 def placeholders(net: Net) -> dict[str, Tensor]:

@@ -52,6 +52,14 @@ class Objective(StrEnum):
     LATENCY = "latency"
 
 
+class MappingName(StrEnum):
+    """How kernels share the tiles of a machine."""
+
+    SPATIAL = "spatial"
+    TEMPORAL = "temporal"
+    AUTO = "auto"
+
+
 def run(
     spec: options.Spec,
     machine: str = "",
@@ -82,6 +90,11 @@ def run(
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
+    mapping: Annotated[
+        MappingName,
+        typer.Option(help="Kernels on tiles of their own, one at a time on all tiles, or the better of both."),
+    ] = MappingName.SPATIAL,
+    batch: Annotated[int, typer.Option(min=1, help="Images that a temporal program takes at once.")] = 1,
     precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
@@ -97,7 +110,8 @@ def run(
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
         given = given_inputs(chosen.ir, inputs or (), Norm(numbers(mean, "--mean"), numbers(std, "--std")))
-        job = Job(chosen, precision, loaded.files, machine, objective.value, given, weights, out, as_json)
+        goal = (objective.value, mapping.value, batch, precision)
+        job = Job(chosen, loaded.files, machine, *goal, given, weights, out, as_json)
         result = job.run()
         if as_json:
             print_json(result.json())
@@ -116,10 +130,12 @@ class Job:
     """The arguments of one `itc run`."""
 
     network: Network
-    precision: str
     files: tuple[Path, ...]
     machine: str
     objective: str
+    mapping: str
+    batch: int
+    precision: str
     given: list[Given]
     weights: Path | None
     out: Path
@@ -141,6 +157,7 @@ class Job:
                 if not REFUSALS.issuperset(diagnostic.code for diagnostic in error.diagnostics):
                     raise
                 return self.by_reference(weights, error)
+            compiled.check_sizes()
             weights = weights or self.network.weights()  # made only for a network that fits
             inputs = arrays(self.network.ir, self.given)
             self.step("timing", lambda: compiled.report)
@@ -167,7 +184,7 @@ class Job:
         return result
 
     def compile(self) -> Compiled:
-        return self.network.compile(self.machine, self.objective, precision=self.precision)
+        return self.network.compile(self.machine, self.objective, self.mapping, self.batch, precision=self.precision)
 
     def reference(self, compiled: Compiled, inputs: dict[str, Array], weights: dict[str, Array]) -> Reference:
         """The outputs to compare with, at the program's precision and, if that is another one, in f32."""

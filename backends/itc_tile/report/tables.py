@@ -13,18 +13,22 @@ NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
 #: What the rows of each table are, in two lines.
 FIT = """Memory of the simulated tiles, all buffers of the program included.
 The host sends the inputs of an image and receives its outputs."""
-STREAM = """Simulated: the cycles from one image to the next, many in flight at once;
+STREAM = """Simulated: the period is the mean number of cycles from one image to the next;
 the lower bound is what no mapping onto this machine can beat."""
-OUTPUTS = """Simulated cycles from the arrival of one image to each output; the longest path
-is the least that the image's dependences allow, the ratio is how far it is off."""
+OUTPUTS = """Simulated cycles from the arrival of the images to each output; the longest path
+is the least that dependences allow, the ratio is how far the cycles are from it."""
+CYCLES = """Simulated cycles of all runs, by phase; idle: the tiles that wait for the slowest,
+on average. `runs` counts the supersteps of a kernel."""
 
 if TYPE_CHECKING:
-    from itc_tile.report.report import Report
+    from itc_tile.report.report import BreakdownReport, Report
+
+LONGEST = 5  # kernels in a table
 
 
 def tables(report: Report) -> tuple[Table, ...]:
     """The three tables of a report."""
-    return fit_table(report), stream_table(report), outputs_table(report)
+    return (fit_table(report), stream_table(report), *breakdown_tables(report), outputs_table(report))
 
 
 def fit_table(report: Report) -> Table:
@@ -61,6 +65,25 @@ def stream_table(report: Report) -> Table:
     return facts("a stream of images, simulated", rows, STREAM)
 
 
+def breakdown_tables(report: Report) -> tuple[Table, ...]:
+    """Where the cycles of a batch go, under temporal mapping: of all kernels, and of the longest ones."""
+    if report.breakdown is None:
+        return ()
+    titles = ("kernel", "runs", "compute", "exchange", "sync", "rearrange", "idle")
+    columns = tuple(Column(title, right=title != "kernel") for title in titles)
+    longest = sorted(report.kernels, key=lambda kernel: -kernel.runs * (kernel.exchange_cycles + kernel.compute_cycles))
+    rows = [("all", sum(kernel.runs for kernel in report.kernels), report.breakdown)]
+    rows += [(kernel.label, kernel.runs, kernel.breakdown) for kernel in longest[:LONGEST] if kernel.breakdown]
+    return (
+        Table("cycles of a batch, all kernels and the longest", columns, tuple(_cycles(*row) for row in rows), CYCLES),
+    )
+
+
+def _cycles(label: str, runs: int, cycles: BreakdownReport) -> tuple[str, ...]:
+    counts = (cycles.compute_cycles, cycles.exchange_cycles, cycles.sync_cycles, cycles.rearrange_cycles)
+    return (label, f"{runs:,}", *(f"{count:,}" for count in counts), f"{cycles.idle_cycles:,.0f}")
+
+
 def outputs_table(report: Report) -> Table:
     """The cycles until each output of one image, against the longest path."""
     titles = ("output", "cycles", "ms", "longest path", "ratio")
@@ -69,4 +92,5 @@ def outputs_table(report: Report) -> Table:
         (row.label, f"{row.cycles:,}", f"{row.seconds * 1e3:.3f}", f"{row.bound_cycles:,}", f"{row.ratio:.2f}")
         for row in report.outputs
     )
-    return Table("one image alone, simulated", columns, tuple(rows), OUTPUTS, by_output=True)
+    title = "one image alone" if report.breakdown is None else f"a batch of {report.batch}"
+    return Table(f"{title}, simulated", columns, tuple(rows), OUTPUTS, by_output=True)
