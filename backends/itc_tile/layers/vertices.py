@@ -148,4 +148,4 @@ def by_shape(rows: Ints, width: Ints, cycles: Callable[[int, int], int]) -> Ints
     table[pairs] = 1
     for pair in np.flatnonzero(table):
         table[pair] = cycles(*divmod(int(pair), stride))
-    return table[pairs]
+    return np.asarray(table[pairs])
