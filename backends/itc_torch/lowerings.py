@@ -37,6 +37,7 @@ from itc.ir.ops.pointwise import (
 )  # fmt: skip
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid
+from itc.ir.ops.quantization import FromInt8, ToInt8
 from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
@@ -114,6 +115,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Embed: function(F.embedding),
     Exp: function(torch.exp),
     Fill: shapes.fill,
+    FromInt8: layers.from_int8,
     Gelu: function(F.gelu),
     GlobalPool: layers.global_pool,
     GroupNorm: layers.group_norm,
@@ -151,5 +153,6 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Stack: shapes.stack,
     Sub: function(sub),
     Tanh: function(torch.tanh),
+    ToInt8: layers.to_int8,
     Transpose: shapes.transpose,
 }

@@ -11,6 +11,7 @@ from itc.ir.ops import (
     pointwise,
     pool,
     position,
+    quantization,
     rearrange,
     reduce,
     region,
@@ -22,5 +23,5 @@ from itc.ir.ops import (
 
 __all__ = [
     "activation", "cast", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool", "position",
-    "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
+    "quantization", "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
 ]  # fmt: skip
