@@ -83,7 +83,7 @@ def _product_axis(apply: Apply, net: Net) -> int | None:
     if not all(isinstance(operand, ParamRef) for operand in apply.operands[1:]):
         return None
     transposed = isinstance(apply.op, ConvTranspose)
-    if transposed and apply.op.groups > 1:
+    if isinstance(apply.op, ConvTranspose) and apply.op.groups > 1:
         return None
     types = net.operand_types(apply)
     terms = prod(types[1].shape) // types[1].shape[1 if transposed else 0]

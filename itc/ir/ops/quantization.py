@@ -38,7 +38,7 @@ def to_int8(x: Array, scale: Array) -> Array:
     """`x` as int8, by scales that broadcast with it, in float32."""
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         rounded = np.rint(x.astype(np.float32) / scale.astype(np.float32))
-    return np.nan_to_num(np.clip(rounded, -MOST, MOST)).astype(np.int8)
+    return np.asarray(np.nan_to_num(np.clip(rounded, -MOST, MOST)), np.int8)
 
 
 @operation
