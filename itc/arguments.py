@@ -9,9 +9,8 @@ from math import prod
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, shortened
-from itc.ir.net import Net, ParamRef, Value, applies
+from itc.ir.net import Net, Value, applies
 from itc.ir.op import Array
-from itc.ir.ops.table import Embed
 from itc.ir.types import FLOATS, NUMPY_NAMES, TensorType
 from itc.weights import FLOAT_TYPES, argument_faults
 
@@ -161,14 +160,13 @@ def _batch_faults(batches: Mapping[str, int]) -> Iterator[Diagnostic]:
 
 
 def _table_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
-    """Inputs with ids outside their embedding tables (E0663)."""
+    """Inputs with ids outside the tables, or other positions, that they choose from (E0663)."""
     rows: dict[str, int] = {}
     for apply in applies(net.body):
-        ids = apply.operands[0] if isinstance(apply.op, Embed) else None
-        table = apply.operands[1] if ids else None
-        if isinstance(ids, Value) and isinstance(table, ParamRef):
-            count = net.ref_type(table).shape[0]
-            rows[ids.name] = min(count, rows.get(ids.name, count))
+        found = apply.op.indexed(net.operand_types(apply))
+        ids = apply.operands[found[0]] if found else None
+        if found and isinstance(ids, Value):
+            rows[ids.name] = min(found[1], rows.get(ids.name, found[1]))
     for name, count in rows.items():
         if name in inputs and not 0 <= int(inputs[name].min(initial=0)) <= int(inputs[name].max(initial=0)) < count:
             low, high = int(inputs[name].min()), int(inputs[name].max())

@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import itc_dsl
-from itc.diagnostics import CompileError
+from itc.diagnostics import CompileError, fail
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
 from itc.records import dataclass
+from itc.source import Source
 
 if TYPE_CHECKING:
     from itc.analysis.cost import Cost
     from itc.analysis.difference import Difference
-    from itc.backend import Machines, Modules, Report
+    from itc.backend import Machines, Module, Modules, Report
     from itc.explanations import Explanation
     from itc.figures import Compared, Published
 
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: Words that are no names in a spec.
+RESERVED = itc_dsl.RESERVED
 #: The stages that are not a backend's: the syntax tree, and the looped IR.
 STAGES = ("ast", "ir")
 
@@ -48,6 +51,18 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     return dict(itc_dsl.parse_setting(text) for text in texts)
 
 
+def parse_iterations(texts: Iterable[str]) -> int | dict[str, int]:
+    """`["8"]` or `["refine=8"]` as numbers of iterations. Raises CompileError (E0424) for what is no number."""
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        if not number.strip().isdecimal():
+            help = "write `--iterations 8`, or `--iterations NAME=8` for each loop"
+            raise fail("E0424", f"the number of iterations is a whole number, not `{number[:40]}`", help=help)
+        found[name.strip()] = int(number)
+    return found.get("", found)
+
+
 def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Network:
     """The network of a spec: the first of the file, or the one named `network`.
 
@@ -55,6 +70,14 @@ def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Ne
     (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
+
+
+def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec that is a text; imports are resolved in the current folder. As `load` otherwise."""
+    if not isinstance(text, str):
+        raise TypeError(f"a spec is a text, not {text!r:.60}")
+    program = itc_dsl.check(itc_dsl.parse(Source("<text>", text)), Path())
+    return Spec(program).network(network, **settings)
 
 
 def read(path: str | Path, together: bool = False) -> Spec:
@@ -96,6 +119,11 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     return Formatted(source.text, itc_dsl.format_source(source))
 
 
+def references(kind: str) -> dict[str, Any]:
+    """What a spec can call, by name: the `operations`, or the `blocks` of the standard library."""
+    return itc_dsl.operations() if kind == "operations" else itc_dsl.blocks()
+
+
 @dataclass(frozen=True)
 class Spec:
     """A file in the language that has been read and checked; it is as it was then, whatever becomes of the file."""
@@ -135,6 +163,14 @@ class Network:
     published: tuple[Published, ...] = ()
     spec: Net | None = None
     adapt: Adapt = unchanged
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{value.name}: {value.tensor}" for value in self.ir.inputs)
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in self.ir.outputs)
+        return f"<Network {self.ir.name}({inputs}) -> {outputs}; {len(self.ir.params)} parameter tensors>"
+
+    def _repr_html_(self) -> str:
+        return self.cost()._repr_html_()
 
     def after(self, *passes: str | Transform) -> Network:
         """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
@@ -202,24 +238,53 @@ class Network:
         found = checkpoints.initial(spec, seed.__index__()) if path is None else checkpoints.load(Path(path), spec)
         return dict(self.adapt(found))
 
-    def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+    def interpret(
+        self, inputs: Arrays, weights: Arrays, iterations: int | Mapping[str, int] | None = None
+    ) -> dict[str, Array]:
         """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...].
+
+        With `iterations` they are those of `with_iterations(iterations)`.
 
         Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
         what would take too much memory or time (E0665, E0666).
         """
-        from itc.analysis.workload import check_workload, workload
+        if iterations is not None:
+            return self.with_iterations(iterations).interpret(inputs, weights)
         from itc.arguments import checked
         from itc.interpreter import interpret
 
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
 
-    def torch(self, form: str = "rolled") -> Any:
-        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
-        return training_backend().lower(self.ir, form)
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        from itc.analysis.workload import check_workload, workload
+
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+
+    def with_iterations(self, iterations: int | Mapping[str, int]) -> Network:
+        """The network with another number of iterations on the same parameters, of its loop or of loops by name.
+
+        Exits and conditions follow the loop: those of all iterations or of every n-th go on, one at the last iteration
+        moves with it, others stay. Raises CompileError where private parameters have fewer sets (E0422), for a loop
+        that there is not (E0423), and for a number below 1 (E0424).
+        """
+        from itc.ir.iteration_counts import with_iterations
+
+        return replace(self, ir=with_iterations(self.ir, iterations), spec=self.spec or self.ir)
+
+    def torch(self, form: str = "rolled", halting: str = "stop", weights: str | Path | Arrays | None = None) -> Module:
+        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph).
+
+        At inference a rolled loop that halts stops with its slowest image; with `halting="masked"` all iterations run
+        and images that have halted are frozen, so that the module can be exported, traced and compiled as a whole.
+        `weights` are a checkpoint's file, or arrays by key; else they are fresh.
+        """
+        module = training_backend().lower(self.ir, form, halting)
+        if weights is not None:
+            module.load_state_dict(self.weights(weights) if isinstance(weights, str | Path) else weights)
+        return module
 
     def emit(self, to: str = "") -> str:
         """The source of a module that does not import itc: of a target such as `torch`, or the default one."""
@@ -239,24 +304,38 @@ class Network:
 
         return self.after(*quantization(precision, inputs, samples, seed))
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput", *, precision: str = "f32") -> Compiled:
+    def compile(
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. With another `precision` than
-        `f32`, the program is that of the network as `quantize` gives it.
+        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
+        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network as
+        `quantize` gives it.
         """
         from itc.transforms.quantize import quantization
 
         if objective not in ("throughput", "latency"):
             raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
         narrow = Rewritten(self.ir)
         for each in quantization(precision):
             narrow = each(self.ir)
         quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        program = machines.compile(quantized.ir, target, objective)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
         return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
@@ -271,11 +350,24 @@ class Compiled:
     source: Network = field(repr=False)
     adapt: Adapt = field(default=unchanged, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html
+
+        return "".join(html(table) for table in self.report.tables())
+
     @cached_property
     def report(self) -> Any:
         """Fit, cycles, stream of images, and the machine's lower bound; `report.json()` for tools."""
         found: Report = self.machines.report(self.program)
         return found
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
 
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.

@@ -82,6 +82,11 @@ def pair(value: tuple[int, int]) -> int | tuple[int, int]:
     return value[0] if value[0] == value[1] else value
 
 
+def alike(values: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Sizes along several axes, as one number where all are the same."""
+    return values[0] if len(set(values)) == 1 else values
+
+
 def shape(x: Ref, axis: int) -> Call:
     """The size of an axis, the batch among them."""
     return call(getitem, call(getattr, x, "shape"), axis)

@@ -96,6 +96,36 @@ def attention(
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 
+def convolve_samples(
+    x: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int] = (1, 1),
+    pad: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of each sample [c, h, w] with a weight of its own: samples are groups."""
+    samples, out = weight.shape[:2]
+    maps = F.conv2d(
+        x.reshape(1, -1, *x.shape[-2:]),
+        weight.flatten(0, 1),
+        stride=stride,
+        padding=pad,
+        dilation=dilation,
+        groups=samples * groups,
+    )
+    return maps.reshape(samples, out, *maps.shape[-2:])
+
+
+def take_parts(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """The parts of each sample at its own indices along an axis, counted from the end."""
+    sample = torch.arange(x.shape[0], device=x.device)[:, None]
+    places = indices.reshape(indices.shape[0], -1).long()
+    taken = x.movedim(axis, 1)[sample, places].movedim(1, axis)
+    before, behind = x.shape[: x.dim() + axis], x.shape[x.dim() + axis + 1 :]
+    return torch.reshape(taken, (*before, *indices.shape[1:], *behind))
+
+
 def align_regions(
     x: Tensor,
     boxes: Tensor,
@@ -154,16 +184,24 @@ def propose_regions(
     boxes = decoded(anchors, by_anchor).clamp(min=0).minimum(edges)
     large = (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
     ranked = scores.movedim(1, -1).flatten(1).masked_fill(~large, -math.inf)
-    order = ranked.argsort(dim=1, descending=True, stable=True)[:, :candidates]
+    order = likeliest(ranked, candidates)
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     alive = large.gather(1, order)
+    places = torch.arange(alive.shape[1], device=alive.device)
     chosen = []
-    for _ in range(count):
+    for _ in range(min(count, boxes.shape[1])):
         first = alive.long().argmax(1, keepdim=True)
         box = boxes.gather(1, first[..., None].expand(-1, -1, 4))
         chosen.append(torch.where(alive.any(1)[:, None, None], box, 0))
-        alive = (alive & ~(overlaps(box, boxes) > overlap)).scatter(1, first, False)
-    return torch.cat(chosen, dim=1)
+        alive = alive & ~(overlaps(box, boxes) > overlap) & (places != first)
+    return F.pad(torch.cat(chosen, dim=1), (0, 0, 0, count - len(chosen)))
+
+
+def likeliest(scores: Tensor, count: int) -> Tensor:
+    """The places of the `count` highest scores [b, n], the first of equal ones first."""
+    if torch.onnx.is_in_onnx_export():  # it has no stable sort, but its top k is stable
+        return scores.topk(min(count, scores.shape[1]), dim=1).indices
+    return scores.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
 def anchor_boxes(
@@ -199,3 +237,51 @@ def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
     shared = (torch.minimum(box[..., 2:], boxes[..., 2:]) - low).clamp(min=0).prod(-1)
     own = (box[..., 2:] - box[..., :2]).prod(-1)
     return shared / (own + (boxes[..., 2:] - boxes[..., :2]).prod(-1) - shared)
+
+
+def cross_entropy(
+    output: Tensor,
+    target: Tensor,
+    class_axis: int = 1,
+    ignore_index: int = -100,
+) -> Tensor:
+    """The mean over all targets but `ignore_index`: classes, or shares of each."""
+    if target.is_floating_point():
+        target = target.movedim(class_axis, 1)
+    output = output.movedim(class_axis, 1)
+    return F.cross_entropy(output, target, ignore_index=ignore_index)
+
+
+def kl(output: Tensor, target: Tensor, class_axis: int = 1) -> Tensor:
+    """The divergence of shares of classes from the output's, mean over positions."""
+    found = output.log_softmax(class_axis)
+    apart = F.kl_div(found, same_shape(output, target), reduction="none")
+    return apart.sum(class_axis).mean()
+
+
+def mse(output: Tensor, target: Tensor) -> Tensor:
+    """The mean of the squared differences."""
+    return F.mse_loss(output, same_shape(output, target))
+
+
+def l1(output: Tensor, target: Tensor) -> Tensor:
+    """The mean of the absolute differences."""
+    return F.l1_loss(output, same_shape(output, target))
+
+
+def huber(output: Tensor, target: Tensor) -> Tensor:
+    """Half the squared differences up to 1, linear from there on, in the mean."""
+    return F.huber_loss(output, same_shape(output, target))
+
+
+def bce(output: Tensor, target: Tensor) -> Tensor:
+    """The binary cross entropy of probabilities with the sigmoid of the output."""
+    return F.binary_cross_entropy_with_logits(output, same_shape(output, target))
+
+
+def same_shape(output: Tensor, target: Tensor) -> Tensor:
+    """The target, which is not broadcast."""
+    if target.shape != output.shape:
+        sizes = f"{list(target.shape)} for an output of {list(output.shape)}"
+        raise ValueError(f"the target has another shape: {sizes}")
+    return target

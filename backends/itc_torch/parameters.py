@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from itc import weights
-from itc.analysis.workload import check_weights
+from itc.analysis.workload import LIBRARIES, check_weights
 from itc.diagnostics import CompileError
 from itc.ir import Net
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
 
 Parameters = Callable[[Net], dict[str, Tensor]]
+
+#: Bytes that loading torch takes.
+LIBRARIES["torch"] = 192 * 2**20
 
 
 def tensors(net: Net) -> dict[str, Tensor]:
@@ -26,6 +30,21 @@ def tensors(net: Net) -> dict[str, Tensor]:
         param.key: torch.from_numpy(values[param.key].astype(NUMPY_NAMES[param.type.dtype])) for param in net.params
     }
     return {param.key: nn.Parameter(typed[param.key]) if param.trained else typed[param.key] for param in net.params}
+
+
+def shared(values: Mapping[str, Array]) -> Parameters:
+    """Parameters, of which none is trained, that share the memory of these arrays where these have their types."""
+
+    def made(net: Net) -> dict[str, Tensor]:
+        arrays = {p.key: np.asarray(values[p.key], NUMPY_NAMES[p.type.dtype]) for p in net.params}
+        given = {
+            key: torch.from_numpy(array if array.flags.writeable else array.copy()) for key, array in arrays.items()
+        }
+        return {
+            p.key: nn.Parameter(given[p.key], requires_grad=False) if p.trained else given[p.key] for p in net.params
+        }
+
+    return made
 
 
 def placeholders(net: Net) -> dict[str, Tensor]:
@@ -46,5 +65,9 @@ def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
     faults = weights.argument_faults(values, wanted, "what is loaded", "the module", narrow)
     if faults:
         raise CompileError(faults)
-    native = {key: np.array(value, value.dtype.newbyteorder("=")) for key, value in values.items()}
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in native.items()})
+    module.load_state_dict({key: as_tensor(value) for key, value in values.items()})
+
+
+def as_tensor(value: Any) -> Any:
+    """An array as a tensor that shares nothing with it; whatever else it is as it is."""
+    return torch.from_numpy(np.array(value, value.dtype.newbyteorder("="))) if isinstance(value, np.ndarray) else value

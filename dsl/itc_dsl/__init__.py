@@ -22,18 +22,25 @@ from itc_dsl.parser import parse
 from itc_dsl.program import MOST_BYTES, decoded, read_source
 from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
+from itc_dsl.syntax import RESERVED
 
 if TYPE_CHECKING:
     from itc_dsl.formatting import format_source
     from itc_dsl.printer import print_ast
+    from itc_dsl.reference import blocks, operations
 
 #: What is imported on first use: no network needs it.
-_TEXTS = {"format_source": "itc_dsl.formatting", "print_ast": "itc_dsl.printer"}
+_TEXTS = {
+    "blocks": "itc_dsl.reference",
+    "format_source": "itc_dsl.formatting",
+    "operations": "itc_dsl.reference",
+    "print_ast": "itc_dsl.printer",
+}
 
 __all__ = [
-    "Budget", "MOST_BYTES", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation",
-    "format_source", "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source",
-    "setting_text",
+    "Budget", "MOST_BYTES", "Loaded", "Program", "ast", "blocks", "check", "decoded", "documentation",
+    "file_documentation", "format_source", "load", "load_checked", "load_net", "operations", "parse",
+    "parse_setting", "print_ast", "RESERVED", "read_source", "setting_text",
 ]  # fmt: skip
 
 

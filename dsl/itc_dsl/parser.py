@@ -26,6 +26,7 @@ MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 100
 MAX_SYNTAX_ERRORS = 10
 MAX_NAME = 255
+SETTING = "a setting is `name=value`"
 
 #: Control characters, surrogates, bidirectional marks, and line separators that only some editors recognise.
 CONTROL = re.compile(
@@ -96,12 +97,23 @@ def parse_override(source: Source) -> ast.Override:
     try:
         tree = lark().parse(source.text, start="setting")
     except (UnexpectedInput, LayoutError) as error:
-        raise CompileError([explain(source, error, "E0112", "a setting is `name=value`")]) from None
+        raise CompileError([_list_without_brackets(source) or explain(source, error, "E0112", SETTING)]) from None
     reader = TreeReader(source)
     override: ast.Override = reader.transform(tree)
     if reader.faults:
         raise CompileError(reader.faults)
     return override
+
+
+def _list_without_brackets(source: Source) -> Diagnostic | None:
+    """The diagnostic of `exits=1,2,4`."""
+    name, equals, values = source.text.partition("=")
+    if not equals or "," not in values or any(bracket in values for bracket in "[]()'\""):
+        return None
+    span = source.span(len(name) + 1, len(source.text))
+    help = f"write `{name}=[{values.strip().strip(',')}]`" if len(values) <= MAX_NAME else "write it in brackets"
+    edit = Edit(span, f"[{values.strip().strip(',')}]")
+    return Diagnostic("E0112", "a list stands in brackets", Label(span, "several values"), help=help, edit=edit)
 
 
 def _module(source: Source, text: str, faults: list[Diagnostic]) -> ast.Module | None:

@@ -16,17 +16,20 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict
 from functools import reduce
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from itc.analysis.cost_tables import outputs, totals
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
 from itc.analysis.program_points import Counts, Points, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
 from itc.ir.precision import precision
 from itc.records import dataclass
+from itc.units import size_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,20 @@ class Cost:
     def json(self) -> dict[str, Any]:
         """The fields as JSON-ready values; the keys are stable."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        figures = f"{self.params:,} parameters, {self.macs:,} MACs, graph {size_text(self.graph_bytes)}"
+        return f"<Cost of {self.net}: {figures}, latency {self.latency}, {len(self.outputs)} outputs>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html  # noqa: PLC0415 -- for notebooks
+
+        return html(totals(self)) + html(outputs(self))
+
+    def frame(self) -> Any:
+        """A pandas frame with a row for each output, by its label. Raises ImportError without pandas."""
+        pandas = import_module("pandas")  # for notebooks; not a requirement
+        return pandas.DataFrame([asdict(output) for output in self.outputs]).set_index("label")
 
 
 def cost(net: Net) -> Cost:

@@ -31,6 +31,9 @@ OWN = {
     "sweep": "sweep:sweep",
     "zoo": "zoo:zoo",
     "weights": "weights:app",
+    "new": "new:new",
+    "ops": "reference:ops",
+    "std": "reference:std",
 }
 COMPLETED = ("show", "run", "emit")
 #: The flags of the help, of every command.

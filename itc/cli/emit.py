@@ -12,7 +12,7 @@ from itc import installed
 from itc.cli import options
 from itc.cli.choices import choice, chosen, completed
 from itc.cli.errors import reporting
-from itc.cli.printing import say, write
+from itc.cli.printing import hushed, say, write
 from itc.driver import parse_settings, read
 from itc.files import writable, write_text
 
@@ -27,6 +27,7 @@ def emit(
     precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a network as readable source that does not import itc."""
     chosen(to, installed.targets(), "emit target", "--to")
@@ -41,7 +42,8 @@ def emit(
             write(text)
             return
         write_text(output, text)
-    say(f"wrote {output} ({len(text.splitlines())} lines)")
+    with hushed(quiet):
+        say(f"wrote {output} ({len(text.splitlines())} lines)")
 
 
 def command() -> Callable[..., None]:

@@ -13,15 +13,15 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itc import installed
+from itc.analysis.cost_tables import totals
 from itc.analysis.samples import random_inputs
 from itc.cli import options
 from itc.cli.choices import completed, machine_option
-from itc.cli.cost import totals
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say
 from itc.cli.terminal import console
 from itc.diagnostics import CompileError, fail, shortened
-from itc.driver import Compiled, Network, parse_settings, read
+from itc.driver import Compiled, Network, parse_iterations, parse_settings, read
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
@@ -39,6 +39,14 @@ class Objective(StrEnum):
     LATENCY = "latency"
 
 
+class MappingName(StrEnum):
+    """How kernels share the tiles of a machine."""
+
+    SPATIAL = "spatial"
+    TEMPORAL = "temporal"
+    AUTO = "auto"
+
+
 def run(
     spec: options.Spec,
     machine: str = "",
@@ -54,6 +62,15 @@ def run(
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
+    mapping: Annotated[
+        MappingName,
+        typer.Option(help="Kernels on tiles of their own, one at a time on all tiles, or the better of both."),
+    ] = MappingName.SPATIAL,
+    batch: Annotated[int, typer.Option(min=1, help="Images that a temporal program takes at once.")] = 1,
+    iterations: Annotated[
+        list[str] | None,
+        typer.Option(help="Iterations to run instead of the spec's, on the same weights: a number, or NAME=NUMBER."),
+    ] = None,
     precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
@@ -64,7 +81,10 @@ def run(
     with reporting(as_json):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
-        job = Job(chosen, precision, loaded.files, machine, objective.value, picture, weights, out, as_json)
+        if iterations:
+            chosen = chosen.with_iterations(parse_iterations(iterations))
+        goal = (objective.value, mapping.value, batch, precision)
+        job = Job(chosen, loaded.files, machine, *goal, picture, weights, out, as_json)
         result = job.run()
     if as_json:
         print_json(result.json())
@@ -82,10 +102,12 @@ class Job:
     """The arguments of one `itc run`."""
 
     network: Network
-    precision: str
     files: tuple[Path, ...]
     machine: str
     objective: str
+    mapping: str
+    batch: int
+    precision: str
     picture: Path | None
     weights: Path | None
     out: Path
@@ -103,6 +125,7 @@ class Job:
             weights = self.network.weights(self.weights) if self.weights else None
             picture = self.opened_picture()
             compiled = self.step(f"compiling for {self.machine}", self.compile)
+            compiled.check_sizes()
             weights = weights or self.network.weights()  # made only for a network that fits
             inputs = self.inputs(picture)
             self.step("timing", lambda: compiled.report)
@@ -120,7 +143,7 @@ class Job:
         return result
 
     def compile(self) -> Compiled:
-        return self.network.compile(self.machine, self.objective, precision=self.precision)
+        return self.network.compile(self.machine, self.objective, self.mapping, self.batch, precision=self.precision)
 
     def opened_picture(self) -> Picture | None:
         """The picture, of its own size: the input, which may be large, is made only for a network that fits."""

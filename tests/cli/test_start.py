@@ -28,7 +28,8 @@ SPEC = "network n:\n    input x: f32[3, 8, 8]\n    emit y = conv(x, 4, 3)\n"
 FOREIGN = {"lark", "numpy"}
 #: The modules of itc, but the files of the IR.
 OWN = {
-    "itc", "itc.__main__", "itc.analysis", "itc.analysis.cost", "itc.analysis.depth", "itc.analysis.liveness",
+    "itc", "itc.__main__", "itc.analysis", "itc.analysis.cost", "itc.analysis.cost_tables", "itc.analysis.depth",
+    "itc.analysis.liveness",
     "itc.analysis.program_points", "itc.analysis.reach", "itc.cli", "itc.cli.arguments", "itc.cli.cost",
     "itc.cli.errors", "itc.cli.options", "itc.cli.plain", "itc.cli.printing", "itc.diagnostics", "itc.driver",
     "itc.extensions", "itc.figures", "itc.files", "itc.ir", "itc.passes", "itc.records",

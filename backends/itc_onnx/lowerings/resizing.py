@@ -18,16 +18,15 @@ def resize(graph: Graph, op: Resize, operands: Operands) -> str:
         if op.mode == "nearest":
             x = graph("Gather", x, graph.constant(op.nearest_source(size, target)), axis=operands.rank + axis)
         else:
-            x = _linear(graph, op, operands, x, axis)
+            x = _weighted(graph, op, operands, x, axis)
     return x
 
 
-def _linear(graph: Graph, op: Resize, operands: Operands, x: str, axis: int) -> str:
-    """The weighted means of the two pixels around each sample along an axis."""
-    low, high, weight = op.linear_source(operands.types[0].shape[axis], operands.result.shape[axis])
-    weight = weight.astype(NUMPY_NAMES[operands.dtype]).reshape((-1, 1) if axis == -2 else (-1,))
-    terms = [
-        graph("Mul", graph("Gather", x, graph.constant(source), axis=operands.rank + axis), graph.constant(share))
-        for source, share in ((low, 1 - weight), (high, weight))
-    ]
-    return graph("Add", *terms)
+def _weighted(graph: Graph, op: Resize, operands: Operands, x: str, axis: int) -> str:
+    """The weighted means of the pixels around each sample along an axis."""
+    dtype, shape = NUMPY_NAMES[operands.dtype], (-1, 1) if axis == -2 else (-1,)
+    terms = []
+    for source, share in op.sources(operands.types[0].shape[axis], operands.result.shape[axis]):
+        seen = graph("Gather", x, graph.constant(source), axis=operands.rank + axis)
+        terms.append(graph("Mul", seen, graph.constant(share.astype(dtype).reshape(shape))))
+    return graph("Sum", *terms)

@@ -6,11 +6,12 @@ import numpy as np
 
 from itc.ir.ops.part import Pad, Select, Slice
 from itc.ir.ops.position import Rope, Sinusoid, angles, sinusoids
-from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose, broadcast_shape
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose, broadcast_shape
 from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.types import NUMPY_NAMES
 from itc_onnx.graph import Graph, with_batch
+from itc_onnx.lowerings.products import as_maps, from_maps
 from itc_onnx.lowerings.table import Operands, lowering
 
 END = 2**63 - 1
@@ -59,6 +60,12 @@ def channel_shuffle(graph: Graph, op: ChannelShuffle, operands: Operands) -> str
     split = graph.reshape(operands.names[0], 0, *leading, op.groups, channels // op.groups, height, width)
     order = [*range(rank + 1), rank + 2, rank + 1, rank + 3, rank + 4]
     return graph.reshape(graph("Transpose", split, perm=order), *with_batch(operands.result))
+
+
+@lowering(PixelShuffle)
+def pixel_shuffle(graph: Graph, op: PixelShuffle, operands: Operands) -> str:
+    maps = graph("DepthToSpace", as_maps(graph, operands, operands.names[0]), blocksize=op.factor, mode="CRD")
+    return from_maps(graph, operands, maps)
 
 
 @lowering(Concat)

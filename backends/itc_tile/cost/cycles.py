@@ -26,13 +26,13 @@ from itc_tile.ops.record import Product, VectorPass
 from itc_tile.tiling.sets import Ints
 
 
-def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles of each shard's tile: those of its units, or of its memory's ports where these are slower.
+def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine, images: int = 1) -> Ints:
+    """Cycles of each shard's tile for `images` at once: of its units, or of its memory's ports where these are slower.
 
     `regions` has a box [..., rank, 2] of every value of the body. A shard without a result takes no time, nor does
     one for which the exchange writes all.
     """
-    work = kernel_work(kernel, regions)
+    work = kernel_work(kernel, regions, images)
     cycles = unit_cycles(work, machine)
     if not work.computes:
         return cycles

@@ -42,8 +42,8 @@ class KernelWork:
         return bool(self.products or self.passes)
 
 
-def kernel_work(kernel: Kernel, regions: Regions) -> KernelWork:
-    """The counts of a kernel whose shards hold `regions`."""
+def kernel_work(kernel: Kernel, regions: Regions, images: int = 1) -> KernelWork:
+    """The counts of a kernel whose shards hold `regions`, for so many images at once: parameters are loaded once."""
     products: list[Product] = []
     passes: list[VectorPass] = []
     selected: dict[str, Ints] = {}
@@ -59,7 +59,11 @@ def kernel_work(kernel: Kernel, regions: Regions) -> KernelWork:
         before = apply if apply.op.pointwise and (work.passes or goes_on) else None
     if kernel.body and not (products or passes or kernel.in_place):
         passes.append(VectorPass(volume(regions[kernel.result.name]), access=1, dtype=unit_type(kernel.result)))
-    return KernelWork(tuple(products), tuple(passes), *_moved(kernel, regions, selected))
+    return KernelWork(
+        tuple(replace(each, positions=each.positions * images) for each in products),
+        tuple(replace(each, elements=each.elements * images, rows=each.rows * images) for each in passes),
+        *_moved(kernel, regions, selected, images),
+    )
 
 
 def _work(apply: Apply, regions: Regions) -> Work:
@@ -93,14 +97,15 @@ def _continued(work: Work) -> list[VectorPass]:
     return [replace(each, access=0, call=False) for each in work.passes]
 
 
-def _moved(kernel: Kernel, regions: Regions, selected: Mapping[str, Ints]) -> tuple[Ints, Ints]:
+def _moved(kernel: Kernel, regions: Regions, selected: Mapping[str, Ints], images: int) -> tuple[Ints, Ints]:
     """Bytes loaded and bytes stored. Values select at most so many elements of some operands."""
     loaded = np.zeros((), np.int64)
     for value in kernel.inputs + kernel.params:
         if value.name in kernel.read:
             elements = volume(regions[value.name])
-            loaded = loaded + _bytes(value, np.minimum(elements, selected.get(value.name, elements)))
-    return loaded, _bytes(kernel.result, volume(regions[kernel.result.name]))
+            times = 1 if value in kernel.params else images
+            loaded = loaded + times * _bytes(value, np.minimum(elements, selected.get(value.name, elements)))
+    return loaded, images * _bytes(kernel.result, volume(regions[kernel.result.name]))
 
 
 def _bytes(value: Value, elements: Ints) -> Ints:

@@ -11,12 +11,14 @@ from itc.units import KIB, MIB, size_text
 NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
 
 if TYPE_CHECKING:
-    from itc_tile.report.report import Report
+    from itc_tile.report.report import BreakdownReport, Report
+
+LONGEST = 5  # kernels in a table
 
 
 def tables(report: Report) -> tuple[Table, ...]:
     """The three tables of a report."""
-    return fit_table(report), stream_table(report), outputs_table(report)
+    return (fit_table(report), stream_table(report), *breakdown_tables(report), outputs_table(report))
 
 
 def fit_table(report: Report) -> Table:
@@ -53,6 +55,23 @@ def stream_table(report: Report) -> Table:
     return facts("a stream of images", rows)
 
 
+def breakdown_tables(report: Report) -> tuple[Table, ...]:
+    """Where the cycles of a batch go, under temporal mapping: of all kernels, and of the longest ones."""
+    if report.breakdown is None:
+        return ()
+    titles = ("kernel", "runs", "compute", "exchange", "sync", "rearrange", "idle")
+    columns = tuple(Column(title, right=title != "kernel") for title in titles)
+    longest = sorted(report.kernels, key=lambda kernel: -kernel.runs * (kernel.exchange_cycles + kernel.compute_cycles))
+    rows = [("all", sum(kernel.runs for kernel in report.kernels), report.breakdown)]
+    rows += [(kernel.label, kernel.runs, kernel.breakdown) for kernel in longest[:LONGEST] if kernel.breakdown]
+    return (Table("cycles of a batch, all kernels and the longest", columns, tuple(_cycles(*row) for row in rows)),)
+
+
+def _cycles(label: str, runs: int, cycles: BreakdownReport) -> tuple[str, ...]:
+    counts = (cycles.compute_cycles, cycles.exchange_cycles, cycles.sync_cycles, cycles.rearrange_cycles)
+    return (label, f"{runs:,}", *(f"{count:,}" for count in counts), f"{cycles.idle_cycles:,.0f}")
+
+
 def outputs_table(report: Report) -> Table:
     """The cycles until each output of one image, against the longest path."""
     titles = ("output", "cycles", "ms", "longest path", "ratio")
@@ -61,4 +80,5 @@ def outputs_table(report: Report) -> Table:
         (row.label, f"{row.cycles:,}", f"{row.seconds * 1e3:.3f}", f"{row.bound_cycles:,}", f"{row.ratio:.2f}")
         for row in report.outputs
     )
-    return Table("one image alone", columns, tuple(rows), by_output=True)
+    title = "one image alone" if report.breakdown is None else f"a batch of {report.batch}"
+    return Table(title, columns, tuple(rows), by_output=True)

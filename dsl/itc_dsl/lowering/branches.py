@@ -15,7 +15,7 @@ from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.arithmetic import as_truth, equal
+from itc_dsl.lowering.comparisons import as_truth, equal
 from itc_dsl.lowering.scope import Scope, executes, exhausted, narrowed
 from itc_dsl.lowering.values import (
     BROKEN,

@@ -11,8 +11,8 @@ from itc.ir.op import LAYERS
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.names import ITERATION
-from itc_dsl.lowering.arithmetic import as_truth
 from itc_dsl.lowering.branches import choose
+from itc_dsl.lowering.comparisons import as_truth
 from itc_dsl.lowering.scope import Scope, as_integer, evaluates
 from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (

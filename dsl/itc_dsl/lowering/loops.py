@@ -121,6 +121,8 @@ def _close(
     carries = tuple(Carry(i, o) for flow in flows for i, o in zip(flow.inner, flow.init, strict=True))
     origin = scope.call or span
     after = [lowering.value(value.type, value.name, origin) for flow in flows for value in flow.inner]
+    for result, value in zip(after, body.yields, strict=True):
+        lowering.same_volume(result, value)
     series = [
         lowering.value(SeriesType(len(emit.iterations), value.tensor), "series", origin)
         for emit in body.statements
@@ -220,6 +222,8 @@ def _flow(scope: Scope, param: ast.Param) -> _Flow:
     names = _names(param.name.text, len(init))
     origins = scope.lowering.origins
     inner = [scope.lowering.value(v.type, n, origins.get(v.name, span)) for v, n in zip(init, names, strict=True)]
+    for value, first in zip(inner, init, strict=True):
+        scope.lowering.same_volume(value, first)
     scope.names[param.name.text] = rebuild(start, iter(inner))
     return _Flow(param, start, inner, init)
 

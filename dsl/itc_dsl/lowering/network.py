@@ -11,6 +11,7 @@ from itc.ir import Builder, Net, verify
 from itc_dsl import ast
 from itc_dsl.checker import Program, in_order
 from itc_dsl.lowering.expressions import global_value
+from itc_dsl.lowering.given_weights import without_given
 from itc_dsl.lowering.scope import MAX_DEPTH, Budget, Exhausted, Lowering, Scope, Trace
 from itc_dsl.lowering.values import BROKEN, Stop
 from itc_dsl.settings import Chosen
@@ -39,7 +40,7 @@ def lower(program: Program, chosen: Chosen, budget: Budget | None = None, trace:
     faults = lowering.faults or lowering.unused
     if faults:
         raise CompileError(in_order(faults, program.main.module))
-    for statement in statements:
+    for statement in without_given(lowering, statements):
         lowering.builder.add(statement)
     if not lowering.outputs:
         raise fail("E0416", f"the network `{chosen.name}` has no output", network.name.span, "no `emit` is reached")

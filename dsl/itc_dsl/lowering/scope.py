@@ -12,7 +12,25 @@ from dataclasses import field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, TensorType, Type, Value
+from itc.ir import (
+    Builder,
+    IterationSet,
+    Loop,
+    Op,
+    Operand,
+    Output,
+    ParamRef,
+    SeriesType,
+    Statement,
+    TensorType,
+    Type,
+    Value,
+)
+from itc.ir.op import MAX_RANK
+from itc.ir.ops.lookup import Take
+from itc.ir.ops.rearrange import Reshape, Transpose
+from itc.ir.ops.region import RoiAlign
+from itc.ir.ops.shape import Stack
 from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
@@ -34,9 +52,11 @@ MAX_STATEMENTS = 20_000
 #: Limit of elements of a tensor of one sample, or of all sets of a parameter, for exact figures.
 MAX_TENSOR = 2**40
 #: Limit of axes: NumPy has at most 64, including those for shards, batch and windows.
-MAX_AXES = 32
+MAX_AXES = MAX_RANK
 #: Limit of output tensors; each has its own figures.
 MAX_OUTPUTS = 5_000
+#: Number of axes of a volume.
+VOLUME = 4
 MAX_DEPTH = 400
 MAX_FAULTS = 50
 #: Different values that a trace keeps of a node.
@@ -141,6 +161,11 @@ class Lowering:
     #: The source of each value, in order of creation.
     origins: dict[str, Span] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
+    #: Tensors of four axes that are inputs or computed from such by elements, not maps of several regions.
+    volumes: set[str] = field(default_factory=set)
+    #: The parameters that `param` makes tensors, by their names, and those that layers read as their weights.
+    parameters: dict[str, ParamRef] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
     #: For each body, the first and last read of each name.
     reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
@@ -231,7 +256,14 @@ class Lowering:
         self.count(OPERATION_STEPS + len(operands), span)
         result = self.builder.apply(op, operands, span)
         self.born(result, origin)
+        if len(result.tensor.shape) == VOLUME and not isinstance(op, Reshape | Transpose | Stack | Take | RoiAlign):
+            self.same_volume(result, *(value for value in operands if isinstance(value, Value)))
         return result
+
+    def same_volume(self, result: Value, *operands: Value) -> None:
+        """Records that a value is a volume if one of these is."""
+        if any(value.name in self.volumes for value in operands):
+            self.volumes.add(result.name)
 
 
 def exhausted(code: str, message: str, span: Span, help: str = "") -> Exhausted:

@@ -3,8 +3,11 @@
 from itc.ir.ops import (
     activation,
     cast,
+    comparison,
     conv,
     conv_transpose,
+    dynamic_conv,
+    lookup,
     matmul,
     norm,
     part,
@@ -13,15 +16,18 @@ from itc.ir.ops import (
     position,
     quantization,
     rearrange,
+    rectifier,
     reduce,
     region,
     resize,
     shape,
+    spatial,
     table,
     unpool,
 )  # fmt: skip
 
 __all__ = [
-    "activation", "cast", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool", "position",
-    "quantization", "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
+    "activation", "cast", "comparison", "conv", "conv_transpose", "dynamic_conv", "lookup", "matmul", "norm",
+    "part", "pointwise", "pool", "position", "quantization", "rearrange", "rectifier", "reduce", "region", "resize",
+    "shape", "spatial", "table", "unpool",
 ]  # fmt: skip

@@ -227,19 +227,31 @@ def depthwise(
 @layer
 def linear(
     x: TensorType,
-    out: int,
+    out: int | None = None,
     *,
+    weight: TensorType | None = None,
     bias: bool = True,
     init: WeightInit = "uniform",
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of a vector, or of each token, to `out` features. `std` implies `init=normal`."""
+    """Linear layer of a vector, or of each token, to `out` features. `std` implies `init=normal`.
+
+    With `weight`, the weight is a `param` [out, in], which other calls may use as well: the table of an `embed`.
+    """
     needs(1, x, "linear")
     no_maps("linear", x, help="use `conv(x, out, 1)` for the channels of a map, or make it a vector: `global_pool(x)`")
+    if weight is not None:
+        needs(1, weight, "linear", 1)
+        if (out, init, std) != (None, "uniform", None):
+            help = "give the `param` its shape and its `init`"
+            raise RuleError("`linear` with a `weight` takes no width and no `init`", attribute="weight", help=help)
+        return Layer(Linear(), biases(bias, weight.shape[0], bias_init), weight=1)
+    if out is None:
+        raise RuleError("`linear` needs a width, or a `weight`", help="linear(x, 10)")
     at_least(1, "out", out)
-    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
-    return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
+    spec = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
+    return Layer(Linear(), (spec, *biases(bias, out, bias_init)))
 
 
 def number_init(value: float) -> str:
