@@ -40,7 +40,9 @@ def checked_weights(net: Net, weights: Arrays) -> dict[str, Array]:
 
 
 def has_types(weights: Arrays, net: Net) -> bool:
-    """Whether arrays have the element types of the net's parameters, where these are not f32."""
+    """Whether there are arrays for all parameters of the net, with their element types where these are not f32."""
+    if not all(param.key in weights for param in net.params):
+        return False
     narrow = (param for param in net.params if param.type.dtype != "f32")
     found = ((getattr(weights.get(param.key), "dtype", None), NUMPY_NAMES[param.type.dtype]) for param in narrow)
     return all(dtype == wanted for dtype, wanted in found)

@@ -294,11 +294,15 @@ class Network:
             raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
         return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
-    def quantize(self, precision: str) -> Network:
-        """The network in `f16`, or itself in `f32`: see docs/precision.md. Its inputs and outputs stay float32."""
+    def quantize(self, precision: str, inputs: Arrays | None = None, *, samples: int = 32, seed: int = 0) -> Network:
+        """The network in `f16` or `i8`, or itself in `f32`: see docs/precision.md. Inputs and outputs stay float32.
+
+        The scales of `i8` are those of the weights that it is given, over `inputs`, arrays [batch, ...], or over
+        `samples` random ones.
+        """
         from itc.transforms.quantize import quantization
 
-        return self.after(*quantization(precision))
+        return self.after(*quantization(precision, inputs, samples, seed))
 
     def compile(
         self,
@@ -314,8 +318,8 @@ class Network:
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
         the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
         kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
-        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network
-        quantised.
+        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network as
+        `quantize` gives it.
         """
         from itc.transforms.quantize import quantization
 

@@ -128,7 +128,8 @@ def named(text: str, known: Mapping[str, Transform]) -> Transform:
 def _with_options(found: Transform, texts: list[str]) -> Transform:
     if not isinstance(found, Pass):
         raise WrongPass(f"the pipeline `{found.name}` has no options")
-    options = {f.name: getattr(found, f.name) for f in fields(found)}
+    values = ((f.name, getattr(found, f.name)) for f in fields(found))
+    options = {name: value for name, value in values if isinstance(value, int)}
     given: dict[str, int] = {}
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))

@@ -20,6 +20,26 @@ def or_zeros(x: Tensor | None, first: Tensor, *sizes: int, kind: str = "") -> Te
     return first.new_zeros((first.shape[0], *sizes), dtype=dtype)
 
 
+def to_int8(x: Tensor, scale: Tensor) -> Tensor:
+    """x / scale, rounded and limited to -127..127."""
+    return (x / scale).round().clamp(-127, 127).nan_to_num(0).char()
+
+
+def from_int8(
+    q: Tensor,
+    scale: Tensor,
+    weights: Tensor | None = None,
+    bias: Tensor | None = None,
+    axis: int = -1,
+) -> Tensor:
+    """q * scale, or of sums q * (scale * weights) + bias, these two along an axis."""
+    trailing = (1,) * (-1 - axis)
+    if weights is not None:
+        scale = scale * weights.reshape(-1, *trailing)
+    out = q.float() * scale
+    return out if bias is None else out + bias.reshape(-1, *trailing)
+
+
 def relative_change(a: Tensor, b: Tensor, eps: float = 1e-12) -> Tensor:
     """Norm of a - b over that of b, one number for each sample."""
     a, b = a.flatten(1), b.flatten(1)

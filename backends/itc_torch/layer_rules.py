@@ -19,6 +19,7 @@ from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.pool import AdaptivePool, GlobalPool, Pool
 from itc.ir.ops.position import Rope, Sinusoid
+from itc.ir.ops.quantization import FromInt8, ToInt8
 from itc.ir.ops.reduce import ArgMax, Change, Reduce, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
@@ -121,6 +122,15 @@ def prelu(_op: Prelu, x: Ref, slope: Ref) -> Expr:
     if slope.type.size == 1:
         return call(F.prelu, x, slope)
     return channels_behind_batch(x, lambda maps: call(F.prelu, maps, slope))
+
+
+def to_int8(_op: ToInt8, x: Ref, scale: Ref) -> Expr:
+    return call(functions.to_int8, x, scale)
+
+
+def from_int8(op: FromInt8, q: Ref, scale: Ref, *channels: Ref) -> Expr:
+    axis = unless(axis_from_end(q, op.axis), -1) if channels else None
+    return call(functions.from_int8, q, scale, *channels, axis=axis)
 
 
 def pool(function: Callable[..., Any]) -> Callable[..., Expr]:

@@ -38,6 +38,7 @@ from itc.ir.ops.pointwise import (
 )  # fmt: skip
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid
+from itc.ir.ops.quantization import FromInt8, ToInt8
 from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose
 from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
@@ -123,6 +124,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Embed: function(F.embedding),
     Exp: function(torch.exp),
     Fill: shapes.fill,
+    FromInt8: layers.from_int8,
     Gather: layers.gather,
     Gelu: pointwise.gelu,
     GlobalPool: layers.global_pool,
@@ -172,6 +174,7 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Sub: function(sub),
     Take: layers.take,
     Tanh: function(torch.tanh),
+    ToInt8: layers.to_int8,
     Transpose: shapes.transpose,
     Where: pointwise.where,
 }

@@ -36,9 +36,8 @@ NetworkName = Annotated[
 ]
 Json = Annotated[bool, Option(("--json",), "Print JSON instead of tables; the keys are in docs/json.md.")]
 Quiet = Annotated[bool, Option(("--quiet", "-q"), "Print errors only.")]
-Precision = Annotated[
-    str, Option(("--precision",), "Element type of the tensors: f32, as written, or f16 with sums in f32.", "f32|f16")
-]
+PRECISIONS = "Element type of tensors: f32, as written; f16, sums in f32; i8, sums in i32, scales of 32 inputs."
+Precision = Annotated[str, Option(("--precision",), PRECISIONS, "f32|f16|i8")]
 After = Annotated[list[str] | None, Option(("--after",), _passes, "PASS")]
 
 

@@ -167,8 +167,9 @@ class Job:
             weights = weights or self.network.weights()  # made only for a network that fits
             inputs = arrays(self.network.ir, self.given)
             self.step("timing", lambda: compiled.report)
-            found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
-            reference = self.step("running the reference", lambda: self.reference(compiled, inputs, weights))
+            narrow = self.step("quantising the weights", lambda: compiled.quantized(weights))
+            found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, narrow))
+            reference = self.step("running the reference", lambda: self.reference(compiled, inputs, weights, narrow))
             pictures = self.step("drawing outputs", lambda: self.drawings(inputs, found))
         return Result(self, compiled, reference.agreement(found), pictures, top_classes(found), self.tokens(found))
 
@@ -192,9 +193,11 @@ class Job:
     def compile(self) -> Compiled:
         return self.network.compile(self.machine, self.objective, self.mapping, self.batch, precision=self.precision)
 
-    def reference(self, compiled: Compiled, inputs: dict[str, Array], weights: dict[str, Array]) -> Reference:
+    def reference(
+        self, compiled: Compiled, inputs: dict[str, Array], weights: dict[str, Array], narrow: Mapping[str, Array]
+    ) -> Reference:
         """The outputs to compare with, at the program's precision and, if that is another one, in f32."""
-        against, equal = forward(compiled.network, inputs, compiled.quantized(weights))
+        against, equal = forward(compiled.network, inputs, narrow)
         exact = forward(self.network, inputs, weights)[1] if compiled.network is not self.network else None
         return Reference(against, equal, exact)
 

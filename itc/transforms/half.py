@@ -122,12 +122,12 @@ class _Types:
         groups = grouped(pair for pair in handed_on(self.net.body) if isinstance(pair[0].type, SeriesType))
         outputs = [output.value.name for output in self.net.outputs if isinstance(output.value.type, SeriesType)]
         self.wide_values |= {name for output in outputs for name in groups.get(output, {output})}
-        leaving = _leaving(self.net)
+        gone = leaving(self.net)
         resizes = [apply for apply in applies(self.net.body) if isinstance(apply.op, Resize)]
-        self.wide_ops |= {id(apply) for apply in resizes if apply.result.name in leaving}
+        self.wide_ops |= {id(apply) for apply in resizes if apply.result.name in gone}
 
 
-def _leaving(net: Net) -> set[str]:
+def leaving(net: Net) -> set[str]:
     """Names of values that only leave the net: as outputs, or in series that do."""
     count = Counter(value.name for statement in walk(net.body) for value in reads(statement))
     left = Counter(output.value.name for output in net.outputs)

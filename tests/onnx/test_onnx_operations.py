@@ -19,7 +19,8 @@ NAMES = sorted(op.name for op in LOWERINGS)
 
 
 def test_every_operation_has_a_lowering() -> None:
-    assert sorted(OPS) == NAMES
+    """But those of int8 nets, which are not exported (E0571)."""
+    assert sorted(OPS.keys() - {"quantize", "dequantize"}) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,7 @@ from itc.ir.op import Array
 from itc.ir.ops.comparison import RELATIONS, Compare, Maximum, Minimum
 from itc.ir.ops.matmul import Attend
 from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
+from itc.ir.ops.quantization import FromInt8, ToInt8
 from itc.ir.ops.shape import Fill
 from itc.ir.types import NUMPY_NAMES
 
@@ -398,6 +399,27 @@ def _channel_shuffle(v: Values) -> Drawn:
     return drawn(v, LAYERS["channel_shuffle"](x, groups), [x])
 
 
+SCALE = TensorType("f32", (1,))
+
+
+def _quantize(v: Values) -> Drawn:
+    x = v.any()
+    arrays = (3 * v.normal((BATCH, *x.shape)), v.positive((1,)) / 40)
+    return Drawn(ToInt8(), (x, SCALE), arrays, 1)
+
+
+def _dequantize(v: Values) -> Drawn:
+    """An i8, or sums with the scales of the weights and perhaps a bias."""
+    x, sums = v.any(), v.chance()
+    kind, most = ("i32", 9999) if sums else ("i8", 127)
+    q = v.rng.integers(-most, most, (BATCH, *x.shape), endpoint=True).astype("int32" if sums else "int8")
+    axis = v.pick(0, -1) if sums else 0
+    channels = TensorType("f32", (x.shape[axis or x.channel_axis],))
+    params = (SCALE, *(channels,) * (v.number(1, 2) if sums else 0))
+    arrays = (q, *(v.positive(type.shape) for type in params))
+    return Drawn(FromInt8(axis), (x.with_dtype(kind), *params), arrays, 1)
+
+
 def _pixel_shuffle(v: Values) -> Drawn:
     factor = v.number(1, 3)
     x = v.map(factor**2 * v.number(1, 2))
@@ -534,6 +556,7 @@ DRAWS: dict[str, Callable[[Values], Drawn]] = {
     "softmax": _softmax, "argmax": _argmax, "change": _change, "concat": _concat, "stack": _stack, "fill": _fill,
     "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
     "broadcast": _broadcast, "channel_shuffle": _channel_shuffle, "cast": _cast, "matmul": _matmul,
+    "quantize": _quantize, "dequantize": _dequantize,
     "attend": _attend, "sinusoid": _sinusoid, "rope": _rope, "parameter": _parameter, "roi_align": _roi_align,
     "proposals": _proposals, "dynamic_conv": _dynamic_conv, "spatial_conv": _spatial_conv,
     "spatial_pool": _spatial_pool, "pixel_shuffle": _pixel_shuffle, "gather": _gather, "take": _take,

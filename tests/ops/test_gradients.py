@@ -38,7 +38,11 @@ WITHOUT_GRADIENT = {
     "proposals": "chooses boxes; as in Faster R-CNN, training takes them as constants",
 }
 #: Operations that are differentiated, but not by differences: where their test is.
-OTHERWISE_TESTED = {"cast": "test_the_gradient_of_a_cast_is_one: float32 rounds the differences away"}
+OTHERWISE_TESTED = {
+    "cast": "test_the_gradient_of_a_cast_is_one: float32 rounds the differences away",
+    "quantize": "no gradient: int8 nets are for inference",
+    "dequantize": "no gradient: int8 nets are for inference",
+}
 #: Operands that torch takes as constants: the running statistics of a norm.
 CONSTANT_OPERANDS = {"batch_norm": (3, 4)}
 

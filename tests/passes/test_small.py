@@ -14,7 +14,7 @@ from tests.conftest import Golden
 from tests.random_nets import difference
 
 HERE = Path(__file__).parent
-NAMES = (*TRANSFORMS, "fuse", "unroll(factor=2)", "peel(first=0, last=1)")
+NAMES = (*TRANSFORMS, "fuse", "unroll(factor=2)", "peel(first=0, last=1)", "quantize(bits=8)")
 
 
 def small(**settings: object) -> Network:

@@ -190,7 +190,7 @@ def test_what_cannot_be_in_f16_is_a_diagnostic() -> None:
     single = edge.model_copy(update={"compute": {"f32": edge.compute["f32"]}})
     with pytest.raises(CompileError, match=r"E0513.*no unit for f16"):
         net.compile(single, precision="f16")
-    with pytest.raises(ValueError, match="f32 or f16, not 'bf16'"):
+    with pytest.raises(ValueError, match="f32, f16 or i8, not 'bf16'"):
         net.quantize("bf16")
 
 

@@ -6,6 +6,8 @@ A tile keeps its part of the parameters, of each input and of the result: the pa
 - Pointwise operations work in place, unless the overwritten value is read again, by another operation or, if it is
   loop-invariant, in the next iteration. The result never shares a buffer with an input,
   except for a copy.
+- Values that are wider than the result, such as the i32 sums of i8 products, are narrowed by the pointwise operations
+  behind them as they are computed: a row of each.
 - A resize at the end of a network output's head is computed a row at a time while it is sent: two rows, and no full
   map.
 - Code, and the exchange's instructions, are estimates of the machine file.
@@ -43,12 +45,21 @@ class Buffer:
     values: list[Value] = field(default_factory=list)
 
     def bytes(self, regions: Regions) -> Ints:
-        return np.asarray(np.max([value_bytes(value, regions) for value in self.values], axis=0))
+        size = row_bytes if self.content == ROWS else value_bytes
+        return np.asarray(np.max([size(value, regions) for value in self.values], axis=0))
 
 
 def value_bytes(value: Value, regions: Regions) -> Ints:
     """Bytes of a value's region on each shard."""
     return volume(regions[value.name]) * DTYPE_BYTES[value.tensor.dtype]
+
+
+def row_bytes(value: Value, regions: Regions) -> Ints:
+    """Bytes of one row of a map, of all channels, on each shard; of the whole of other tensors."""
+    box = regions[value.name]
+    if len(value.tensor.shape) < 3:
+        return value_bytes(value, regions)
+    return np.asarray(extent(box, -1) * extent(box, -3) * DTYPE_BYTES[value.tensor.dtype])
 
 
 @lru_cache(maxsize=1024)
@@ -96,10 +107,16 @@ class _BufferAssignment:
             return
         before = self._replaced(position) if self.kernel.body[position].op.pointwise else None
         if before is None:
-            self.new(SCRATCH, result)
+            self.new(ROWS if self._is_wide(result) else SCRATCH, result)
         else:
             self.buffers[result.name] = self.buffers[before.name]
             self.buffers[result.name].values.append(result)
+
+    def _is_wide(self, value: Value) -> bool:
+        """Whether a value is wider than the result, and pointwise operations narrow it as its rows are computed."""
+        readers = [self.kernel.body[at] for at in self.readers.get(value.name, ())]
+        wide = DTYPE_BYTES[value.tensor.dtype] > DTYPE_BYTES[self.kernel.result.tensor.dtype]
+        return wide and bool(readers) and all(reader.op.pointwise for reader in readers)
 
     def output(self) -> None:
         """Assigns the buffer of the result, distinct from the inputs; with an epilogue, of the epilogue's operand."""
@@ -119,9 +136,7 @@ class _BufferAssignment:
         """The operand whose buffer a pointwise result can reuse, preferably not an input."""
         apply = self.kernel.body[position]
         free = [
-            value
-            for value in data_operands(apply)
-            if self._is_free(value, position) and value.type == apply.result.type
+            value for value in data_operands(apply) if self._is_free(value, position) and _fits(value, apply.result)
         ]
         return min(free, key=lambda value: self.buffers[value.name].content == INPUTS, default=None)
 
@@ -137,6 +152,12 @@ class _BufferAssignment:
             if apply.result.name in self.in_place and any(value.name in fixed for value in data_operands(apply)):
                 fixed.add(apply.result.name)
         return frozenset(fixed)
+
+
+def _fits(old: Value, new: Value) -> bool:
+    """Whether a value takes the room of another, element by element."""
+    sizes = [DTYPE_BYTES[value.tensor.dtype] for value in (old, new)]
+    return old.tensor.shape == new.tensor.shape and sizes[0] == sizes[1]
 
 
 Buffers = list[tuple[str, str, Ints]]

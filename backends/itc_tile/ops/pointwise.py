@@ -24,6 +24,7 @@ from itc.ir.ops.pointwise import (
     Sub,
     Tanh,
 )  # fmt: skip
+from itc.ir.ops.quantization import FromInt8, ToInt8, from_int8, to_int8
 from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, TileOp, Types, Work, register
 from itc_tile.ops.rules import along, by_reference, elementwise, move_work, pointwise_work
@@ -69,6 +70,30 @@ def scale_shift_values(shards: ShardedOp) -> Evaluation:
     return Evaluation(run, shards.operands)
 
 
+def to_int8_access(_op: ToInt8, types: Types, boxes: Boxes) -> list[Boxes]:
+    return [boxes, whole(types[1].shape, boxes.shape[:-2])]
+
+
+def to_int8_values(shards: ShardedOp) -> Evaluation:
+    return Evaluation(lambda s: to_int8(s[0], along(-1, s[1], s[0].ndim)), shards.operands)
+
+
+def from_int8_access(op: FromInt8, types: Types, boxes: Boxes) -> list[Boxes]:
+    """The same elements, the scale, and what else there is of their channels."""
+    scale = whole(types[1].shape, boxes.shape[:-2])
+    return [boxes, scale, *(boxes[..., op.axis or types[0].channel_axis, :][..., None, :] for _ in types[2:])]
+
+
+def from_int8_values(shards: ShardedOp) -> Evaluation:
+    axis = shards.op.axis or shards.types[0].channel_axis
+
+    def run(stacks: Stacks) -> Array:
+        q, scale, *channels = stacks
+        return from_int8(q, along(-1, scale, q.ndim), *(along(axis, each, q.ndim) for each in channels))
+
+    return Evaluation(run, shards.operands)
+
+
 PASSES: dict[type[Op], Callable[[ShardedOp], Work]] = {
     **dict.fromkeys((Abs, Add, Compare, Maximum, Minimum, Mul, Relu, Sub, Where), pointwise_work(simple=1)),
     **dict.fromkeys((Affine, Clamp, LeakyRelu, Relu6, SquaredRelu), pointwise_work(simple=2)),
@@ -84,4 +109,6 @@ register(Prelu, TileOp(prelu_access, pointwise_work(simple=2), prelu_values))
 # Stored statistics are folded into scale and shift when parameters are loaded: two instructions.
 register(BatchNorm, TileOp(channel_access, pointwise_work(simple=2), batch_norm_values))
 register(ScaleShift, TileOp(channel_access, pointwise_work(simple=2), scale_shift_values))
+register(ToInt8, TileOp(to_int8_access, pointwise_work(simple=3), to_int8_values))
+register(FromInt8, TileOp(from_int8_access, pointwise_work(simple=2), from_int8_values))
 register(Cast, TileOp(elementwise, move_work))

@@ -59,7 +59,7 @@ def resize_values(shards: ShardedOp) -> Evaluation:
     rows, columns = along(shards, -2, down), along(shards, -1, across)
 
     def run(stacks: Stacks) -> Array:
-        return rows(columns(stacks[0]))
+        return columns(rows(stacks[0]))  # in the order of the reference
 
     return Evaluation(run, shards.operands)
 

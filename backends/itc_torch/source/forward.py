@@ -111,9 +111,9 @@ class Forward(Writer):
 
     def expression(self, apply: Apply) -> Code:
         method = self.methods.name(apply)
+        lowered = lower_op(apply.op, tuple(map(self.operand, apply.operands)))
+        self.functions |= dict.fromkeys(called(lowered))
         if not method:
-            lowered = lower_op(apply.op, tuple(map(self.operand, apply.operands)))
-            self.functions |= dict.fromkeys(called(lowered))
             return code(lowered)
         values = (self.variables.of(value.name) for value in apply.values)
         layer = self.attribute(apply.refs[0].key.rpartition(".")[0])

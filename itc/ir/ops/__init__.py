@@ -14,6 +14,7 @@ from itc.ir.ops import (
     pointwise,
     pool,
     position,
+    quantization,
     rearrange,
     rectifier,
     reduce,
@@ -27,6 +28,6 @@ from itc.ir.ops import (
 
 __all__ = [
     "activation", "cast", "comparison", "conv", "conv_transpose", "dynamic_conv", "lookup", "matmul", "norm",
-    "part", "pointwise", "pool", "position", "rearrange", "rectifier", "reduce", "region", "resize", "shape",
-    "spatial", "table", "unpool",
+    "part", "pointwise", "pool", "position", "quantization", "rearrange", "rectifier", "reduce", "region", "resize",
+    "shape", "spatial", "table", "unpool",
 ]  # fmt: skip

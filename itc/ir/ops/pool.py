@@ -36,7 +36,8 @@ class Pool(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         (x,) = operands
         needs(3, x, self.name)
-        needs_float(self.name, x)
+        if x.dtype != "i8" or not isinstance(self, MaxPool):
+            needs_float(self.name, x)
         at_least(1, "kernel", self.kernel)
         at_least(1, "stride", self.stride)
         at_least(0, "pad", self.pad)

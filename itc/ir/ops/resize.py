@@ -39,7 +39,8 @@ class Resize(Op):
         for position, operand in enumerate(operands):
             needs(3, operand, "resize", position)
         x = operands[0]
-        needs_float("resize", x)
+        if x.dtype != "i8" or self.mode != "nearest":
+            needs_float("resize", x)
         if self.mode not in MODES:
             raise RuleError(f"`{self.mode}` is not a mode; known: {', '.join(MODES)}", attribute="mode")
         if self.align_corners and self.mode == "nearest":
