@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from keyword import iskeyword
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from itc.diagnostics import fail
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
@@ -139,6 +141,10 @@ class Machines(Protocol):
 
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the machine."""
+
+    def validate(self, rows: Path, machine: Any) -> Report:
+        """Predicted against expected figures of a file for a machine that is loaded. Raises CompileError."""
+        raise fail("E0566", f"{rows} is not compared: the backend of {machine} has no model to validate")
 
 
 class Module(GraphModule):

@@ -51,15 +51,26 @@ def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
     return table.to(x.dtype).expand_as(x)
 
 
-def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
-    """Turns the pairs of channels (i, i + d / 2) of each head by an angle."""
+def rotary(
+    x: Tensor,
+    heads: int = 1,
+    base: float = 10000.0,
+    interleaved: bool = False,
+) -> Tensor:
+    """Turns the pairs of channels (i, i + d / 2), or (2 i, 2 i + 1), of each head by an angle."""
     pairs = x.shape[-1] // (2 * heads)
     position = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)
     pair = torch.arange(pairs, dtype=torch.float64, device=x.device)
     angle = (position[:, None] / base ** (pair / pairs))[:, None]
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x.reshape(*x.shape[:-1], heads, -1).chunk(2, dim=-1)
+    by_head = x.reshape(*x.shape[:-1], heads, -1)
+    if interleaved:
+        first, second = by_head[..., ::2], by_head[..., 1::2]
+    else:
+        first, second = by_head.chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)
+    if interleaved:
+        return torch.stack(turned, dim=-1).flatten(-3)
     return torch.cat(turned, dim=-1).flatten(-2)
 
 
@@ -67,12 +78,20 @@ def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    mask: Tensor | None = None,
     heads: int = 1,
     causal: bool = False,
 ) -> Tensor:
     """Attention of tokens q to tokens k with values v, in parts of the channels."""
     q, k, v = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
-    attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    if mask is None:
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    else:
+        allowed = mask.reshape(mask.shape[0], 1, -1, mask.shape[-1])
+        if causal:
+            allowed = allowed & allowed.new_ones(q.shape[-2], k.shape[-2]).tril()
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        attended = attended.masked_fill(~allowed.any(-1, keepdim=True), 0)
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 
@@ -112,11 +131,14 @@ def align_regions(
     size: tuple[int, int] = (7, 7),
     scale: float = 1.0,
     sampling: int = 2,
+    aligned: bool = False,
 ) -> Tensor:
     """Features [b, n, c, *size] of boxes [b, n, 4], by bilinear samples."""
-    left, top, right, bottom = (boxes * scale).unbind(-1)
-    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling)
-    columns = axis_shares(left, right, size[1], x.shape[-1], sampling)
+    corners = boxes * scale - 0.5 if aligned else boxes * scale
+    left, top, right, bottom = corners.unbind(-1)
+    least = None if aligned else 1
+    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling, least)
+    columns = axis_shares(left, right, size[1], x.shape[-1], sampling, least)
     return torch.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns)
 
 
@@ -126,9 +148,11 @@ def axis_shares(
     parts: int,
     places: int,
     sampling: int,
+    least: int | None,
 ) -> Tensor:
     """The share of each place in each part of a box: [b, n, parts, places]."""
-    step = (last - first).clamp(min=1) / parts
+    extent = last - first if least is None else (last - first).clamp(min=least)
+    step = extent / parts
     samples = torch.arange(parts * sampling, dtype=first.dtype, device=first.device)
     at = first[..., None] + (samples + 0.5) / sampling * step[..., None]
     inside = (at >= -1) & (at <= places)

@@ -29,11 +29,10 @@ def drawing(table: Table) -> str | None:
     texts = [text for row in lines for cell in row for text in cell]
     widths = [max(len(text) for row in lines for text in row[i]) for i in range(len(head))]
     wide = sum(widths) + 3 * len(widths) + 1
-    legend = visible_lines(table.legend).split("\n") if table.legend else []
-    if wide > _width() or any(len(line) > wide for line in legend) or not all(map(_narrow, [*texts, *legend])):
+    if wide > _width() or not all(map(_narrow, texts)):
         return None
     right = [column.right for column in table.columns]
-    return "\n".join([*_boxed(head, rows, widths, right), *(line.ljust(wide) for line in legend), ""])
+    return "\n".join([*_boxed(head, rows, widths, right), ""])
 
 
 def _width() -> int:

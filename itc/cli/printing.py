@@ -139,6 +139,8 @@ def print_tables(*tables: Table | RichTable) -> None:
             terminal().draw(terminal().drawn(table))
         else:
             sys.stdout.write(f"{visible(table.title)}\n{text}" if table.title else text)
+        for line in table.legend.splitlines():
+            say((line, "dim"))
 
 
 def print_json(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,22 +15,34 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from itc import installed
 from itc.analysis.cost_tables import totals
-from itc.analysis.samples import random_inputs
+from itc.analysis.workload import check_workload, workload
 from itc.cli import options
 from itc.cli.choices import completed, machine_option
+from itc.cli.errors import report as say_errors
 from itc.cli.errors import reporting
-from itc.cli.printing import print_json, print_tables, say
+from itc.cli.inputs import Given, Norm, arrays, given_inputs, numbers
+from itc.cli.printing import hushed, print_json, print_tables, say
 from itc.cli.terminal import console
-from itc.diagnostics import CompileError, fail, shortened
+from itc.diagnostics import CompileError, shortened
+from itc.drawing import Kind, drawing, kind_of, write_drawing, write_sheet
 from itc.driver import Compiled, Network, parse_iterations, parse_settings, read
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
-from itc.pictures import Picture, as_input, open_picture, write_classes
+from itc.pictures import write_classes
 from itc.tables import Column, Table
 from itc.version import __version__
 from itc.visible import visible
 
 T = TypeVar("T")
+#: The codes of a network that a machine cannot run, whatever its file.
+REFUSALS = frozenset({"E0510", "E0511", "E0512", "E0513", "E0514", "E0523"})
+#: Inputs that a sheet shows, by their channels, and outputs that are drawn.
+PICTURES = {1: Kind.GREY, 3: Kind.COLOUR}
+#: Tokens of a text that are printed.
+SHOWN = 20
+DRAWN = (Kind.CLASSES, Kind.GREY, Kind.COLOUR, Kind.FLOW, Kind.CURVES)
+COSTS = """Counted from the network alone, by the definitions of docs/costs.md;
+MACs of all iterations, graph size and latency of convolutions."""
 
 
 class Objective(StrEnum):
@@ -50,46 +63,67 @@ class MappingName(StrEnum):
 def run(
     spec: options.Spec,
     machine: str = "",
-    picture: Annotated[
-        Path | None,
-        typer.Option("--input", "-i", help="A PNG, JPEG, WebP, BMP or PPM; without it the input is random, seed 0."),
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="[NAME=]FILE",
+            help="A picture (PNG, JPEG, WebP, BMP, PPM), an .npy array, or token ids as text; again for several "
+            "inputs. Inputs without a file are random, seed 0.",
+        ),
     ] = None,
+    mean: Annotated[
+        str,
+        typer.Option(
+            "--mean", metavar="NUMBERS", help="Subtracted from pictures in 0..1, by channel: 0.485,0.456,0.406."
+        ),
+    ] = "0",
+    std: Annotated[
+        str, typer.Option("--std", metavar="NUMBERS", help="What pictures are divided by after that, by channel.")
+    ] = "1",
     weights: Annotated[
         Path | None,
         typer.Option("--weights", "-w", help="A safetensors checkpoint; without it they are random, seed 0."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the predicted maps.")] = Path("out"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the drawn outputs.")] = Path("out"),
     objective: Annotated[
         Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
     ] = Objective.THROUGHPUT,
-    iterations: Annotated[
-        list[str] | None,
-        typer.Option(help="Iterations to run instead of the spec's, on the same weights: a number, or NAME=NUMBER."),
-    ] = None,
     mapping: Annotated[
         MappingName,
         typer.Option(help="Kernels on tiles of their own, one at a time on all tiles, or the better of both."),
     ] = MappingName.SPATIAL,
     batch: Annotated[int, typer.Option(min=1, help="Images that a temporal program takes at once.")] = 1,
+    iterations: Annotated[
+        list[str] | None,
+        typer.Option(help="Iterations to run instead of the spec's, on the same weights: a number, or NAME=NUMBER."),
+    ] = None,
     precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Map a network onto a machine, run it on a picture, and compare its values with the reference."""
+    """Map a network onto a machine, run it on its simulated tiles, and compare its values with the reference.
+
+    A network that the machine refuses runs by the reference alone; the status is 1 then.
+    """
     options.quantization_to(precision)
-    with reporting(as_json):
+    with reporting(as_json), hushed(quiet):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
         if iterations:
             chosen = chosen.with_iterations(parse_iterations(iterations))
+        given = given_inputs(chosen.ir, inputs or (), Norm(numbers(mean, "--mean"), numbers(std, "--std")))
         goal = (objective.value, mapping.value, batch, precision)
-        job = Job(chosen, loaded.files, machine, *goal, picture, weights, out, as_json)
+        job = Job(chosen, loaded.files, machine, *goal, given, weights, out, as_json)
         result = job.run()
-    if as_json:
-        print_json(result.json())
-        return
-    result.show()
+        if as_json:
+            print_json(result.json())
+        else:
+            result.show()
+    sys.exit(1 if result.refusal else 0)
 
 
 def command() -> Callable[..., None]:
@@ -108,7 +142,7 @@ class Job:
     mapping: str
     batch: int
     precision: str
-    picture: Path | None
+    given: list[Given]
     weights: Path | None
     out: Path
     quiet: bool
@@ -123,16 +157,30 @@ class Job:
             writable_folder(self.out)
             self.check_maps()
             weights = self.network.weights(self.weights) if self.weights else None
-            picture = self.opened_picture()
-            compiled = self.step(f"compiling for {self.machine}", self.compile)
+            try:
+                compiled = self.step(f"compiling for {self.machine}", self.compile)
+            except CompileError as error:
+                if not REFUSALS.issuperset(diagnostic.code for diagnostic in error.diagnostics):
+                    raise
+                return self.by_reference(weights, error)
             compiled.check_sizes()
             weights = weights or self.network.weights()  # made only for a network that fits
-            inputs = self.inputs(picture)
+            inputs = arrays(self.network.ir, self.given)
             self.step("timing", lambda: compiled.report)
             found = self.step("running on the simulated tiles", lambda: compiled.run(inputs, weights))
             reference = self.step("running the reference", lambda: self.reference(compiled, inputs, weights))
-            pictures = self.step("writing maps", lambda: self.maps(found))
-        return Result(self, compiled, reference.agreement(found), pictures, top_classes(found))
+            pictures = self.step("drawing outputs", lambda: self.drawings(inputs, found))
+        return Result(self, compiled, reference.agreement(found), pictures, top_classes(found), self.tokens(found))
+
+    def by_reference(self, weights: dict[str, Array] | None, refusal: CompileError) -> Result:
+        """The outputs of a network that the machine refuses, by modules or the interpreter, in f32."""
+        check_workload(workload(self.network.ir, 1), f"computing {self.network.ir.name}", self.network.ir.span)
+        weights, inputs = weights or self.network.weights(), arrays(self.network.ir, self.given)
+        against, found = self.step("running the reference", lambda: forward(self.network, inputs, weights))
+        pictures = self.step("drawing outputs", lambda: self.drawings(inputs, found))
+        return Result(
+            self, None, Agreement(against, {}, None), pictures, top_classes(found), self.tokens(found), refusal
+        )
 
     def step(self, what: str, work: Callable[[], T]) -> T:
         """Does `work` with its name on the progress line."""
@@ -144,23 +192,6 @@ class Job:
     def compile(self) -> Compiled:
         return self.network.compile(self.machine, self.objective, self.mapping, self.batch, precision=self.precision)
 
-    def opened_picture(self) -> Picture | None:
-        """The picture, of its own size: the input, which may be large, is made only for a network that fits."""
-        if self.picture is None:
-            return None
-        values = self.network.ir.required
-        if len(values) != 1:
-            names = ", ".join(value.name for value in values)
-            raise fail("E0633", f"a picture goes into one input, {self.network.ir.name} has {len(values)}: {names}")
-        return open_picture(self.picture, values[0].tensor)
-
-    def inputs(self, picture: Picture | None) -> dict[str, Array]:
-        """The picture as the network's input; without one, random numbers."""
-        if picture is None:
-            return random_inputs(self.network.ir)
-        (value,) = self.network.ir.required
-        return {value.name: as_input(picture, value.tensor)}
-
     def reference(self, compiled: Compiled, inputs: dict[str, Array], weights: dict[str, Array]) -> Reference:
         """The outputs to compare with, at the program's precision and, if that is another one, in f32."""
         against, equal = forward(compiled.network, inputs, compiled.quantized(weights))
@@ -168,27 +199,56 @@ class Job:
         return Reference(against, equal, exact)
 
     def path(self, label: str) -> Path:
-        """Where the map of an output goes."""
+        """Where the drawing of an output goes."""
         return self.out / f"{self.network.ir.name}-{label}.png"
 
+    @property
+    def sheet(self) -> Path:
+        """Where the sheet of all drawings goes."""
+        return self.out / f"{self.network.ir.name}.png"
+
     def check_maps(self) -> None:
-        """Raises CompileError (E0605, E0606) where a map would take the place of what is no file, or is read."""
-        inputs = (*self.files, *filter(None, (self.picture, self.weights)), Path(self.machine))
-        for path in map(self.path, self.network.ir.labels):
+        """Raises CompileError (E0605, E0606) where a drawing would take the place of what is no file, or is read."""
+        given = (each.path for each in self.given)
+        inputs = (*self.files, *given, *filter(None, (self.weights,)), Path(self.machine))
+        for path in (self.sheet, *map(self.path, self.network.ir.labels)):
             if path.exists():
                 writable(path, inputs)
 
-    def maps(self, found: dict[str, Array]) -> list[Path]:
-        """Writes a picture for each output that is a map."""
-        written = []
-        for label, array in found.items():
-            if array.ndim != 4:
-                continue
-            folder(self.out)
-            path = self.path(label)
-            write_classes(path, array[0], f"{self.network.ir.name}, {label}   {self.weights_text}")
-            written.append(path)
+    def drawings(self, inputs: dict[str, Array], found: dict[str, Array]) -> list[Path]:
+        """Draws each output that is a map or a sequence, and a sheet with the inputs and all of them."""
+        written, shown = [], []
+        for value in self.network.ir.inputs:
+            kind = PICTURES.get(value.tensor.shape[0] if len(value.tensor.shape) == 3 else 0)
+            if kind and value.name in inputs:
+                shown.append((f"{value.name} (input)", drawing(inputs[value.name][0], kind)))
+        for output in self.network.ir.outputs:
+            for label in output.labels:
+                array = found.get(label, np.zeros(()))
+                kind = kind_of(output.name, output.loss, array.shape[1:])
+                if kind not in DRAWN:
+                    continue
+                folder(self.out)
+                self.draw(label, array[0], kind)
+                shown.append((label, drawing(array[0], kind)))
+                written.append(self.path(label))
+        if written:
+            write_sheet(self.sheet, shown, f"{self.network.ir.name}   {self.weights_text}")
         return written
+
+    def tokens(self, found: dict[str, Array]) -> dict[str, list[int]]:
+        """The most likely token at each position of the outputs that are texts."""
+        losses = {label: output.loss for output in self.network.ir.outputs for label in output.labels}
+        texts = (k for k, v in found.items() if kind_of(k, losses.get(k, ""), v.shape[1:]) is Kind.TOKENS)
+        return {label: found[label][0].argmax(-1).tolist() for label in texts}
+
+    def draw(self, label: str, array: Array, kind: Kind) -> None:
+        """Writes the drawing of one output."""
+        title = f"{self.network.ir.name}, {label}   {self.weights_text}"
+        if kind is Kind.CLASSES:
+            write_classes(self.path(label), array, title)
+        else:
+            write_drawing(self.path(label), array, kind, title)
 
     @property
     def weights_text(self) -> str:
@@ -196,7 +256,13 @@ class Job:
 
     @property
     def input_text(self) -> str:
-        return f"input: {self.picture}" if self.picture else "input: random, seed 0"
+        return f"input: {', '.join(str(each.path) for each in self.given) or 'random, seed 0'}"
+
+    @property
+    def input_json(self) -> Any:
+        """The file of the only input, or the files of several by name."""
+        files = {each.value.name: str(each.path) for each in self.given}
+        return files if len(self.network.ir.required) > 1 and files else next(iter(files.values()), "random, seed 0")
 
 
 def forward(network: Network, inputs: dict[str, Array], weights: Mapping[str, Array]) -> tuple[str, dict[str, Array]]:
@@ -240,44 +306,60 @@ class Result:
     """Results of one `itc run`."""
 
     job: Job
-    compiled: Compiled
+    compiled: Compiled | None
     agreement: Agreement
     pictures: list[Path]
     top: dict[str, list[tuple[int, float]]]
+    tokens: dict[str, list[int]]
+    refusal: CompileError | None = None
+
+    @property
+    def network(self) -> Network:
+        return self.compiled.network if self.compiled else self.job.network
 
     def json(self) -> dict[str, Any]:
         """The result as JSON-ready values; the keys are in docs/json.md."""
-        network = self.compiled.network
+        network, refusal = self.network, self.refusal
         return {
+            **({"errors": [diagnostic.json() for diagnostic in refusal.diagnostics]} if refusal else {}),
             "itc": __version__,
             "network": network.ir.name,
             "weights": str(self.job.weights) if self.job.weights else "random, seed 0",
-            "input": str(self.job.picture) if self.job.picture else "random, seed 0",
+            "input": self.job.input_json,
             "precision": self.job.precision,
             "cost": network.cost().json(),
-            "machine": self.compiled.report.json(),
+            "machine": self.compiled.report.json() if self.compiled else None,
             "agreement": self.agreement.json(),
             "top": self.top,
+            "tokens": self.tokens,
             "pictures": [str(path) for path in self.pictures],
+            "sheet": str(self.job.sheet) if self.pictures else None,
         }
 
     def show(self) -> None:
         """Prints tables and where the pictures are."""
-        network, report = self.compiled.network, self.compiled.report
+        network, report = self.network, self.compiled.report if self.compiled else None
         texts = f"   {self.job.weights_text}   {self.job.input_text}"
-        say((network.ir.name, "bold"), " on ", (report.machine, "bold"), texts)
+        where = f"{report.machine} (simulated)" if report else f"{self.agreement.against} alone"
+        say((network.ir.name, "bold"), " on ", (where, "bold"), texts)
+        if self.refusal:
+            say_errors(self.refusal.diagnostics)
+            say(f"{self.job.machine} refuses {network.ir.name}: it ran in {self.agreement.against}, and has no cycles")
         say()
         cost = network.cost()
-        print_tables(totals(cost, network.compared(cost)), *self.tables(report.tables()))
+        reported = self.tables(report.tables()) if report else ()
+        print_tables(replace(totals(cost, network.compared(cost)), legend=COSTS), *reported)
         if self.job.precision == "f16" and (beyond := self.beyond_half()):
             say(f"beyond the range of f16, ±65,504: {shortened(beyond)}; try the weights of a trained network")
+        for label, ids in self.tokens.items():
+            say(f"{label}: tokens {' '.join(map(str, ids[:SHOWN]))}{' ...' if len(ids) > SHOWN else ''}")
         for label, classes in self.top.items():
             say(f"{label}: " + ", ".join(f"class {i} {score:.3g}" for i, score in classes))
         if self.pictures:
             names = ", ".join(path.name for path in self.pictures)
-            count = f"{len(self.pictures)} map{'s' if len(self.pictures) > 1 else ''}"
             say()
-            say(f"{count} in {self.job.out}: {names}")
+            say(f"drawn in {self.job.out}: {names}")
+            say(f"all of them side by side: {self.job.sheet}")
 
     def beyond_half(self) -> list[str]:
         """Labels of outputs that are finite in f32, and not in f16."""

@@ -52,8 +52,6 @@ def drawn(table: TableData) -> Table:
     out = Table(
         title=table.title,
         title_justify="left",
-        caption=table.legend or None,
-        caption_justify="left",
         show_header=any(column.title for column in table.columns),
     )
     for column in table.columns:

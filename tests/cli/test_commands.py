@@ -210,11 +210,6 @@ def test_a_machine_may_have_any_name(tmp_path: Path) -> None:
     assert "[/] é, spatial mapping" in result.output
 
 
-def test_the_public_names() -> None:
-    assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
-    assert all(hasattr(itc, name) for name in itc.__all__)
-
-
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_out_that_cannot_be_a_folder(out: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")

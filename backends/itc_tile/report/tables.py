@@ -10,6 +10,16 @@ from itc.units import KIB, MIB, size_text
 #: How the element types of a program's arithmetic are called.
 NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
 
+#: What the rows of each table are, in two lines.
+FIT = """Memory of the simulated tiles, all buffers of the program included.
+The host sends the inputs of an image and receives its outputs."""
+STREAM = """Simulated: the period is the mean number of cycles from one image to the next;
+the lower bound is what no mapping onto this machine can beat."""
+OUTPUTS = """Simulated cycles from the arrival of the images to each output; the longest path
+is the least that dependences allow, the ratio is how far the cycles are from it."""
+CYCLES = """Simulated cycles of all runs, by phase; idle: the tiles that wait for the slowest,
+on average. `runs` counts the supersteps of a kernel."""
+
 if TYPE_CHECKING:
     from itc_tile.report.report import BreakdownReport, Report
 
@@ -32,7 +42,7 @@ def fit_table(report: Report) -> Table:
         ("it holds, in KiB", contents),
         ("host, an image", f"{size_text(host.input_bytes)} in, {size_text(host.output_bytes)} out"),
     )
-    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows)
+    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows, FIT)
 
 
 def stream_table(report: Report) -> Table:
@@ -52,7 +62,7 @@ def stream_table(report: Report) -> Table:
         ("images at once", f"{stream.images_at_once:.1f}"),
         ("use of the peak", f"{stream.utilisation:.1%}"),
     )
-    return facts("a stream of images", rows)
+    return facts("a stream of images, simulated", rows, STREAM)
 
 
 def breakdown_tables(report: Report) -> tuple[Table, ...]:
@@ -64,7 +74,9 @@ def breakdown_tables(report: Report) -> tuple[Table, ...]:
     longest = sorted(report.kernels, key=lambda kernel: -kernel.runs * (kernel.exchange_cycles + kernel.compute_cycles))
     rows = [("all", sum(kernel.runs for kernel in report.kernels), report.breakdown)]
     rows += [(kernel.label, kernel.runs, kernel.breakdown) for kernel in longest[:LONGEST] if kernel.breakdown]
-    return (Table("cycles of a batch, all kernels and the longest", columns, tuple(_cycles(*row) for row in rows)),)
+    return (
+        Table("cycles of a batch, all kernels and the longest", columns, tuple(_cycles(*row) for row in rows), CYCLES),
+    )
 
 
 def _cycles(label: str, runs: int, cycles: BreakdownReport) -> tuple[str, ...]:
@@ -81,4 +93,4 @@ def outputs_table(report: Report) -> Table:
         for row in report.outputs
     )
     title = "one image alone" if report.breakdown is None else f"a batch of {report.batch}"
-    return Table(title, columns, tuple(rows), by_output=True)
+    return Table(f"{title}, simulated", columns, tuple(rows), OUTPUTS, by_output=True)
