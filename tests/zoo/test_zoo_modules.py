@@ -129,6 +129,20 @@ CHECKS: dict[str, Check] = {
 }
 
 
+#: Checks that trace a module symbolically take seconds for a network: all examples have the others.
+SYMBOLIC = ("export", "compile")
+#: Examples of each kind: private statistics and exits, halting, attention, nested loops.
+TRACED_SYMBOLICALLY = ("itnet", "iamnn", "universal_transformer")
+#: Networks with operations that PyTorch does not export to ONNX, with its message.
+ANY_BINS = "adaptive_avg_pool2d, output size that are not factor of input size"
+NOT_IN_ONNX = {
+    "espnetv2": ANY_BINS,
+    "tiny_recursive_model": "aten::rms_norm",
+    "upernet": ANY_BINS,
+    "upernet_iterative": ANY_BINS,
+}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def process_group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A group of one process, on the CPU."""
@@ -150,7 +164,7 @@ def written(net: Network) -> nn.Module:
     return found
 
 
-def check_all(net: Network) -> None:
+def check_all(net: Network, without: tuple[str, ...] = ()) -> None:
     weights, arrays = weights_and_inputs(net, batch=2, seed=0)
     inputs = tuple(map(torch.from_numpy, arrays.values()))
     for module in (net.torch(halting="masked"), written(net)):
@@ -158,6 +172,8 @@ def check_all(net: Network) -> None:
         with torch.no_grad():
             expected = module(*inputs)
             for name, check in CHECKS.items():
+                if name in without or (name == "onnx" and not isinstance(module, torch.fx.GraphModule)):
+                    continue
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of PyTorch itself: tracers and the exporter
                     found = check(module, inputs)
@@ -171,10 +187,26 @@ def test_small_networks(tmp_path: Path, text: str) -> None:
     check_all(itc.load(tmp_path / "n.itn"))
 
 
+def example(path: Path, name: str) -> Network:
+    return reduced(path, name, **QUICK.get(path.stem, {}) | FEW_ITERATIONS.get(path.stem, {}))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("path", "name"), first_networks(), ids=[name for _, name in first_networks()])
 def test_every_example(path: Path, name: str) -> None:
-    check_all(reduced(path, name, **QUICK.get(path.stem, {}) | FEW_ITERATIONS.get(path.stem, {})))
+    symbolic = () if path.stem in TRACED_SYMBOLICALLY else SYMBOLIC
+    check_all(example(path, name), (*symbolic, *["onnx"] * (path.stem in NOT_IN_ONNX)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stem", NOT_IN_ONNX)
+def test_networks_that_onnx_lacks_operations_of(stem: str) -> None:
+    path, name = next(each for each in first_networks() if each[0].stem == stem)
+    net = example(path, name)
+    _, arrays = weights_and_inputs(net, batch=2, seed=0)
+    with warnings.catch_warnings(), pytest.raises(torch.onnx.errors.OnnxExporterError, match=NOT_IN_ONNX[stem]):
+        warnings.simplefilter("ignore")
+        to_onnx(net.torch().eval(), tuple(map(torch.from_numpy, arrays.values())))
 
 
 def test_onnx_has_the_labels(tmp_path: Path) -> None:
