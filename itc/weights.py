@@ -27,6 +27,7 @@ from itc.files import write_bytes
 from itc.ir.net import Net, Param
 from itc.ir.op import Array, split_init
 from itc.ir.ops.position import sinusoids
+from itc.ir.types import NUMPY_NAMES
 from itc.tensor_files import Tensors, read_safetensors, type_name
 from itc.tensor_files import shapes as tensor_shapes
 
@@ -38,9 +39,11 @@ _OTHER_SPEC = "it was trained with another formula in `iteration`: use the origi
 
 
 def initial(net: Net, seed: int = 0) -> dict[str, Array]:
-    """Initial float32 values of all parameters; each depends only on `seed` and its own key."""
+    """Initial values of all parameters, in their element types; each depends only on `seed` and its own key."""
     return {
-        param.key: _initial(param, np.random.default_rng([seed, zlib.crc32(param.key.encode())]))
+        param.key: _initial(param, np.random.default_rng([seed, zlib.crc32(param.key.encode())])).astype(
+            NUMPY_NAMES[param.type.dtype], copy=False
+        )
         for param in net.params
     }
 
