@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,11 @@ class KernelInstance:
     @cached_property
     def regions(self) -> dict[Split, dict[str, Region]]:
         """Required regions by partition, filled as partitions are tried; see `itc_tile.program.shard_regions`."""
+        return {}
+
+    @cached_property
+    def tables(self) -> dict[Hashable, Any]:
+        """Transfer tables by what they lie between, filled as partitions are tried; see `itc_tile.program.build`."""
         return {}
 
     @property

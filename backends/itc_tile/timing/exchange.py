@@ -30,7 +30,7 @@ from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.network import hops, link_loads
 from itc_tile.program.program import OperandTransfer, Program
-from itc_tile.tiling.sets import Ints
+from itc_tile.tiling.sets import Ints, row_keys
 
 Pair = tuple[int, int]
 Floats = NDArray[np.float64]
@@ -145,7 +145,7 @@ class Exchange:
         if not self.program.machine.exchange.multicast:
             return np.arange(len(edge.table))
         rows = np.column_stack([edge.table.source, edge.table.region.identities()])
-        return np.unique(rows, axis=0, return_index=True)[1]
+        return np.unique(row_keys(rows), return_index=True)[1]
 
     @cached_property
     def _distance(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ from itc_tile.program.program import Placement, Program
 from itc_tile.tiling.partition import Split
 from itc_tile.timing.exchange import Exchange, transfer_volume
 from itc_tile.timing.schedule import Lifetimes, PipelineLayout
-from itc_tile.timing.timing import Timing, image_cycles, memory_shortfall, time_program
+from itc_tile.timing.timing import Costs, Timing, image_cycles, time_program
 
 PERIOD_TARGETS = (1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
 ROUNDS = 4
@@ -65,7 +65,7 @@ def _feasible_program(
         held = footprint(program)
         excess = max(int(total(contents).max()) for contents in held.values()) - machine.tile.memory
         memory -= max(excess, 0)
-        shortfall = memory_shortfall(program, held) if excess <= 0 else {}
+        shortfall = Costs(program).shortfall() if excess <= 0 else {}
         if excess <= 0 and not shortfall:
             return program
         buffering |= {label: max(buffering.get(label, 0.0) * GROWTH, factor) for label, factor in shortfall.items()}
@@ -94,7 +94,7 @@ def _shorten_period(program: Program, kernels: list[KernelCandidates]) -> Timing
     with a memory shortfall at the target get smaller parts.
     """
     first = best = time_program(program)
-    bound = Lifetimes(PipelineLayout(first.exchange, first.compute)).resource_bound()
+    bound = PipelineLayout(first.exchange, first.compute).resource_bound()
     for factor in PERIOD_TARGETS:
         if best.period <= bound * factor:
             break

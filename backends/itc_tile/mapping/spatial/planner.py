@@ -23,7 +23,7 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 from itc_tile.program.program import regions
 from itc_tile.tiling.partition import Split
-from itc_tile.tiling.sets import Ints
+from itc_tile.tiling.sets import Ints, distinct_rows
 
 
 @dataclass(frozen=True)
@@ -49,28 +49,46 @@ class KernelCandidates:
     def replicas(self) -> int:
         return self.instance.replicas
 
-    @property
+    @cached_property
     def latency(self) -> Ints:
         """Cycles of an image in this kernel, by candidate: receiving, computing, and sending to all readers."""
         running = (self.candidates.receive + self.candidates.compute) * self.instance.executions
         return running + self.candidates.send * sum(reader.executions for reader in self.readers)
 
-    @property
+    @cached_property
     def initiation_interval(self) -> Ints:
         """Minimum cycles between two images, by candidate: executions on the tiles, and transfers of the result."""
         running = (self.candidates.receive + self.candidates.compute) * self.executions_per_replica
         return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.transfer_executions))
 
     def memory(self, buffering: float) -> Ints:
-        """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside."""
-        return np.asarray(self.candidates.memory + np.ceil(buffering * self.candidates.buffered).astype(np.int64))
+        """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside.
+
+        Of one shard, or where `exact_memory` was asked for, of all.
+        """
+        estimates = self.candidates.memory + np.ceil(buffering * self.candidates.buffered).astype(np.int64)
+        for index, (bytes, buffered) in self._exact.items():
+            estimates[index] = _fullest(bytes, buffered, buffering)
+        return np.asarray(estimates)
 
     def exact_memory(self, index: int, machine: Machine, buffering: float) -> int:
         """The same for one candidate, over all of its shards."""
-        shard_regions = regions(self.instance, self.candidates.split(index))
-        memory = kernel_memory(self.instance.kernel, shard_regions, self.residency, machine)
-        beside = np.ceil(buffering * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
-        return int((total(memory) + beside).max())
+        if index not in self._exact:
+            shard_regions = regions(self.instance, self.candidates.split(index))
+            memory = kernel_memory(self.instance.kernel, shard_regions, self.residency, machine)
+            pairs = np.stack([total(memory), memory[INPUTS] + memory[OUTPUT]], axis=-1)
+            bytes, buffered = distinct_rows(pairs)[0].T
+            self._exact[index] = bytes, buffered
+        return _fullest(*self._exact[index], buffering)
+
+    @cached_property
+    def _exact(self) -> dict[int, tuple[Ints, Ints]]:
+        """By candidate, the pairs of bytes and buffered bytes that occur on its tiles."""
+        return {}
+
+
+def _fullest(bytes: Ints, buffered: Ints, buffering: float) -> int:
+    return int((bytes + np.ceil(buffering * buffered).astype(np.int64)).max())
 
 
 def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandidates]:
@@ -115,10 +133,20 @@ class _Choice:
     def tiles(self) -> int:
         return self.kernel.replicas * int(self.shards[self.position])
 
-    def fewest_tiles(self, interval: float) -> int | None:
-        """Position of the candidate of fewest tiles that meets an initiation interval."""
-        meets = np.flatnonzero(self.interval <= interval)
-        return int(meets[0]) if len(meets) else None
+    @cached_property
+    def interval_minima(self) -> Ints:
+        """Positions of candidates with a shorter initiation interval than all of fewer tiles."""
+        return np.flatnonzero(_new_minima(self.interval))
+
+    def set_interval(self, interval: float) -> None:
+        """Chooses the candidate of fewest tiles that meets an initiation interval, which one of them does."""
+        minima = self.interval_minima
+        self.position = int(minima[np.searchsorted(-self.interval[minima], -interval)])
+        self.max_interval = interval
+
+    def is_overfull(self, machine: Machine, memory: int) -> bool:
+        """Whether the fullest tile, over all shards, exceeds the memory though the estimate of one shard fits."""
+        return self.kernel.exact_memory(self.index, machine, self.buffering) > memory
 
     def best_step(self) -> tuple[float, int]:
         """Best latency reduction per extra tile at this initiation interval, and the position that gives it."""
@@ -145,25 +173,24 @@ def choose(
     `buffering` is the factor for some kernels, by label: memory left free on a tile, as a multiple of its inputs and
     result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image.
     """
-    refused: dict[str, set[int]] = {}
     buffering = buffering or {}
+    choices = [_choice(kernel, memory, buffering.get(kernel.label, 0.0)) for kernel in kernels]
     while True:
-        choices = [_choice(k, memory, refused.get(k.label, set()), buffering.get(k.label, 0.0)) for k in kernels]
-        if not all(len(choice.indices) for choice in choices) or _tiles(choices) > machine.tiles:
+        if not all(len(choice.indices) for choice in choices) or _fewest_tiles(choices) > machine.tiles:
             return None
         _minimise_interval(choices, machine.tiles, relaxation)
         _spend_spare_tiles(choices, machine.tiles)
-        overfull = _overfull(choices, machine, memory)
-        if not overfull:
+        overfull = [choice.is_overfull(machine, memory) for choice in choices]
+        if not any(overfull):
             return {choice.label: choice.kernel.candidates.split(choice.index) for choice in choices}
-        for choice in overfull:
-            refused.setdefault(choice.label, set()).add(choice.index)
+        for position, choice in enumerate(choices):
+            if overfull[position]:  # its exact size is known by now
+                choices[position] = _choice(choice.kernel, memory, choice.buffering)
 
 
-def _choice(kernel: KernelCandidates, memory: int, refused: set[int], buffering: float) -> _Choice:
+def _choice(kernel: KernelCandidates, memory: int, buffering: float) -> _Choice:
     """The candidates that fit, without those that a candidate of no more tiles dominates."""
     fits = np.flatnonzero(kernel.memory(buffering) <= memory)
-    fits = fits[~np.isin(fits, list(refused))]
     latency, interval = kernel.latency[fits], kernel.initiation_interval[fits]
     order = np.lexsort((latency + interval, kernel.candidates.shards[fits]))
     better = _new_minima(latency[order]) | _new_minima(interval[order])
@@ -176,39 +203,34 @@ def _new_minima(numbers: Ints) -> NDArray[np.bool_]:
     return np.asarray(numbers < before)
 
 
-def _tiles(choices: Sequence[_Choice]) -> int:
-    return sum(choice.tiles for choice in choices)
+def _fewest_tiles(choices: Sequence[_Choice]) -> int:
+    return sum(choice.kernel.replicas * int(choice.shards[0]) for choice in choices)
 
 
 def _minimise_interval(choices: Sequence[_Choice], tiles: int, relaxation: float) -> None:
-    """Sets every choice to the fewest tiles that meet `relaxation` times the minimum feasible initiation interval."""
-    intervals = np.unique(np.concatenate([choice.interval for choice in choices]))
-    low, high = 0, len(intervals) - 1  # the longest interval needs the fewest tiles, which the machine has
-    while low < high:
-        middle = (low + high) // 2
-        feasible = _tiles_needed(choices, float(intervals[middle])) <= tiles
-        low, high = (low, middle) if feasible else (middle + 1, high)
-    interval = float(intervals[high]) * relaxation
-    for choice in choices:
-        position = choice.fewest_tiles(interval)
-        assert position is not None
-        choice.position, choice.max_interval = position, interval
+    """Sets every choice to the fewest tiles that meet `relaxation` times the minimum feasible initiation interval.
 
-
-def _tiles_needed(choices: Sequence[_Choice], interval: float) -> float:
-    """Tiles that meet an initiation interval."""
-    total = 0
+    Below an interval of its candidates, a kernel needs the next candidate that is shorter. The fewest tiles of all
+    kernels, as the interval falls, are therefore a sum of such steps.
+    """
+    minima = [choice.interval_minima for choice in choices]
+    below = np.concatenate([choice.interval[own[:-1]] for choice, own in zip(choices, minima, strict=True)])
+    extra = np.concatenate(
+        [choice.kernel.replicas * np.diff(choice.shards[own]) for choice, own in zip(choices, minima, strict=True)]
+    )
+    order = np.argsort(-below, kind="stable")
+    needed = _fewest_tiles(choices) + np.cumsum(extra[order])
+    shortest = max(int(choice.interval.min()) for choice in choices)
+    exceeding = np.flatnonzero(needed > tiles)
+    if len(exceeding):
+        shortest = max(shortest, int(below[order][exceeding[0]]))
     for choice in choices:
-        position = choice.fewest_tiles(interval)
-        if position is None:
-            return np.inf
-        total += choice.kernel.replicas * int(choice.shards[position])
-    return total
+        choice.set_interval(shortest * relaxation)
 
 
 def _spend_spare_tiles(choices: Sequence[_Choice], tiles: int) -> None:
     """Greedy: takes the step of the best latency reduction per tile, and skips steps that need more than are spare."""
-    spare = tiles - _tiles(choices)
+    spare = tiles - sum(choice.tiles for choice in choices)
     steps = [_step(choice, order) for order, choice in enumerate(choices)]
     heapify(steps)
     order = len(steps)
@@ -227,10 +249,3 @@ def _step(choice: _Choice, order: int) -> tuple[float, int, int, _Choice]:
     """The best step of a choice as an entry of a heap: the largest gain first, and of equal ones the oldest."""
     gain, position = choice.best_step()
     return -gain, order, position, choice
-
-
-def _overfull(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[_Choice]:
-    """Choices whose fullest tile, over all shards, exceeds the memory though the estimate of one shard fits."""
-    return [
-        choice for choice in choices if choice.kernel.exact_memory(choice.index, machine, choice.buffering) > memory
-    ]

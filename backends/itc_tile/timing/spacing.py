@@ -1,0 +1,46 @@
+"""Distances between the iterations of a loop in which something happens, in a modulo schedule."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from math import gcd
+
+import numpy as np
+
+from itc.ir.iterations import IterationSet
+
+MOST_EXACT = 1 << 20
+
+
+def smallest_gap(iterations: IterationSet) -> int:
+    """The fewest iterations from one of at least two to the next."""
+    within = [run.step for run in iterations.runs if len(run) > 1]
+    return min(within + [after[0] - before[-1] for before, after in pairwise(iterations.runs)])
+
+
+@lru_cache(maxsize=4096)
+def circular_gap(iterations: IterationSet, factor: int, count: int) -> int:
+    """The smallest distance of two of these iterations modulo `count`, each times `factor`; `count` for one alone.
+
+    Iteration t of an interleaved loop of `count` iterations begins `factor` x (t - 1) shares of a period behind the
+    first, so that distances are modulo the period. `factor` and `count` are coprime.
+    """
+    if 2 * len(iterations) > count:
+        return 1
+    slots = np.sort(np.fromiter(iterations, np.int64) * (factor % count) % count)
+    return int(np.diff(slots, append=slots[0] + count).min())
+
+
+@lru_cache(maxsize=4096)
+def widest_gap(iterations: IterationSet, count: int) -> int:
+    """An upper bound of `circular_gap` for all factors: the largest of them where few are to be compared."""
+    if len(iterations) * count > MOST_EXACT:
+        return max(1, count // len(iterations))
+    factors = (factor for factor in range(1, count // 2 + 1) if gcd(factor, count) == 1)
+    return max((circular_gap(iterations, factor, count) for factor in factors), default=1)
+
+
+def coprime(least: int, number: int) -> int:
+    """The smallest number >= `least` that is coprime to `number`."""
+    return next(k for k in range(max(1, least), least + number + 2) if gcd(k, number) == 1)
