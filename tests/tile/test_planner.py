@@ -20,7 +20,8 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
 from itc_tile.mapping.spatial.infeasible import usable_memory
 from itc_tile.mapping.spatial.plan import _feasible_program
-from itc_tile.mapping.spatial.planner import KernelCandidates, choose, kernel_candidates
+from itc_tile.mapping.spatial.kernels import KernelCandidates, kernel_candidates
+from itc_tile.mapping.spatial.planner import choose
 from itc_tile.program.footprint import footprint, fullest_tile, table_rows, total_bytes
 from itc_tile.program.program import regions
 from itc_tile.timing.exchange import Exchange

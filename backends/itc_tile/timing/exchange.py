@@ -57,7 +57,7 @@ class Exchange:
         """
         exchange = self.program.machine.exchange
         most = max(float(self.received[label].max()), self._linking.get(label, 0.0))
-        most = max([most, *(self._sending[p][label] for p in producers if label in self._sending.get(p, {}))])
+        most = max([most, *(self.sending[p][label] for p in producers if label in self.sending.get(p, {}))])
         fixed = exchange.sync + exchange.latency + exchange.hop * self._distance.get(label, 0)
         return fixed + int(np.ceil(most / exchange.bandwidth))
 
@@ -113,7 +113,7 @@ class Exchange:
         return found
 
     @cached_property
-    def _sending(self) -> dict[str, dict[str, float]]:
+    def sending(self) -> dict[str, dict[str, float]]:
         """By producer and reader, the load of the producer's scarcest port at the reader's share, see `_shared`."""
         return {label: self._shared(readers) for label, readers in self.sent.items()}
 

@@ -32,7 +32,7 @@ from itc_tile.program.footprint import extra_value_bytes
 from itc_tile.program.program import OUT, OperandTransfer, Pipeline
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.spacing import circular_gap, coprime, smallest_gap, widest_gap
+from itc_tile.timing.spacing import circular_gap, coprime, replica_iterations, smallest_gap, widest_gap
 from itc_tile.timing.timeline import Frame, Timeline
 
 Buffer = tuple[str, int]
@@ -233,21 +233,6 @@ class PipelineLayout(Timeline):
         if not is_one_buffer(node.kernel, self.residency[label].inputs):
             return self.begin(label)
         return self.frames[self.loop_of[label]].ready[node.apply.values[0].name]
-
-
-def replica_iterations(node: KernelInstance) -> Iterator[tuple[str, IterationSet]]:
-    """For each replica the innermost loop in which it executes several times, and in which iterations."""
-    if not node.recurring_loops:
-        yield "", IterationSet.span(1, 1)
-        return
-    var = node.recurring_loops[-1]
-    axis = node.axes.get(var)
-    if axis is None:
-        yield var, node.reach[var]
-        return
-    order = np.argsort(axis.groups, kind="stable")
-    ends = np.cumsum(np.bincount(axis.groups))
-    yield from ((var, IterationSet.of(own.tolist())) for own in np.split(axis.reach[order], ends[:-1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 
 from itc.ir.iterations import IterationSet
+from itc_tile.kernels.graph import KernelGraph
+from itc_tile.kernels.instances import KernelInstance
 
 MOST_EXACT = 1 << 20
 
@@ -44,3 +47,39 @@ def widest_gap(iterations: IterationSet, count: int) -> int:
 def coprime(least: int, number: int) -> int:
     """The smallest number >= `least` that is coprime to `number`."""
     return next(k for k in range(max(1, least), least + number + 2) if gcd(k, number) == 1)
+
+
+def replica_iterations(node: KernelInstance) -> Iterator[tuple[str, IterationSet]]:
+    """For each replica the innermost loop in which it executes several times, and in which iterations."""
+    if not node.recurring_loops:
+        yield "", IterationSet.span(1, 1)
+        return
+    var = node.recurring_loops[-1]
+    axis = node.axes.get(var)
+    if axis is None:
+        yield var, node.reach[var]
+        return
+    order = np.argsort(axis.groups, kind="stable")
+    ends = np.cumsum(np.bincount(axis.groups))
+    yield from ((var, IterationSet.of(own.tolist())) for own in np.split(axis.reach[order], ends[:-1]))
+
+
+def intervals(graph: KernelGraph, node: KernelInstance) -> int:
+    """The fewest intervals between executions of a replica of a kernel that fill a period.
+
+    Several in each iteration of the loops around, where executions in some iterations alone are not equally far apart.
+    """
+    return max(_slots(graph, node.recurring_loops, iterations) for _, iterations in replica_iterations(node))
+
+
+def sending_intervals(graph: KernelGraph, node: KernelInstance) -> int:
+    """The same for executions of any replica, to which another kernel sends its results."""
+    loops = tuple(node.reach)
+    return _slots(graph, loops, node.reach[loops[-1]]) if loops else 1
+
+
+def _slots(graph: KernelGraph, loops: tuple[str, ...], iterations: IterationSet) -> int:
+    if not loops:
+        return 1
+    counts = [graph.loops[var].count for var in loops]
+    return -(-prod(counts) // widest_gap(iterations, counts[-1]))

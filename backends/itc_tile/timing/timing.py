@@ -40,6 +40,10 @@ class Timing:
     def program(self) -> Program:
         return self.exchange.program
 
+    def layout(self) -> PipelineLayout:
+        """A layout of the program, for any period."""
+        return PipelineLayout(self.exchange, self.compute)
+
     @property
     def period(self) -> int:
         """Cycles between two images of a stream."""
@@ -78,6 +82,12 @@ class Costs:
         """The layout of one image alone."""
         return Alone(self.exchange, self.compute)
 
+    @cached_property
+    def outputs(self) -> dict[str, int]:
+        """Latency of each output of one image alone."""
+        return self.alone.outputs()
+
+    @cached_property
     def shortfall(self) -> dict[str, float]:
         """Kernels whose tiles lack memory for buffers even with one image at a time, and their buffering factors.
 
@@ -91,7 +101,7 @@ def time_program(program: Program, costs: Costs | None = None) -> Timing:
     """The times of a program that fits on its machine, buffers of one image at a time included."""
     costs = costs or Costs(program)
     assert all((free >= 0).all() for free in costs.free_memory.values()), "the program does not fit"
-    outputs = costs.alone.outputs()
+    outputs = costs.outputs
     pipelined = (
         replayed(costs.exchange, costs.compute, program.pipeline)
         if program.pipeline
@@ -120,7 +130,7 @@ def free_bytes(program: Program, memory: Memory) -> dict[str, Ints]:
 
 def image_cycles(program: Program) -> int:
     """Latency of the last output of an image alone in the machine."""
-    return max(Costs(program).alone.outputs().values(), default=0)
+    return max(Costs(program).outputs.values(), default=0)
 
 
 def compute_cycles(program: Program) -> dict[str, int]:

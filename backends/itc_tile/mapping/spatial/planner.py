@@ -15,94 +15,11 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import compute_units
-from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
-from itc_tile.kernels.graph import KernelGraph, Residency
-from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
-from itc_tile.program.program import regions
+from itc_tile.mapping.spatial.kernels import KernelCandidates
 from itc_tile.tiling.partition import Split
-from itc_tile.tiling.sets import Ints, distinct_rows
+from itc_tile.tiling.sets import Ints
 
-
-@dataclass(frozen=True)
-class KernelCandidates:
-    """A kernel instance with its candidate splits, its executions, and what its tiles keep.
-
-    `executions_per_replica` are those of one replica for one image. `readers` are the kernels that read its
-    result, once for each operand, and `transfer_executions` the most executions per replica of the kernel and these.
-    """
-
-    instance: KernelInstance
-    executions_per_replica: int
-    readers: tuple[KernelInstance, ...]
-    transfer_executions: int
-    residency: Residency
-    candidates: Candidates
-
-    @property
-    def label(self) -> str:
-        return self.instance.label
-
-    @cached_property
-    def replicas(self) -> int:
-        return self.instance.replicas
-
-    @cached_property
-    def latency(self) -> Ints:
-        """Cycles of an image in this kernel, by candidate: receiving, computing, and sending to all readers."""
-        running = (self.candidates.receive + self.candidates.compute) * self.instance.executions
-        return running + self.candidates.send * sum(reader.executions for reader in self.readers)
-
-    @cached_property
-    def initiation_interval(self) -> Ints:
-        """Minimum cycles between two images, by candidate: executions on the tiles, and transfers of the result."""
-        running = (self.candidates.receive + self.candidates.compute) * self.executions_per_replica
-        return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.transfer_executions))
-
-    def memory(self, buffering: float) -> Ints:
-        """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside.
-
-        Of one shard, or where `exact_memory` was asked for, of all.
-        """
-        estimates = self.candidates.memory + np.ceil(buffering * self.candidates.buffered).astype(np.int64)
-        for index, (bytes, buffered) in self._exact.items():
-            estimates[index] = _fullest(bytes, buffered, buffering)
-        return np.asarray(estimates)
-
-    def exact_memory(self, index: int, machine: Machine, buffering: float) -> int:
-        """The same for one candidate, over all of its shards."""
-        if index not in self._exact:
-            shard_regions = regions(self.instance, self.candidates.split(index))
-            memory = kernel_memory(self.instance.kernel, shard_regions, self.residency, machine)
-            pairs = np.stack([total(memory), memory[INPUTS] + memory[OUTPUT]], axis=-1)
-            bytes, buffered = distinct_rows(pairs)[0].T
-            self._exact[index] = bytes, buffered
-        return _fullest(*self._exact[index], buffering)
-
-    @cached_property
-    def _exact(self) -> dict[int, tuple[Ints, Ints]]:
-        """By candidate, the pairs of bytes and buffered bytes that occur on its tiles."""
-        return {}
-
-
-def _fullest(bytes: Ints, buffered: Ints, buffering: float) -> int:
-    return int((bytes + np.ceil(buffering * buffered).astype(np.int64)).max())
-
-
-def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandidates]:
-    """The kernels of a graph with all their candidates, in text order."""
-    executions = graph.replica_executions
-    out = []
-    for label, instance in graph.instances.items():
-        compute_units(machine, instance.kernel.result.tensor.dtype, instance.apply.span)
-        consumers, residency = graph.consumers[label], graph.residency[label]
-        most = max([executions[label], *(executions[consumer] for consumer in consumers)])
-        splits = candidates(instance.kernel, residency, machine)
-        readers = tuple(graph.instances[consumer] for consumer in consumers)
-        out.append(KernelCandidates(instance, executions[label], readers, most, residency, splits))
-    return out
 
 
 @dataclass
@@ -112,13 +29,14 @@ class _Choice:
     kernel: KernelCandidates
     indices: Ints
     buffering: float
+    overlapped: bool
     position: int = 0
     max_interval: float = np.inf
 
     def __post_init__(self) -> None:
         self.shards = self.kernel.candidates.shards[self.indices]
         self.latency = self.kernel.latency[self.indices]
-        self.interval = self.kernel.initiation_interval[self.indices]
+        self.interval = self.kernel.interval(self.overlapped)[self.indices]
 
     @property
     def label(self) -> str:
@@ -167,14 +85,17 @@ def choose(
     memory: int,
     buffering: Mapping[str, float] | None = None,
     relaxation: float = 1,
+    *,
+    overlapped: bool = False,
 ) -> dict[str, Split] | None:
     """A split of each kernel, by label, whose tiles hold at most `memory` bytes; None where that is infeasible.
 
     `buffering` is the factor for some kernels, by label: memory left free on a tile, as a multiple of its inputs and
-    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image.
+    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image. With `overlapped`, tiles
+    receive while they compute.
     """
     buffering = buffering or {}
-    choices = [_choice(kernel, memory, buffering.get(kernel.label, 0.0)) for kernel in kernels]
+    choices = [_choice(kernel, memory, buffering.get(kernel.label, 0.0), overlapped) for kernel in kernels]
     while True:
         if not all(len(choice.indices) for choice in choices) or _fewest_tiles(choices) > machine.tiles:
             return None
@@ -185,16 +106,16 @@ def choose(
             return {choice.label: choice.kernel.candidates.split(choice.index) for choice in choices}
         for position, choice in enumerate(choices):
             if overfull[position]:  # its exact size is known by now
-                choices[position] = _choice(choice.kernel, memory, choice.buffering)
+                choices[position] = _choice(choice.kernel, memory, choice.buffering, overlapped)
 
 
-def _choice(kernel: KernelCandidates, memory: int, buffering: float) -> _Choice:
+def _choice(kernel: KernelCandidates, memory: int, buffering: float, overlapped: bool) -> _Choice:
     """The candidates that fit, without those that a candidate of no more tiles dominates."""
     fits = np.flatnonzero(kernel.memory(buffering) <= memory)
-    latency, interval = kernel.latency[fits], kernel.initiation_interval[fits]
+    latency, interval = kernel.latency[fits], kernel.interval(overlapped)[fits]
     order = np.lexsort((latency + interval, kernel.candidates.shards[fits]))
     better = _new_minima(latency[order]) | _new_minima(interval[order])
-    return _Choice(kernel, fits[order][better], buffering)
+    return _Choice(kernel, fits[order][better], buffering, overlapped)
 
 
 def _new_minima(numbers: Ints) -> NDArray[np.bool_]:
