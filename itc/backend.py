@@ -120,7 +120,10 @@ class Machines(Protocol):
         """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
 
     def compile(self, net: Net, machine: Any, objective: str) -> Any:
-        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit."""
+        """A program for `throughput`, the `first` or the `last` output; `latency` is another name of the last.
+
+        Raises CompileError where the net does not fit.
+        """
 
     def report(self, program: Any) -> Report:
         """Fit and times of a program."""

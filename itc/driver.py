@@ -42,6 +42,7 @@ class _DefaultMachine:
 
 
 MACHINE = _DefaultMachine()
+OBJECTIVES = ("throughput", "first", "last", "latency")
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -210,10 +211,11 @@ class Network:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one.
+        the goal of the mapping: `throughput` of a stream of images, or for one image the `first` or the `last` output,
+        of which `latency` is another name.
         """
-        if objective not in ("throughput", "latency"):
-            raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if objective not in OBJECTIVES:
+            raise ValueError(f"the objective is one of {', '.join(OBJECTIVES)}, not {objective!r:.60}")
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
         return Compiled(self, target, machines.compile(self.ir, target, objective), machines)

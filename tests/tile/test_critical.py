@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from itc.analysis.depth import longest_paths
 from itc.ir import Net, parse_net
+from itc_tile.kernels.critical import CriticalPaths
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
-from itc_tile.timing.critical import CriticalPaths
 from tests.random_nets import Limits, nets
 
 
@@ -19,7 +19,9 @@ from tests.random_nets import Limits, nets
 def test_lengths_are_longest_paths(net: Net, seed: int) -> None:
     graph = KernelGraph(fuse(net))
     cycles = {label: (seed * 7919 + 31 * number) % 97 + 1 for number, label in enumerate(graph.instances)}
-    expected = longest_paths(graph.net, lambda apply: cycles.get(apply.op.label, 0) if isinstance(apply.op, Kernel) else 0)
+    expected = longest_paths(
+        graph.net, lambda apply: cycles.get(apply.op.label, 0) if isinstance(apply.op, Kernel) else 0
+    )
     critical = CriticalPaths(graph.net, graph.instances)
     found = critical.paths(cycles)
     assert {label: path.cycles for label, path in found.items()} == expected

@@ -93,6 +93,11 @@ class KernelGraph:
         return {label: prod(counts[var] for var in each.recurring_loops) for label, each in self.instances.items()}
 
     @cached_property
+    def executions_of_fullest_replica(self) -> dict[str, int]:
+        """For each kernel the executions for one image of the replica that executes most."""
+        return {label: each.executions_of_fullest_replica for label, each in self.instances.items()}
+
+    @cached_property
     def reuse_distance(self) -> dict[str, int]:
         """For each kernel the fewest iterations between two executions of one replica; see `KernelInstance`."""
         return {

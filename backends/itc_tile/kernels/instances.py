@@ -88,6 +88,11 @@ class KernelInstance:
         axis = self.axes.get(var)
         return int(np.bincount(axis.groups).max()) if axis else len(self.reach[var])
 
+    @cached_property
+    def executions_of_fullest_replica(self) -> int:
+        """Executions for one image of the replica that executes most."""
+        return prod(self._most_executions(var) for var in self.reach)
+
     def reuse_distance(self, count: int) -> int:
         """The fewest iterations from one execution of a replica to its next, in the last of its recurring loops.
 

@@ -1,8 +1,8 @@
 """Crossings: which parts of a partitioned value each reader takes, axis by axis, in memory proportional to the rows.
 
-A region is a product of sets of positions along each axis, and so is a part of a partition. A reader meets a part if and
-only if their sets meet along every axis, so the parts that it meets are the product of the intervals that it meets along
-each axis. Sets and intervals that occur several times are compared once.
+A region is a product of sets of positions along each axis, and so is a part of a partition. A reader meets a part if
+and only if their sets meet along every axis, so the parts that it meets are the product of the intervals that it meets
+along each axis. Sets and intervals that occur several times are compared once.
 """
 
 from __future__ import annotations
@@ -93,4 +93,4 @@ class Crossings:
 def _ranges(first: Ints, counts: Ints) -> Ints:
     """The numbers from each of `first` on, as many as its count, one range behind the other."""
     before = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum())) + np.repeat(first - before, counts)
+    return np.asarray(np.arange(int(counts.sum())) + np.repeat(first - before, counts))

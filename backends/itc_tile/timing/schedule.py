@@ -32,24 +32,11 @@ from itc_tile.program.footprint import extra_value_bytes
 from itc_tile.program.program import OUT, OperandTransfer, Pipeline
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.spacing import circular_gap, coprime, replica_iterations, smallest_gap, widest_gap
+from itc_tile.timing.spacing import Occupation, circular_gap, coprime, replica_iterations, smallest_gap, widest_gap
 from itc_tile.timing.timeline import Frame, Timeline
 
 Buffer = tuple[str, int]
 MOST_FACTORS = 64  # numbers of shares that are tried for an iteration of an interleaved loop
-
-
-@dataclass(frozen=True)
-class Occupation:
-    """Cycles for which a tile or a port is taken in some iterations of a loop; without a loop, once an image.
-
-    The interval is at least that of the executions of a `replica` of a kernel, where one is named.
-    """
-
-    var: str
-    iterations: IterationSet
-    cycles: int
-    replica: str = ""
 
 
 class PipelineLayout(Timeline):
@@ -149,18 +136,20 @@ class PipelineLayout(Timeline):
         if frame.initiation_interval == frame.step:
             behind = around - (iterations.last - iterations.first) * frame.step
             return max(frame.step, min(smallest_gap(iterations) * frame.step, behind))
-        return frame.initiation_interval * circular_gap(iterations, frame.step // frame.initiation_interval, frame.count)
+        return frame.initiation_interval * circular_gap(
+            iterations, frame.step // frame.initiation_interval, frame.count
+        )
 
     def _executing(self) -> Iterator[Occupation]:
         for label, replicas in self.replica_iterations.items():
-            yield from (Occupation(*each, self.compute[label]) for each in replicas)
+            yield from (Occupation(*each, self.compute[label], label) for each in replicas)
 
     def _receiving(self) -> Iterator[Occupation]:
         for value, group in self.program.readers.items():
             for reader in group:
                 label, iterations = reader.instance.label, self.sends(value, reader.instance)
                 latency = self.exchange.transfer_latencies.get(label, 0)
-                yield Occupation(self.defined[value], iterations, latency, label)
+                yield Occupation(self.defined[value], iterations, latency, label, True, label)
 
     def _sending(self) -> Iterator[Occupation]:
         for edge, origin in self.origins:
@@ -169,7 +158,7 @@ class PipelineLayout(Timeline):
             if ("first", var) in origin.steps[:1]:
                 iterations = IterationSet.span(1, 1)
             walked = any(step == "element" for step, _ in origin.steps)
-            yield Occupation(var, iterations, latency, "" if walked else edge.producer)
+            yield Occupation(var, iterations, latency, edge.consumer, True, "" if walked else edge.producer)
 
     def sends(self, value: str, reader: KernelInstance) -> IterationSet:
         """The iterations, of the loop in which a value is defined, in which a kernel receives it."""
@@ -196,9 +185,10 @@ class PipelineLayout(Timeline):
 
     def resource_bound(self) -> int:
         """Minimum period that the executions and transfers of each replica allow."""
-        return max([1, *(self._least_period(each) for each in self.occupations)])
+        return max([1, *(self.least_period(each) for each in self.occupations)])
 
-    def _least_period(self, each: Occupation) -> int:
+    def least_period(self, each: Occupation) -> int:
+        """The period below which a replica would be asked for two executions or transfers at once."""
         period = self._occupied(each.cycles, each.var, each.iterations)
         if not each.replica:
             return period

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import gcd, prod
@@ -14,6 +15,22 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 
 MOST_EXACT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Occupation:
+    """Cycles for which a `kernel` computes, or receives, in some iterations of a loop; without a loop, once an image.
+
+    A `transfer` takes ports of its own and of its producer. Its interval is at least that of the executions of a
+    `replica` of one of the two, where one is named.
+    """
+
+    var: str
+    iterations: IterationSet
+    cycles: int
+    kernel: str
+    transfer: bool = False
+    replica: str = ""
 
 
 def smallest_gap(iterations: IterationSet) -> int:

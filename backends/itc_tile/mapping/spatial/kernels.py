@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
@@ -20,6 +19,7 @@ from itc_tile.program.program import regions
 from itc_tile.tiling.partition import Split
 from itc_tile.tiling.sets import Ints, distinct_rows
 from itc_tile.timing.spacing import intervals, sending_intervals
+
 
 @dataclass(frozen=True, eq=False)
 class KernelCandidates:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from itc_tile.cost.allocation import Allocator, Front, front
+from itc_tile.kernels.critical import CriticalPaths
 from itc_tile.machine.model import Machine
 from itc_tile.mapping.spatial.kernels import KernelCandidates
-from itc_tile.mapping.spatial.paths import Allocator, Front, front
 from itc_tile.tiling.partition import Split
-from itc_tile.timing.critical import CriticalPaths
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Plans a spatial mapping: partitions, placement, modulo schedule; again where memory or shared ports limit the plan."""
+"""Plans a spatial mapping: partitions, placement, modulo schedule; again where memory or ports limit the plan."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
+from itc_tile.kernels.critical import CriticalPaths
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine
 from itc_tile.mapping.base import Infeasible, Objective
@@ -18,7 +19,6 @@ from itc_tile.program.build import build_program
 from itc_tile.program.footprint import allocated
 from itc_tile.program.program import Placement, Program
 from itc_tile.tiling.partition import Split
-from itc_tile.timing.critical import CriticalPaths
 from itc_tile.timing.exchange import Exchange, transfer_volume
 from itc_tile.timing.schedule import Lifetimes
 from itc_tile.timing.timing import Costs, Timing, time_program

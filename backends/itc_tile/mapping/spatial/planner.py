@@ -21,7 +21,6 @@ from itc_tile.tiling.partition import Split
 from itc_tile.tiling.sets import Ints
 
 
-
 @dataclass
 class _Choice:
     """The feasible Pareto-optimal candidates of a kernel, fewest tiles first, and the position of the chosen one."""
@@ -91,8 +90,8 @@ def choose(
     """A split of each kernel, by label, whose tiles hold at most `memory` bytes; None where that is infeasible.
 
     `buffering` is the factor for some kernels, by label: memory left free on a tile, as a multiple of its inputs and
-    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image. With `overlapped`, tiles
-    receive while they compute.
+    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image. With
+    `overlapped`, tiles receive while they compute.
     """
     buffering = buffering or {}
     choices = [_choice(kernel, memory, buffering.get(kernel.label, 0.0), overlapped) for kernel in kernels]

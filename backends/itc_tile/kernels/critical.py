@@ -129,10 +129,8 @@ class _Walk:
         for _, results in loop.collected:
             self.paths |= {result.name: max(self.series[result.name], default=0) for result in results}
 
-    def segment(
-        self, loop: Loop, segment: Segment, state: list[int], stops: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """The carries behind iterations that take the same branches: as the next one begins, and as they are yielded."""
+    def segment(self, loop: Loop, segment: Segment, state: list[int], stops: list[int]) -> tuple[list[int], list[int]]:
+        """The carries behind iterations that take the same branches: as the next one begins, and as yielded."""
         at, before, yields = segment.first, None, state
         while at <= segment.last:
             self.latest = 0

@@ -1,9 +1,9 @@
 """Tiles along critical paths: cycles of each kernel by its tiles in, an allocation of the machine and a bound out.
 
 The latency of an output is the longest path to it. For executions of each kernel that are a mean of those on several
-paths, their sum of cycles is a lower bound of the longest path, whatever the tiles; with convex hulls of the cycles over
-the tiles, its minimum takes the steps of most cycles saved for each tile, in order. Both the bound and the allocation
-become better with the mean over the paths that are longest in turn: fictitious play of the allocation against the path.
+paths, their sum of cycles is a lower bound of the longest path, whatever the tiles. With convex hulls of the cycles
+over the tiles, its minimum takes the steps of most cycles saved for each tile, in order. Bound and allocation become
+better with the mean over the paths that are longest in turn: fictitious play of the allocation against the path.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
+from itc_tile.kernels.critical import CriticalPath
 from itc_tile.tiling.sets import Ints
-from itc_tile.timing.critical import CriticalPath
 
 ROUNDS = 32
 Weights = NDArray[np.float64]
@@ -113,7 +113,7 @@ class Allocator:
         return np.array([path.executions.get(each.label, 0) for each in self.fronts], np.float64)
 
     def _minimum(self, weights: Weights) -> tuple[list[int], float]:
-        """Positions with the least weighted sum of cycles among those on hulls, and that with part of a step besides."""
+        """Positions on hulls of the least weighted sum of cycles, and the sum with part of the next step besides."""
         gain = self.slope * weights[self.kernel]
         order = np.argsort(-gain, kind="stable")
         order = order[gain[order] > 0]
