@@ -1,6 +1,13 @@
 """itc: a declarative compiler for iterative neural networks.
 
-The public names are imported on first use, so that `import itc.ir` needs neither the language nor a backend.
+    net = itc.load("itnet.itn", f=29)            # or itc.loads(text): a Network
+    net.cost(), net.text(), net.weights()        # costs, the looped IR, fresh weights
+    net.torch(), net.emit()                      # a trainable module, and source that needs no itc
+    net.compile("edge-16").report                # a program for a simulated machine
+    itc.sweep("itnet.itn", {"f": range(16, 64)})  # costs over settings
+
+Public names: Network, Compiled, Sweep, CompileError, Diagnostic, load, loads, sweep, __version__. They are imported on
+first use, so that `import itc.ir` needs neither the language nor a backend. Mistakes in a spec raise CompileError.
 """
 
 from __future__ import annotations
@@ -10,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from itc.diagnostics import CompileError, Diagnostic
-    from itc.driver import Compiled, Network, load
+    from itc.driver import Compiled, Network, load, loads
     from itc.sweeps import Sweep, sweep
     from itc.version import __version__
 
@@ -22,10 +29,15 @@ _HOME = {
     "Sweep": ("itc.sweeps", "Sweep"),
     "__version__": ("itc.version", "__version__"),
     "load": ("itc.driver", "load"),
+    "loads": ("itc.driver", "loads"),
     "sweep": ("itc.sweeps", "sweep"),
 }
 
-__all__ = ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
+__all__ = ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "loads", "sweep"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,8 @@ from math import prod
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, shortened
-from itc.ir.net import Net, ParamRef, Value, applies
+from itc.ir.net import Net, Value, applies
 from itc.ir.op import Array
-from itc.ir.ops.table import Embed
 from itc.ir.types import FLOATS, NUMPY_NAMES, TensorType
 from itc.weights import FLOAT_TYPES, argument_faults
 
@@ -26,11 +25,31 @@ def checked(net: Net, inputs: Arrays, weights: Arrays) -> tuple[dict[str, Array]
     """
     _mapping("inputs", inputs)
     _mapping("weights", weights)
-    shapes = {param.key: param.shape for param in net.params}
-    faults = [*_input_faults(net, inputs), *argument_faults(weights, shapes, "`weights`", net.name)]
+    faults = [*_input_faults(net, inputs), *_weight_faults(net, weights)]
     if faults:
         raise CompileError(faults)
-    return completed(net, inputs), dict(weights)
+    return completed(net, inputs), checked_weights(net, weights)
+
+
+def checked_weights(net: Net, weights: Arrays) -> dict[str, Array]:
+    """The checked weights. Raises CompileError (E0612 to E0614)."""
+    _mapping("weights", weights)
+    if faults := _weight_faults(net, weights):
+        raise CompileError(faults)
+    return {key: _typed(array, net.param[key].type) for key, array in weights.items()}
+
+
+def has_types(weights: Arrays, net: Net) -> bool:
+    """Whether arrays have the element types of the net's parameters, where these are not f32."""
+    narrow = (param for param in net.params if param.type.dtype != "f32")
+    found = ((getattr(weights.get(param.key), "dtype", None), NUMPY_NAMES[param.type.dtype]) for param in narrow)
+    return all(dtype == wanted for dtype, wanted in found)
+
+
+def _weight_faults(net: Net, weights: Arrays) -> list[Diagnostic]:
+    shapes = {param.key: param.shape for param in net.params}
+    narrow = {param.key for param in net.params if param.type.dtype == "i8"}
+    return argument_faults(weights, shapes, "`weights`", net.name, narrow)
 
 
 def checked_inputs(net: Net, inputs: Arrays) -> dict[str, Array]:
@@ -57,9 +76,9 @@ def completed(net: Net, inputs: Arrays) -> dict[str, Array]:
 
 
 def _typed(array: Array, type: TensorType) -> Array:
-    """Floats in their own precision, at least that of `type`; other arrays converted to `type`."""
+    """Arrays for f32 in their own precision, at least float32; others converted to `type`."""
     wanted = np.dtype(NUMPY_NAMES[type.dtype])
-    return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype in FLOATS else wanted)
+    return np.asarray(array, np.result_type(array.dtype, wanted) if type.dtype == "f32" else wanted)
 
 
 def _input_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
@@ -139,14 +158,13 @@ def _batch_faults(batches: Mapping[str, int]) -> Iterator[Diagnostic]:
 
 
 def _table_faults(net: Net, inputs: Arrays) -> Iterator[Diagnostic]:
-    """Inputs with ids outside their embedding tables (E0663)."""
+    """Inputs with ids outside the tables, or other positions, that they choose from (E0663)."""
     rows: dict[str, int] = {}
     for apply in applies(net.body):
-        ids = apply.operands[0] if isinstance(apply.op, Embed) else None
-        table = apply.operands[1] if ids else None
-        if isinstance(ids, Value) and isinstance(table, ParamRef):
-            count = net.ref_type(table).shape[0]
-            rows[ids.name] = min(count, rows.get(ids.name, count))
+        found = apply.op.indexed(net.operand_types(apply))
+        ids = apply.operands[found[0]] if found else None
+        if found and isinstance(ids, Value):
+            rows[ids.name] = min(found[1], rows.get(ids.name, found[1]))
     for name, count in rows.items():
         if name in inputs and not 0 <= int(inputs[name].min(initial=0)) <= int(inputs[name].max(initial=0)) < count:
             low, high = int(inputs[name].min()), int(inputs[name].max())

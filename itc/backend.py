@@ -7,13 +7,14 @@ import: it is loaded to list choices, so what computes something imports what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from keyword import iskeyword
 from typing import Any, Protocol
 
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
+from itc.records import dataclass
 from itc.tables import Table
 
 Arrays = Mapping[str, Array]
@@ -119,14 +120,18 @@ class Machines(Protocol):
     def load(self, machine: Any) -> Any:
         """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
 
-    def compile(self, net: Net, machine: Any, objective: str) -> Any:
+    def compile(self, net: Net, machine: Any, objective: str, mapping: str = "spatial", batch: int = 1) -> Any:
         """A program for `throughput`, the `first` or the `last` output; `latency` is another name of the last.
 
-        Raises CompileError where the net does not fit.
+        `mapping` is `spatial`, `temporal` (for `batch` images at once) or `auto`, the better of both. Raises
+        CompileError where the net does not fit.
         """
 
     def report(self, program: Any) -> Report:
         """Fit and times of a program."""
+
+    def check_sizes(self, program: Any, batch: int = 1) -> None:
+        """Raises CompileError where simulating `batch` samples would take too much memory or time (E0665, E0666)."""
 
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the machine."""

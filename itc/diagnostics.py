@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from itc.records import dataclass
 from itc.source import Span
 from itc.visible import visible
 

@@ -1,35 +1,37 @@
-"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a module."""
+"""The whole pipeline on one screen: text -> AST -> IR -> passes -> costs, a program for a machine, a module.
+
+What only some commands need is imported by the function that needs it: every start of `itc` imports this module.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import itc_dsl
-from itc import installed
-from itc import weights as checkpoints
-from itc.analysis.cost import Cost, cost
-from itc.analysis.difference import Difference, difference
-from itc.analysis.workload import check_weights, check_workload, workload
-from itc.arguments import checked
-from itc.backend import Machines, Modules, Report
 from itc.diagnostics import CompileError
-from itc.explanations import Explanation, read_folder
-from itc.figures import Compared, Published, compare
-from itc.interpreter import interpret
 from itc.ir.net import Net
 from itc.ir.op import Array
-from itc.ir.printer import print_net
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
-from itc.transforms import TRANSFORMS
+from itc.records import dataclass
+from itc.source import Source
+
+if TYPE_CHECKING:
+    from itc.analysis.cost import Cost
+    from itc.analysis.difference import Difference
+    from itc.backend import Machines, Modules, Report
+    from itc.explanations import Explanation
+    from itc.figures import Compared, Published
 
 Arrays = Mapping[str, Array]
 #: Bytes of a spec at most.
 MOST_BYTES = itc_dsl.MOST_BYTES
+#: Words that are no names in a spec.
+RESERVED = itc_dsl.RESERVED
 #: The stages that are not a backend's: the syntax tree, and the looped IR.
 STAGES = ("ast", "ir")
 
@@ -53,10 +55,18 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
 def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Network:
     """The network of a spec: the first of the file, or the one named `network`.
 
-    `settings` override its parameters (`f=29`) and annotations (`**{"refine.share": "none"}`), as `--set` does. Raises
-    CompileError with every diagnostic of the phase that failed.
+    `path` is a file, or `-` for standard input. `settings` override its parameters (`f=29`) and annotations
+    (`**{"refine.share": "none"}`), as `--set` does. Raises CompileError with every diagnostic of the phase that failed.
     """
     return read(path).network(network, **settings)
+
+
+def loads(text: str, network: str | None = None, /, **settings: Any) -> Network:
+    """The network of a spec that is a text; imports are resolved in the current folder. As `load` otherwise."""
+    if not isinstance(text, str):
+        raise TypeError(f"a spec is a text, not {text!r:.60}")
+    program = itc_dsl.check(itc_dsl.parse(Source("<text>", text)), Path())
+    return Spec(program).network(network, **settings)
 
 
 def read(path: str | Path, together: bool = False) -> Spec:
@@ -70,6 +80,9 @@ def read(path: str | Path, together: bool = False) -> Spec:
 
 def explanations() -> dict[str, Explanation]:
     """What each code means: itc's own, the language's, and those of the backends that are installed; in order."""
+    from itc import installed
+    from itc.explanations import read_folder
+
     own = Path(__file__).parent
     packages = [own, own / "checkpoints", own / "sweeps", Path(itc_dsl.__file__).parent, *installed.folders()]
     found = [explanation for package in packages for explanation in read_folder(package)]
@@ -93,6 +106,11 @@ def formatted(path: Path, content: bytes | None = None) -> Formatted:
     """A spec in the one style; `content` is its text if it is not in the file. Raises CompileError as `load` does."""
     source = itc_dsl.read_source(path) if content is None else itc_dsl.decoded(str(path), content)
     return Formatted(source.text, itc_dsl.format_source(source))
+
+
+def references(kind: str) -> dict[str, Any]:
+    """What a spec can call, by name: the `operations`, or the `blocks` of the standard library."""
+    return itc_dsl.operations() if kind == "operations" else itc_dsl.blocks()
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,14 @@ class Network:
     spec: Net | None = None
     adapt: Adapt = unchanged
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{value.name}: {value.tensor}" for value in self.ir.inputs)
+        outputs = ", ".join(f"{output.name} x {len(output.labels)}" for output in self.ir.outputs)
+        return f"<Network {self.ir.name}({inputs}) -> {outputs}; {len(self.ir.params)} parameter tensors>"
+
+    def _repr_html_(self) -> str:
+        return self.cost()._repr_html_()
+
     def after(self, *passes: str | Transform) -> Network:
         """The network behind these passes and pipelines, such as `net.after("unroll(factor=2)", "dce")`.
 
@@ -151,26 +177,38 @@ class Network:
                 raise TypeError(f"a pass is a name or a transform, not {each!r:.60}")
         result = self
         for each in flat(find_pass(each) if isinstance(each, str) else each for each in passes):
-            new = Rewritten(result.ir, result.adapt).then(each(result.ir))
-            result = replace(result, ir=new.net, spec=self.spec or self.ir, adapt=new.adapt)
+            result = result.rewritten(each(result.ir))
             yield each.name, result
+
+    def rewritten(self, new: Rewritten) -> Network:
+        """The network that a pass made of this one."""
+        composed = Rewritten(self.ir, self.adapt).then(new)
+        return replace(self, ir=composed.net, spec=self.spec or self.ir, adapt=composed.adapt)
 
     def text(self) -> str:
         """The looped IR as text."""
+        from itc.ir.printer import print_net
+
         return print_net(self.ir)
 
     def cost(self) -> Cost:
         """Parameters, MACs, graph size, latency, state and peak memory, by the paper's definitions."""
+        from itc.analysis.cost import cost
+
         return cost(self.ir)
 
     def difference(self, other: Network) -> Difference:
         """What is added, removed and changed from this network to `other`."""
+        from itc.analysis.difference import difference
+
         if not isinstance(other, Network):
             raise TypeError(f"`other` is a network, not {other!r:.60}")
         return difference(self.ir, other.ir)
 
     def compared(self, cost: Cost) -> tuple[Compared, ...]:
         """The figures that the spec gives for it, each beside what itc counts."""
+        from itc.figures import compare
+
         return compare(self.ir, self.published, cost.json())
 
     def weights(self, path: str | Path | None = None, seed: int = 0) -> dict[str, Array]:
@@ -178,6 +216,9 @@ class Network:
 
         Behind passes they are what these made of the spec's: the same network, though some keys may be gone.
         """
+        from itc import weights as checkpoints
+        from itc.analysis.workload import check_weights
+
         if not isinstance(seed, SupportsIndex) or seed.__index__() < 0:
             raise ValueError(f"`seed` is a whole number from 0, not {seed!r:.60}")
         spec = self.spec or self.ir
@@ -192,10 +233,18 @@ class Network:
         Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
         what would take too much memory or time (E0665, E0666).
         """
+        from itc.arguments import checked
+        from itc.interpreter import interpret
+
         values, params = checked(self.ir, inputs, weights)
-        batch = len(next(iter(values.values()), ()))
-        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
+        self.check_sizes(len(next(iter(values.values()), ())))
         return interpret(self.ir, values, params)
+
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where computing `batch` samples would take too much memory or time (E0665, E0666)."""
+        from itc.analysis.workload import check_workload, workload
+
+        check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
     def torch(self, form: str = "rolled") -> Any:
         """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
@@ -203,32 +252,71 @@ class Network:
 
     def emit(self, to: str = "") -> str:
         """The source of a module that does not import itc: of a target such as `torch`, or the default one."""
+        from itc import installed
+
         if not isinstance(to, str):
             raise ValueError(f"`to` is the name of an emit target, not {to!r:.60}")
         return installed.target(to or next(iter(installed.targets()), "")).text(self.ir)
 
-    def compile(self, machine: Any = MACHINE, objective: str = "throughput") -> Compiled:
+    def quantize(self, precision: str) -> Network:
+        """The network in `f16`, or itself in `f32`: see docs/precision.md. Its inputs and outputs stay float32."""
+        from itc.transforms.quantize import quantization
+
+        return self.after(*quantization(precision))
+
+    def compile(
+        self,
+        machine: Any = MACHINE,
+        objective: str = "throughput",
+        mapping: str = "spatial",
+        batch: int = 1,
+        *,
+        precision: str = "f32",
+    ) -> Compiled:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
         the goal of the mapping: `throughput` of a stream of images, or for one image the `first` or the `last` output,
-        of which `latency` is another name.
+        of which `latency` is another name. Under `spatial` mapping kernels own their tiles; under `temporal` mapping
+        they run one at a time on all tiles, for `batch` images at once; `auto` is the better of both. With another
+        `precision` than `f32`, the program is that of the network quantised.
         """
+        from itc.transforms.quantize import quantization
+
         if objective not in OBJECTIVES:
             raise ValueError(f"the objective is one of {', '.join(OBJECTIVES)}, not {objective!r:.60}")
+        if mapping not in ("spatial", "temporal", "auto"):
+            raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"`batch` is a whole number from 1, not {batch!r:.60}")
+        narrow = Rewritten(self.ir)
+        for each in quantization(precision):
+            narrow = each(self.ir)
+        quantized = self.rewritten(narrow) if narrow.net is not self.ir else self
         machines = machine_backend() if machine is MACHINE else machine_backend(machine)
         target = machines.load(machines.default if machine is MACHINE else machine)
-        return Compiled(self, target, machines.compile(self.ir, target, objective), machines)
+        program = machines.compile(quantized.ir, target, objective, mapping, batch)
+        return Compiled(quantized, target, program, machines, self, narrow.adapt)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A network mapped onto a machine."""
+    """A network mapped onto a machine; `adapt` quantises the weights of its `source`."""
 
     network: Network
     machine: Any
     program: Any
     machines: Machines = field(repr=False)
+    source: Network = field(repr=False)
+    adapt: Adapt = field(default=unchanged, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Compiled {self.network.ir.name} on {getattr(self.machine, 'name', self.machine)} (simulated)>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html
+
+        return "".join(html(table) for table in self.report.tables())
 
     @cached_property
     def report(self) -> Any:
@@ -236,30 +324,56 @@ class Compiled:
         found: Report = self.machines.report(self.program)
         return found
 
+    def check_sizes(self, batch: int = 1) -> None:
+        """Raises CompileError where running `batch` samples, or the reference, would take too much (E0665, E0666)."""
+        self.network.check_sizes(batch)
+        self.machines.check_sizes(self.program, batch)
+
     def run(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
-        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does."""
-        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, weights))
+        """Outputs by label, computed by the simulated tiles from their own stores; raises as `interpret` does.
+
+        The weights are those of this network, or of the `source`, which are quantised then.
+        """
+        from itc.arguments import checked
+
+        return self.machines.simulate(self.program, *checked(self.network.ir, inputs, self.quantized(weights)))
+
+    def quantized(self, weights: Arrays) -> Arrays:
+        """The weights of this network, of its own or of those of the `source`."""
+        from itc.arguments import checked_weights, has_types
+
+        if self.adapt is unchanged or has_types(weights, self.network.ir):
+            return weights
+        return self.adapt(checked_weights(self.source.ir, weights))
 
 
 def machine_backend(machine: Any = None) -> Machines:
     """The machines of the backend that owns `machine`; else, as for none, of the first that has any."""
+    from itc import installed
+
     return installed.machines(machine)
 
 
 def training_backend() -> Modules:
     """The trainable modules of the first backend that has any."""
+    from itc import installed
+
     _, found = installed.modules()
     return found
 
 
 def find_pass(text: str) -> Transform:
     """A pass or pipeline by its name, with options behind it, as `itc show --after` takes it. Raises WrongPass."""
+    from itc.transforms import TRANSFORMS
+
     name = text.partition("(")[0].strip()
     return named(text, TRANSFORMS if name in TRANSFORMS else {**TRANSFORMS, **backend_passes()})
 
 
 def backend_passes() -> dict[str, Transform]:
     """The passes that backends bring along, of those that can be loaded."""
+    from itc import installed
+
     found: dict[str, Transform] = {}
     for backend in installed.backends():
         with suppress(CompileError):
@@ -268,9 +382,16 @@ def backend_passes() -> dict[str, Transform]:
 
 
 def stage_text(
-    path: Path, stage: str, network: str | None, settings: Iterable[str], passes: Iterable[str] = (), **options: Any
+    path: Path,
+    stage: str,
+    network: str | None,
+    settings: Iterable[str],
+    passes: Iterable[str | Transform] = (),
+    **options: Any,
 ) -> str:
     """One stage of the pipeline as text: `ast`, `ir`, or a backend's; all but the first behind these passes."""
+    from itc import installed
+
     if stage == "ast":
         return itc_dsl.print_ast(itc_dsl.parse(itc_dsl.read_source(path)))
     net = load(path, network, **parse_settings(settings)).after(*passes)

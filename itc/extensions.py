@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 
 from itc.diagnostics import fail
 
@@ -14,6 +13,8 @@ OPERATIONS = "itc.operations"
 @cache
 def load_extensions(group: str) -> None:
     """Loads the modules of a group, once in a process. Raises CompileError (E0521) for one that cannot be imported."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- reads mail headers, which takes a tenth of a start
+
     for point in entry_points(group=group):
         try:
             point.load()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from itc.ir.net import Net
+from itc.records import dataclass
 from itc.source import Span
 
 #: The field of Cost for each figure of a spec.
@@ -83,4 +84,4 @@ def _found(net: Net, figure: Published, cost: Mapping[str, Any]) -> int:
     if not figure.without:
         return int(cost[MEASURES[figure.name]])
     kept = (param for param in net.params if figure.without not in param.key.split("."))
-    return sum(param.size for param in kept if param.trained)
+    return sum(param.size for param in kept if param.learned)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR, ENOTDIR
@@ -14,6 +14,8 @@ from pathlib import Path
 
 from itc.diagnostics import fail
 
+#: Stands for standard input among the names of files.
+STANDARD_INPUT = "-"
 #: Kinds of special files, by the test of the mode.
 SPECIAL = (
     (stat.S_ISFIFO, "a pipe"),
@@ -148,6 +150,23 @@ def _open_file_of_a_process(path: Path) -> bool:
     return False
 
 
+#: Standard input and what has been read from it.
+_piped: tuple[object, bytes] = (None, b"")
+
+
+def standard_input(most: int) -> bytes:
+    """What is piped in, the same for all who ask; of an endless stream `most` bytes. Raises CompileError (E0603)."""
+    global _piped  # noqa: PLW0603 -- a stream can be read once
+    if sys.stdin is None:
+        raise fail("E0603", "cannot read standard input: it is closed")
+    if _piped[0] is not sys.stdin:
+        try:
+            _piped = (sys.stdin, sys.stdin.buffer.read(most))
+        except OSError as error:
+            raise fail("E0603", f"cannot read standard input: {error.strerror}") from None
+    return _piped[1]
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file next to `path` that replaces `path` when the block succeeds, and is removed otherwise.
@@ -174,7 +193,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _new_file(folder: Path) -> Path:
     """An empty file with a unique name; the system applies the umask."""
-    path = folder / f".itc-{secrets.token_hex(8)}"
+    path = folder / f".itc-{os.urandom(8).hex()}"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     return path
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from itc.ir.net import Halt
 from itc.ir.op import Array
+from itc.records import dataclass
 
 
 @dataclass
@@ -58,11 +59,12 @@ class Halting:
         return np.where(halts, left, counted)
 
     def carries(self, last: list[Array]) -> list[Array]:
-        """The results of the loop: weighted sums of floats under `act`, else the final carries."""
+        """The results of the loop: under `act` weighted sums of floats, in the carry's type, else the final carries."""
         if self.halt.kind != "act":
             return last
         floats = (np.issubdtype(carry.dtype, np.floating) for carry in last)
-        return [total if is_float else carry for total, carry, is_float in zip(self.sums, last, floats, strict=True)]
+        pairs = zip(self.sums, last, floats, strict=True)
+        return [total.astype(carry.dtype) if is_float else carry for total, carry, is_float in pairs]
 
     def results(self) -> list[Array]:
         """The numbers of iterations and, under `act`, the remainders."""

@@ -6,10 +6,11 @@ Pillow decodes all but raw 8-bit images in Python, value by value; this decoder 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from itc.records import dataclass
 
 #: Maximum bytes of the header, including comments.
 MAX_HEADER = 4096

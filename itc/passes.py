@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import ClassVar, Protocol
 
@@ -12,6 +12,7 @@ from itc.diagnostics import CompileError
 from itc.ir.net import Net, applies
 from itc.ir.op import Array
 from itc.ir.verifier import verify
+from itc.records import dataclass
 
 Weights = Mapping[str, Array]
 Adapt = Callable[[Weights], Weights]

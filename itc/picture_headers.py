@@ -7,11 +7,11 @@ not on bytes. So these are checked first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from struct import Struct, calcsize, error, iter_unpack, unpack_from
 from typing import BinaryIO
 
 from itc import netpbm
+from itc.records import dataclass
 
 #: Maximum chunks of a PNG or segments of a JPEG, and maximum bytes of them without pixel data.
 MAX_CHUNKS, MAX_METADATA = 50_000, 16 << 20

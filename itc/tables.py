@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from itc.records import dataclass
+
+#: What stands for a figure that does not apply.
+NONE = "—"
 
 
 @dataclass(frozen=True, slots=True)

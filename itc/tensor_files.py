@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from io import BufferedReader
 from math import prod
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from itc.diagnostics import CompileError, fail
 from itc.files import opened
 from itc.ir.op import Array
+from itc.records import dataclass
 
 #: Maximum bytes of a header, and tensors of a file; large language models have some ten thousand.
 MAX_HEADER, MAX_TENSORS = 16 << 20, 100_000

@@ -14,7 +14,7 @@ An `init` is one of these, where fan-in is the product of all sizes but the firs
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from difflib import get_close_matches
 from math import prod, sqrt
 from pathlib import Path
@@ -32,6 +32,8 @@ from itc.tensor_files import shapes as tensor_shapes
 
 #: Floating-point types that every backend computes with.
 FLOAT_TYPES = ("float16", "float32", "float64")
+#: Numbers that are drawn at once.
+PART = 2**20
 _OTHER_SPEC = "it was trained with another formula in `iteration`: use the original spec"
 
 
@@ -49,20 +51,29 @@ def _initial(param: Param, rng: np.random.Generator) -> Array:
     fan_in = prod(param.type.shape[1:]) or 1
     fan_out = prod(param.type.shape[:1] + param.type.shape[2:])
     match name:
-        case "kaiming" | "lecun" | "normal":
-            std = {"kaiming": sqrt(2 / fan_in), "lecun": sqrt(1 / fan_in)}.get(name, (*numbers, 1.0)[0])
-            value = _cut_off(rng, param.shape) if name == "lecun" else rng.normal(0, 1, param.shape)
-            value = value * std
+        case "kaiming" | "normal":
+            std = sqrt(2 / fan_in) if name == "kaiming" else (*numbers, 1.0)[0]
+            return _drawn(param.shape, lambda count: rng.normal(0, 1, count) * std)
+        case "lecun":
+            return _cut_off(rng, param.shape, sqrt(1 / fan_in))
         case "uniform" | "xavier":
             bound = sqrt(1 / fan_in) if name == "uniform" else sqrt(6 / (fan_in + fan_out))
-            value = rng.uniform(-bound, bound, param.shape)
+            return _drawn(param.shape, lambda count: rng.uniform(-bound, bound, count))
         case "sinusoid":
-            value = sinusoids(prod(param.shape[:-1]), param.shape[-1]).reshape(param.shape)
+            table = sinusoids(prod(param.shape[:-1]), param.shape[-1]).reshape(param.shape)
+            return np.asarray(table, np.float32)
         case "values":
-            value = np.array(numbers).reshape(param.shape)
+            return np.array(numbers, np.float32).reshape(param.shape)
         case _:
-            value = np.full(param.shape, constants(param.init))
-    return np.asarray(value, np.float32)
+            return np.full(param.shape, constants(param.init), np.float32)
+
+
+def _drawn(shape: tuple[int, ...], draw: Callable[[int], Array]) -> Array:
+    """Numbers in float32, drawn in float64 in parts: the same as if all were drawn at once."""
+    out = np.empty(prod(shape), np.float32)
+    for part in np.array_split(out, -(-len(out) // PART) or 1):
+        part[...] = draw(len(part))
+    return out.reshape(shape)
 
 
 def constants(init: str) -> float:
@@ -70,12 +81,20 @@ def constants(init: str) -> float:
     return {"zeros": 0.0, "ones": 1.0}[init] if init in ("zeros", "ones") else float(init)
 
 
-def _cut_off(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Standard normal numbers, redrawn beyond two standard deviations."""
-    value = rng.normal(0, 1, shape)
-    while (beyond := np.abs(value) > 2).any():
-        value[beyond] = rng.normal(0, 1, int(beyond.sum()))
-    return value
+def _cut_off(rng: np.random.Generator, shape: tuple[int, ...], std: float) -> Array:
+    """Normal numbers, redrawn beyond two standard deviations: all of a round behind each other."""
+    out, start, beyond = np.empty(prod(shape), np.float32), 0, []
+    for part in np.array_split(out, -(-len(out) // PART) or 1):
+        numbers = rng.normal(0, 1, len(part))
+        part[...] = numbers * std
+        beyond.append(start + np.flatnonzero(np.abs(numbers) > 2))
+        start += len(part)
+    places = np.concatenate(beyond)
+    while len(places):
+        numbers = rng.normal(0, 1, len(places))
+        out[places] = numbers * std
+        places = places[np.abs(numbers) > 2]
+    return out.reshape(shape)
 
 
 def load(path: str | Path, net: Net) -> dict[str, Array]:
@@ -139,16 +158,24 @@ def check(found: Mapping[str, Array], net: Net, name: str = "the checkpoint") ->
         raise CompileError(faults)
 
 
-def argument_faults(values: Mapping[str, object], shapes: Shapes, name: str, owner: str) -> list[Diagnostic]:
-    """Diagnostics of a caller's arrays for parameters of these shapes (E0612, E0613, E0614)."""
+def argument_faults(
+    values: Mapping[str, object], shapes: Shapes, name: str, owner: str, narrow: Container[str] = ()
+) -> list[Diagnostic]:
+    """Diagnostics of a caller's arrays for parameters of these shapes (E0612 to E0614); those of `narrow` are int8."""
     arrays = {str(key): value for key, value in values.items() if isinstance(value, np.ndarray)}
     others = {str(key): type(value).__name__ for key, value in values.items() if not isinstance(value, np.ndarray)}
     shaped = {key: value.shape for key, value in arrays.items()} | {key: shapes.get(key, ()) for key in others}
     faults = mismatches(shaped, shapes, name, owner)
-    others |= {key: value.dtype.name for key, value in arrays.items() if value.dtype.name not in FLOAT_TYPES}
+    others |= {
+        key: value.dtype.name
+        for key, value in arrays.items()
+        if value.dtype.name not in (("int8",) if key in narrow else FLOAT_TYPES)
+    }
     if others:
         texts = shortened(f"{key} as {kind}" for key, kind in others.items())
         help = "weights are NumPy arrays of float16, float32 or float64"
+        if any(key in narrow for key in others):
+            help = "those of an int8 network are made by its own `weights()`"
         faults.append(Diagnostic("E0614", f"{name} has {texts}", help=help))
     return faults
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from itc.analysis.cost import Cost
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.driver import Spec, names, read
 from itc.figures import Compared
+from itc.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,16 @@ from itc.ir import (
     TensorType,
     Value,
 )  # fmt: skip
-from itc.ir.ops.pointwise import Add, Affine, Div, Maximum, Minimum, Mul, Sub
+from itc.ir.ops.comparison import Compare, Maximum, Minimum
+from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
 from itc.ir.ops.shape import Fill
 
 T = TypeVar("T")
 
 MAX_RUNS = 12  # iterations of all loops around one another, so that rounding has no time to grow
-ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "abs")
-POSITIVE = ("sqrt", "log", "exp")  # of numbers from 0 to 1
+ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "abs", "leaky_relu", "elu", "softplus", "hardswish")
+ACTIVATIONS += ("sin", "cos")
+POSITIVE = ("sqrt", "log", "exp", "squared_relu")  # of numbers from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -262,9 +264,20 @@ class Operations:
             return self.call(Layer(op), x, x if y == x and self.chance() else self.squashed(y))
         if self.chance():
             return self.call(Layer(Mul()), x, self.squashed(y))
+        if self.chance():
+            return self.larger(x, self.squashed(y))
         return self.call(
             Layer(Div()), x, self.call(Layer(Affine(0.5, 1.0)), self.call(self.layer("sigmoid", y.tensor), y))
         )
+
+    def larger(self, x: Value, y: Value) -> Value:
+        """The larger of two values, or one and a number, by a mask: continuous where the mask changes."""
+        bound = self.pick((None, 0.25, -0.5))
+        mask = self.builder.apply(Compare("gt", bound or 0.0), [x, y] if bound is None else [x])
+        number = y.tensor if bound is None else bound
+        if self.chance():
+            return self.call(self.layer("maximum", x.tensor, number), *([x, y] if bound is None else [x]))
+        return self.call(self.layer("where", mask.tensor, x.tensor, number), mask, x, *([y] if bound is None else []))
 
     def squashed(self, x: Value) -> Value:
         """`x` in a bounded range, so that products cannot blow up in a loop."""

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 
-#: For every property of random nets: few examples that are much, on machines that are busy with other things.
-on_random_nets = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: For every property of random nets: few examples, always the same ones; the long suites draw more and larger nets.
+on_random_nets = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LONGEST_REPORT = 8000
 #: What two float32 computations of a case may differ, as a share of the largest element.
 CLOSE = 1e-4

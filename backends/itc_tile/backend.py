@@ -49,15 +49,22 @@ class TileMachines(Machines):
 
         return load_machine(machine)
 
-    def compile(self, net: Net, machine: Any, objective: Any = "throughput") -> Any:
+    def compile(
+        self, net: Net, machine: Any, objective: Any = "throughput", mapping: Any = "spatial", batch: int = 1
+    ) -> Any:
         from itc_tile.compiler import compile_net
 
-        return compile_net(net, machine, objective)
+        return compile_net(net, machine, objective, mapping, batch)
 
     def report(self, program: Any) -> Any:
         from itc_tile.report.report import report
 
         return report(program)
+
+    def check_sizes(self, program: Any, batch: int = 1) -> None:
+        from itc_tile.simulate.values import check_sizes
+
+        check_sizes(program, batch)
 
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         from itc_tile.simulate.values import simulate
@@ -65,12 +72,14 @@ class TileMachines(Machines):
         return simulate(program, inputs, weights)
 
 
-def text(net: Net, machine: str = DEFAULT, objective: str = "throughput") -> str:
+def text(
+    net: Net, machine: str = DEFAULT, objective: str = "throughput", mapping: str = "spatial", batch: int = 1
+) -> str:
     """The program of a net on a machine, given by its name or the path of its file."""
     from itc_tile.program.summary import summary
 
     machines = TileMachines()
-    return summary(machines.compile(net, machines.load(machine), objective))
+    return summary(machines.compile(net, machines.load(machine), objective, mapping, batch))
 
 
 def fuse() -> Transform:
@@ -88,7 +97,7 @@ def _row(machine: Any) -> tuple[str, ...]:
         f"{machine.tile.memory / 2**10:.0f} KiB",
         f"{machine.memory / 2**20:.0f} MiB",
         f"{machine.clock / 1e9:.3f} GHz",
-        f"{peak / 1e12:.1f} TMAC/s",
+        f"{peak / 1e12:.1f} TMAC/s" if peak else "-",
         machine.exchange.network,
     )
 
@@ -100,10 +109,17 @@ OBJECTIVE = Option(
     "Goal of the mapping: throughput of a stream, or the first or last output of one image (latency: the last).",
     choices=("throughput", "first", "last", "latency"),
 )
+MAPPING = Option(
+    "mapping",
+    "spatial",
+    "Kernels on tiles of their own, one kernel at a time on all tiles, or the better of both.",
+    choices=("spatial", "temporal", "auto"),
+)
+BATCH = Option("batch", 1, "Images that a temporal program takes at once.")
 
 backend = Backend(
     "tile",
-    stages=(Stage("tile", "the program for a machine of tiles", text, (MACHINE, OBJECTIVE)),),
+    stages=(Stage("tile", "the program for a machine of tiles", text, (MACHINE, OBJECTIVE, MAPPING, BATCH)),),
     passes={"fuse": fuse},
     machines=TileMachines(),
     priority=10,

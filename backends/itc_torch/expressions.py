@@ -27,7 +27,7 @@ TRAINING = Flag.TRAINING
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What stands for a value in the target: a node, or text. Of a loop's variable no more is known."""
+    """What stands for a value in the target: a node, text, or a call of one. Of a loop's variable no more is known."""
 
     of: Any
 
@@ -60,6 +60,8 @@ def call(function: Callable[..., Any] | str, *args: Expr, **kwargs: Expr) -> Cal
 def called(expr: Expr) -> Iterator[Callable[..., Any]]:
     """Every function that an expression calls."""
     match expr:
+        case Name(of=Call() as inner):
+            yield from called(inner)
         case Call(function, args, kwargs):
             if not isinstance(function, str):
                 yield function
@@ -78,6 +80,11 @@ def unless(value: T, default: T) -> T | None:
 def pair(value: tuple[int, int]) -> int | tuple[int, int]:
     """A size along height and width, as one number where both are the same."""
     return value[0] if value[0] == value[1] else value
+
+
+def alike(values: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Sizes along several axes, as one number where all are the same."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def shape(x: Ref, axis: int) -> Call:

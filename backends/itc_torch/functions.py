@@ -76,6 +76,36 @@ def attention(
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 
+def convolve_samples(
+    x: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int] = (1, 1),
+    pad: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of each sample [c, h, w] with a weight of its own: samples are groups."""
+    samples, out = weight.shape[:2]
+    maps = F.conv2d(
+        x.reshape(1, -1, *x.shape[-2:]),
+        weight.flatten(0, 1),
+        stride=stride,
+        padding=pad,
+        dilation=dilation,
+        groups=samples * groups,
+    )
+    return maps.reshape(samples, out, *maps.shape[-2:])
+
+
+def take_parts(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """The parts of each sample at its own indices along an axis, counted from the end."""
+    sample = torch.arange(x.shape[0], device=x.device)[:, None]
+    places = indices.reshape(indices.shape[0], -1).long()
+    taken = x.movedim(axis, 1)[sample, places].movedim(1, axis)
+    before, behind = x.shape[: x.dim() + axis], x.shape[x.dim() + axis + 1 :]
+    return torch.reshape(taken, (*before, *indices.shape[1:], *behind))
+
+
 def align_regions(
     x: Tensor,
     boxes: Tensor,
@@ -138,12 +168,12 @@ def propose_regions(
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     alive = large.gather(1, order)
     chosen = []
-    for _ in range(count):
+    for _ in range(min(count, boxes.shape[1])):
         first = alive.long().argmax(1, keepdim=True)
         box = boxes.gather(1, first[..., None].expand(-1, -1, 4))
         chosen.append(torch.where(alive.any(1)[:, None, None], box, 0))
         alive = (alive & ~(overlaps(box, boxes) > overlap)).scatter(1, first, False)
-    return torch.cat(chosen, dim=1)
+    return F.pad(torch.cat(chosen, dim=1), (0, 0, 0, count - len(chosen)))
 
 
 def anchor_boxes(

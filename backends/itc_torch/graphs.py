@@ -92,6 +92,8 @@ class Scope:
     def realise(self, expr: Expr, name: str | None = None) -> Any:
         """Adds the nodes of an expression and returns its last; constants are themselves."""
         match expr:
+            case Name(of=Call() as inner):
+                return self.realise(inner)
             case Name(of=node):
                 return node
             case Call(function, args, kwargs):

@@ -55,7 +55,7 @@ class AdaptiveTime:
     def results(self, carries: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What the loop hands out: carries, iterations taken, remainders."""
         pairs = zip(carries, self.sums, strict=True)
-        weighted = (new if new.is_floating_point() else old for old, new in pairs)
+        weighted = (new.to(old) if new.is_floating_point() else old for old, new in pairs)
         return (*weighted, self.iterations, self.remainder)
 
 

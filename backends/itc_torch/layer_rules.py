@@ -6,26 +6,26 @@ from collections.abc import Callable
 from operator import add, getitem, mul
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
 from itc.ir import Op
 from itc.ir.ops.activation import Prelu
-from itc.ir.ops.cast import Cast
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.dynamic_conv import DynamicConv
+from itc.ir.ops.lookup import Gather, GridSample, OneHot, Take
 from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
-from itc.ir.ops.pointwise import Affine, Dropout
 from itc.ir.ops.pool import AdaptivePool, GlobalPool, Pool
 from itc.ir.ops.position import Rope, Sinusoid
 from itc.ir.ops.reduce import ArgMax, Change, Reduce, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
+from itc.ir.ops.spatial import SpatialConv, SpatialPool
 from itc.ir.ops.unpool import PoolIndices
 from itc_torch import functions
-from itc_torch.expressions import TRAINING, Expr, Ref, axis_from_end, call, on_maps, pair, unless
-
-METHODS = {"f32": "float", "f16": "half", "i64": "long", "i32": "int", "i8": "char", "bool": "bool"}
+from itc_torch.expressions import TRAINING, Expr, Ref, alike, axis_from_end, call, on_maps, pair, unless
 
 
 def conv(op: Conv, x: Ref, weight: Ref, *bias: Ref) -> Expr:
@@ -36,6 +36,31 @@ def conv(op: Conv, x: Ref, weight: Ref, *bias: Ref) -> Expr:
         "groups": unless(op.groups, 1),
     }
     return on_maps(x, lambda maps: call(F.conv2d, maps, weight, *bias, **options))
+
+
+def spatial_conv(op: SpatialConv, x: Ref, weight: Ref, *bias: Ref) -> Expr:
+    """torch wants the channels behind the batch, where they are second."""
+    options = {
+        "stride": unless(alike(op.stride), 1),
+        "padding": unless(alike(op.pad), 0),
+        "dilation": unless(alike(op.dilation), 1),
+        "groups": unless(op.groups, 1),
+    }
+    target: Callable[..., Any] = F.conv1d if len(op.stride) == 1 else F.conv3d
+    return call("transpose", call(target, call("transpose", x, 1, 2), weight, *bias, **options), 1, 2)
+
+
+def spatial_pool(op: SpatialPool, x: Ref) -> Expr:
+    targets: dict[tuple[int, bool], Callable[..., Any]] = {
+        (1, False): F.max_pool1d,
+        (1, True): F.avg_pool1d,
+        (3, False): F.max_pool3d,
+        (3, True): F.avg_pool3d,
+    }
+    stride, padding = unless(alike(op.stride), alike(op.kernel)), unless(alike(op.pad), 0)
+    turned = call("transpose", x, 1, 2)
+    pooled = call(targets[len(op.kernel), op.mean], turned, alike(op.kernel), stride=stride, padding=padding)
+    return call("transpose", pooled, 1, 2)
 
 
 def conv_transpose(op: ConvTranspose, x: Ref, weight: Ref, *bias: Ref) -> Expr:
@@ -98,19 +123,6 @@ def prelu(_op: Prelu, x: Ref, slope: Ref) -> Expr:
     return channels_behind_batch(x, lambda maps: call(F.prelu, maps, slope))
 
 
-def dropout(op: Dropout, x: Ref) -> Expr:
-    return call(F.dropout2d if op.channels else F.dropout, x, op.rate, TRAINING)
-
-
-def affine(op: Affine, x: Ref) -> Expr:
-    scaled = x if op.factor == 1 else call(mul, x, op.factor)
-    return scaled if op.offset == 0 else call(add, scaled, op.offset)
-
-
-def cast(op: Cast, x: Ref) -> Expr:
-    return call(METHODS[op.dtype], x)
-
-
 def pool(function: Callable[..., Any]) -> Callable[..., Expr]:
     def lowering(op: Pool, x: Ref, **more: Any) -> Expr:
         stride, padding = unless(pair(op.stride), pair(op.kernel)), unless(pair(op.pad), 0)
@@ -155,7 +167,7 @@ def change(op: Change, a: Ref, b: Ref) -> Expr:
 
 
 def resize(op: Resize, x: Ref, like: Ref | None = None) -> Expr:
-    options: dict[str, Any] = {"mode": "bilinear", "align_corners": op.align_corners} if op.mode == "bilinear" else {}
+    options: dict[str, Any] = {} if op.mode == "nearest" else {"mode": op.mode, "align_corners": op.align_corners}
     if all(op.size):
         options = {"size": op.size, **options}
     elif like is None:
@@ -194,5 +206,25 @@ def own_function(target: Callable[..., Any]) -> Callable[..., Expr]:
     return lowering
 
 
+def gather(op: Gather, x: Ref, indices: Ref) -> Expr:
+    places = indices if indices.type.dtype == "i64" else call("long", indices)
+    return call(torch.gather, x, axis_from_end(x, op.axis), places)
+
+
+def one_hot(op: OneHot, ids: Ref) -> Expr:
+    places = ids if ids.type.dtype == "i64" else call("long", ids)
+    return call("float", call(F.one_hot, places, op.count))
+
+
+def grid_sample(op: GridSample, x: Ref, grid: Ref) -> Expr:
+    options = {"mode": unless(op.mode, "bilinear"), "padding_mode": unless(op.padding, "zeros")}
+    return call(F.grid_sample, x, grid, align_corners=op.align_corners, **options)
+
+
+def take(op: Take, x: Ref, indices: Ref) -> Expr:
+    return call(functions.take_parts, x, indices, op.axis)
+
+
+dynamic_conv: Callable[[DynamicConv, Ref, Ref], Expr] = own_function(functions.convolve_samples)
 roi_align: Callable[[RoiAlign, Ref, Ref], Expr] = own_function(functions.align_regions)
 proposals: Callable[[Proposals, Ref, Ref, Ref], Expr] = own_function(functions.propose_regions)

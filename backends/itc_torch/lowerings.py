@@ -13,10 +13,13 @@ from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.extensions import load_extensions
 from itc.ir import OPS, Op
 from itc.ir.net import Apply, Net, walk
-from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
+from itc.ir.ops.activation import Abs, Cos, Exp, Gelu, Log, Prelu, Silu, Sin, Sqrt
 from itc.ir.ops.cast import Cast
+from itc.ir.ops.comparison import Compare, Maximum, Minimum, Where
 from itc.ir.ops.conv import Conv, Linear
 from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.dynamic_conv import DynamicConv
+from itc.ir.ops.lookup import Gather, GridSample, OneHot, Take
 from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm, ScaleShift
 from itc.ir.ops.part import Pad, Select, Slice
@@ -26,8 +29,6 @@ from itc.ir.ops.pointwise import (
     Detach,
     Div,
     Dropout,
-    Maximum,
-    Minimum,
     Mul,
     Relu,
     Relu6,
@@ -37,17 +38,21 @@ from itc.ir.ops.pointwise import (
 )  # fmt: skip
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool
 from itc.ir.ops.position import Rope, Sinusoid
-from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose
+from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc.ir.ops.reduce import ArgMax, Change, ReduceMax, ReduceMean, ReduceSum, Softmax
 from itc.ir.ops.region import Proposals, RoiAlign
 from itc.ir.ops.resize import Resize
 from itc.ir.ops.shape import Concat, Fill, Stack
+from itc.ir.ops.spatial import SpatialConv, SpatialPool
 from itc.ir.ops.table import Embed, Parameter
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc_torch import functions
 from itc_torch import layer_rules as layers
+from itc_torch import pointwise_rules as pointwise
 from itc_torch import shape_rules as shapes
 from itc_torch.expressions import Expr, Ref, call
+from itc_torch.precision import computed_wide
 
 Lowering = Callable[..., Expr]
 #: Entry points whose modules register the operations of other distributions when they are loaded.
@@ -82,7 +87,7 @@ def _fault(apply: Apply) -> Diagnostic:
 
 def lower_op(op: Op, operands: tuple[Ref, ...]) -> Expr:
     """The expression of `op` over its operands, in the order of the IR; `check_operations` found its lowering."""
-    return LOWERINGS[type(op)](op, *operands)
+    return computed_wide(op, operands, LOWERINGS[type(op)])
 
 
 def function(target: Callable[..., Any] | str) -> Lowering:
@@ -94,29 +99,38 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Abs: function(torch.abs),
     AdaptivePool: layers.adaptive_pool,
     Add: function(add),
-    Affine: layers.affine,
+    Affine: pointwise.affine,
     ArgMax: layers.argmax,
     Attend: layers.attend,
     AvgPool: layers.pool(F.avg_pool2d),
     BatchNorm: layers.batch_norm,
     ScaleShift: layers.scale_shift,
     Broadcast: shapes.broadcast,
-    Cast: layers.cast,
+    Cast: pointwise.cast,
     Change: layers.change,
     ChannelShuffle: shapes.channel_shuffle,
+    Clamp: pointwise.clamp,
+    Compare: pointwise.compare,
     Concat: shapes.concat,
     Conv: layers.conv,
     ConvTranspose: layers.conv_transpose,
+    Cos: function(torch.cos),
     Detach: function("detach"),
     Div: function(truediv),
-    Dropout: layers.dropout,
+    Dropout: pointwise.dropout,
+    DynamicConv: layers.dynamic_conv,
+    Elu: pointwise.elu,
     Embed: function(F.embedding),
     Exp: function(torch.exp),
     Fill: shapes.fill,
-    Gelu: function(F.gelu),
+    Gather: layers.gather,
+    Gelu: pointwise.gelu,
     GlobalPool: layers.global_pool,
+    GridSample: layers.grid_sample,
     GroupNorm: layers.group_norm,
+    Hardswish: function(F.hardswish),
     LayerNorm: layers.layer_norm,
+    LeakyRelu: pointwise.leaky_relu,
     Linear: function(F.linear),
     Log: function(torch.log),
     MatMul: layers.matmul,
@@ -125,8 +139,10 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Maximum: function(torch.maximum),
     Minimum: function(torch.minimum),
     Mul: function(mul),
+    OneHot: layers.one_hot,
     Pad: shapes.pad,
     Parameter: shapes.parameter,
+    PixelShuffle: shapes.pixel_shuffle,
     PoolIndices: layers.pool_indices,
     Prelu: layers.prelu,
     Proposals: layers.proposals,
@@ -143,12 +159,19 @@ LOWERINGS: dict[type[Op], Lowering] = {
     Select: shapes.select,
     Sigmoid: function(torch.sigmoid),
     Silu: function(F.silu),
+    Sin: function(torch.sin),
     Sinusoid: layers.sinusoid,
     Slice: shapes.part,
     Softmax: layers.softmax,
+    Softplus: function(F.softplus),
+    SpatialConv: layers.spatial_conv,
+    SpatialPool: layers.spatial_pool,
     Sqrt: function(torch.sqrt),
+    SquaredRelu: pointwise.squared_relu,
     Stack: shapes.stack,
     Sub: function(sub),
+    Take: layers.take,
     Tanh: function(torch.tanh),
     Transpose: shapes.transpose,
+    Where: pointwise.where,
 }

@@ -17,7 +17,7 @@ from itc_torch.inference import run
 from itc_torch.lowerings import check_operations
 from itc_torch.names import check_keys
 from itc_torch.network import SOURCE, Network
-from itc_torch.parameters import Parameters, load_weights, placeholders, tensors
+from itc_torch.parameters import Parameters, placeholders, shared, tensors
 from itc_torch.rolled import rolled
 from itc_torch.unrolled import unrolled
 
@@ -67,7 +67,6 @@ def forward(net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array])
     """Outputs by label for arrays [batch, ...], at inference."""
     values, params = checked(net, inputs, weights)
     check_workload(workload(net, len(next(iter(values.values()), ()))), f"computing {net.name}", net.span)
-    module = lower(net)
-    load_weights(module, params)
-    typed = {value.name: values[value.name].astype(NUMPY_NAMES[value.tensor.dtype]) for value in net.inputs}
+    module = lower(net, parameters=shared(params))
+    typed = {v.name: values[v.name].astype(NUMPY_NAMES[v.tensor.dtype], copy=False) for v in net.inputs}
     return run(module, typed)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own idiom
 
 from itc.ir.ops.part import Pad, Select, Slice
-from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose
 from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Parameter
 from itc_torch.expressions import Expr, Ref, axis_from_end, call, on_maps, shape, unless
@@ -69,6 +69,10 @@ def broadcast(_op: Broadcast, x: Ref, like: Ref) -> Expr:
 
 def channel_shuffle(op: ChannelShuffle, x: Ref) -> Expr:
     return on_maps(x, lambda maps: call(F.channel_shuffle, maps, op.groups))
+
+
+def pixel_shuffle(op: PixelShuffle, x: Ref) -> Expr:
+    return on_maps(x, lambda maps: call(F.pixel_shuffle, maps, op.factor))
 
 
 def parameter(_op: Parameter, batch: Ref, weight: Ref) -> Expr:

@@ -6,28 +6,48 @@ The usual call: `load_net(read_source(Path("itnet.itn")), settings={"f": 29, "re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from itc.figures import Published
 from itc.ir import Net
+from itc.records import dataclass
 from itc.source import Source
 from itc_dsl import ast
 from itc_dsl.checker import Program, check
 from itc_dsl.documentation import documentation, file_documentation
-from itc_dsl.formatting import format_source
 from itc_dsl.lowering import Budget, lower
 from itc_dsl.parser import parse
-from itc_dsl.printer import print_ast
 from itc_dsl.program import MOST_BYTES, decoded, read_source
 from itc_dsl.published import check_parts
 from itc_dsl.settings import choose, parse_setting, setting_text
+from itc_dsl.syntax import RESERVED
+
+if TYPE_CHECKING:
+    from itc_dsl.formatting import format_source
+    from itc_dsl.printer import print_ast
+    from itc_dsl.reference import blocks, operations
+
+#: What is imported on first use: no network needs it.
+_TEXTS = {
+    "blocks": "itc_dsl.reference",
+    "format_source": "itc_dsl.formatting",
+    "operations": "itc_dsl.reference",
+    "print_ast": "itc_dsl.printer",
+}
 
 __all__ = [
-    "Budget", "MOST_BYTES", "Loaded", "Program", "ast", "check", "decoded", "documentation", "file_documentation",
-    "format_source", "load", "load_checked", "load_net", "parse", "parse_setting", "print_ast", "read_source",
-    "setting_text",
+    "Budget", "MOST_BYTES", "Loaded", "Program", "ast", "blocks", "check", "decoded", "documentation",
+    "file_documentation", "format_source", "load", "load_checked", "load_net", "operations", "parse",
+    "parse_setting", "print_ast", "RESERVED", "read_source", "setting_text",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _TEXTS:
+        raise AttributeError(f"module 'itc_dsl' has no attribute {name!r}")
+    return getattr(import_module(_TEXTS[name]), name)
 
 
 @dataclass(frozen=True, slots=True)

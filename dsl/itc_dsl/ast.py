@@ -6,9 +6,10 @@ Nodes are frozen and compare by identity, so that tables may be keyed by them; `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal
 
+from itc.records import dataclass
 from itc.source import Source, Span
 
 Kind = Literal["block", "data", "iterative", "output"]

@@ -17,8 +17,8 @@ from lark.grammar import Rule
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label
 from itc.source import Source
-from itc_dsl import ast
-from itc_dsl.layout import Layout, LayoutError
+from itc_dsl import ast, grammar_tables
+from itc_dsl.layout import LayoutError
 from itc_dsl.syntax import explain
 from itc_dsl.tree import TreeReader
 
@@ -26,6 +26,7 @@ MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 100
 MAX_SYNTAX_ERRORS = 10
 MAX_NAME = 255
+SETTING = "a setting is `name=value`"
 
 #: Control characters, surrogates, bidirectional marks, and line separators that only some editors recognise.
 CONTROL = re.compile(
@@ -38,16 +39,7 @@ DEFINITION = re.compile(r"^(?:@|(?:from|block|data|iterative|output|network)\b)"
 @lru_cache(maxsize=1)
 def lark() -> Lark:
     """The parser, made once; it keeps no state between texts."""
-    parser = Lark.open(
-        "grammar.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="contextual",
-        postlex=Layout(),
-        propagate_positions=True,
-        maybe_placeholders=False,
-        start=["start", "setting"],
-    )
+    parser = grammar_tables.parser()
     _without_chains(parser._callbacks)
     return parser
 
@@ -105,12 +97,23 @@ def parse_override(source: Source) -> ast.Override:
     try:
         tree = lark().parse(source.text, start="setting")
     except (UnexpectedInput, LayoutError) as error:
-        raise CompileError([explain(source, error, "E0112", "a setting is `name=value`")]) from None
+        raise CompileError([_list_without_brackets(source) or explain(source, error, "E0112", SETTING)]) from None
     reader = TreeReader(source)
     override: ast.Override = reader.transform(tree)
     if reader.faults:
         raise CompileError(reader.faults)
     return override
+
+
+def _list_without_brackets(source: Source) -> Diagnostic | None:
+    """The diagnostic of `exits=1,2,4`."""
+    name, equals, values = source.text.partition("=")
+    if not equals or "," not in values or any(bracket in values for bracket in "[]()'\""):
+        return None
+    span = source.span(len(name) + 1, len(source.text))
+    help = f"write `{name}=[{values.strip().strip(',')}]`" if len(values) <= MAX_NAME else "write it in brackets"
+    edit = Edit(span, f"[{values.strip().strip(',')}]")
+    return Diagnostic("E0112", "a list stands in brackets", Label(span, "several values"), help=help, edit=edit)
 
 
 def _module(source: Source, text: str, faults: list[Diagnostic]) -> ast.Module | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.files import opened
+from itc.files import STANDARD_INPUT, opened, standard_input
+from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.parser import MAX_CHARACTERS, parse
@@ -55,7 +56,9 @@ class Defined:
 
 
 def read_source(path: Path) -> Source:
-    """The text of a file. Raises CompileError if it is missing or not text (E0601-E0604, E0108)."""
+    """The text of a file, or of standard input for `-`. Raises CompileError if there is none (E0601-E0604, E0108)."""
+    if str(path) == STANDARD_INPUT:
+        return decoded(STANDARD_INPUT, standard_input(MOST_BYTES + 1))
     try:
         with opened(path) as file:
             content = file.read(MOST_BYTES + 1)

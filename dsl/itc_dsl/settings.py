@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import numpy as np
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.figures import Published
 from itc.ir.op import LAYERS
+from itc.records import dataclass
 from itc.source import Source
 from itc_dsl import ast
 from itc_dsl.parser import parse_override

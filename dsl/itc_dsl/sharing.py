@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast, get_args
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir.net import HaltKind
-from itc.ir.op import NORM_ROLES
+from itc.ir.op import NORM_ROLES, STATISTICS
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.signature import suggest
@@ -18,10 +19,14 @@ HALTS = "`@halt(act, epsilon=0.01, ponder=0.001)`, `@halt(above=0.9)` or `@halt(
 WORDS = ("all", "none", "calls")
 NAMED = ("every", "private", "shared")
 FORMS = "`all`, `none`, `every=k` or, on a block, `calls`; exceptions as `private=` and `shared=`"
+#: Kinds of parameters by their roles; of two kinds, the one of fewer roles takes precedence.
 KINDS: dict[str, frozenset[str]] = {
     "weight": frozenset({"weight", "slope", "constant"}),
     "bias": frozenset({"bias"}),
     "norm": NORM_ROLES,
+    "statistics": STATISTICS,
+    "running_mean": frozenset({"mean"}),
+    "running_var": frozenset({"var"}),
 }
 
 
@@ -125,7 +130,7 @@ def _groups(value: ast.Expr) -> tuple[ast.Name, ...]:
                 "exceptions from sharing are names",
                 item.span,
                 "not a name",
-                "a kind (weight, bias, norm), or the name of a call inside the block",
+                "a kind (weight, bias, norm, statistics), or the name of a call inside the block",
             )
     return tuple(item for item in items if isinstance(item, ast.Name))
 

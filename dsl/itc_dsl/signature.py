@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -13,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from itc.diagnostics import Diagnostic, Edit, Label
 from itc.ir.op import LAYERS
 from itc.ir.types import TensorType
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 

@@ -2,7 +2,7 @@
 
 Graph size and latency cover convolutions only, as in the paper; MACs cover all matrix multiplications. Batch 1:
 
-- parameters: elements of all sets of all trained parameters, norms included;
+- parameters: elements of all sets of all trained parameters, norms included; bytes are those of all parameters;
 - MACs: multiply-accumulates of all executions up to and including an output;
 - graph size: sum over the unique nodes of the bytes of parameters + input map + output map. A node in a loop counts
   once if its weights are shared, else once for each parameter set;
@@ -14,17 +14,22 @@ Graph size and latency cover convolutions only, as in the paper; MACs cover all 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import reduce
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from itc.analysis.cost_tables import outputs, totals
 from itc.analysis.depth import longest_paths
 from itc.analysis.liveness import peak_bytes
 from itc.analysis.program_points import Counts, Points, Run, params_read, phases, runs_of, starts
 from itc.ir.net import Apply, Emit, Loop, Net, Output, Statement, Value, children
+from itc.ir.precision import precision
+from itc.records import dataclass
+from itc.units import size_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,12 @@ class OutputCost:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The costs of a net for one image; `graph_bytes`, `state_bytes` and `peak_bytes` are bytes."""
+    """The costs of a net for one image; `param_bytes`, of all parameters, and the other `_bytes` are bytes."""
 
     net: str
+    precision: str
     params: int
+    param_bytes: int
     macs: int
     graph_bytes: int
     latency: int
@@ -54,6 +61,20 @@ class Cost:
     def json(self) -> dict[str, Any]:
         """The fields as JSON-ready values; the keys are stable."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        figures = f"{self.params:,} parameters, {self.macs:,} MACs, graph {size_text(self.graph_bytes)}"
+        return f"<Cost of {self.net}: {figures}, latency {self.latency}, {len(self.outputs)} outputs>"
+
+    def _repr_html_(self) -> str:
+        from itc.html import html  # noqa: PLC0415 -- for notebooks
+
+        return html(totals(self)) + html(outputs(self))
+
+    def frame(self) -> Any:
+        """A pandas frame with a row for each output, by its label. Raises ImportError without pandas."""
+        pandas = import_module("pandas")  # for notebooks; not a requirement
+        return pandas.DataFrame([asdict(output) for output in self.outputs]).set_index("label")
 
 
 def cost(net: Net) -> Cost:
@@ -72,7 +93,9 @@ def cost(net: Net) -> Cost:
     end = np.array(spent.starts[-1:])
     return Cost(
         net=net.name,
-        params=sum(param.size for param in net.params if param.trained),
+        precision=precision(net),
+        params=sum(param.size for param in net.params if param.learned),
+        param_bytes=sum(param.bytes for param in net.params),
         macs=spent.macs(end)[0],
         graph_bytes=spent.graph_bytes(end)[0],
         latency=max(paths.values(), default=0),

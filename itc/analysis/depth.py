@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from itc.ir.net import Apply, Body, Each, Emit, Loop, Net, Statement, When, walk
 from itc.ir.uses import body_reads, data_operands
+from itc.records import dataclass
 
 Form = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -219,8 +219,8 @@ def segments(loop: Loop) -> Iterator[Segment]:
     conditions = [s.iterations for s in walk(loop.body.statements) if isinstance(s, When) and s.var == loop.var]
     chosen = list(dict.fromkeys(conditions))
     changes = (part for iterations in chosen for run in iterations.runs for part in _changes(run))
-    starts = np.unique(np.concatenate([[1], *changes]))
-    starts = starts[starts <= loop.count]
+    starts = np.sort(np.concatenate([[1], *changes]))
+    starts = starts[(np.diff(starts, prepend=0) > 0) & (starts <= loop.count)]
     taken = np.zeros(len(starts), np.int64)
     for iterations in chosen:
         member = iterations.groups_until(1, starts) - iterations.groups_until(1, starts - 1)

@@ -7,7 +7,6 @@ rows may differ in their facts, in their enclosing statements, or in the rows th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from itc.analysis.cost import Cost, cost
 from itc.analysis.rows import Row, rows
 from itc.ir.net import Net, Param
 from itc.ir.printer import attributes_text
+from itc.records import dataclass
 
 Key = Callable[[Row], Hashable]
 

@@ -10,7 +10,6 @@ read by several operations in different iterations, none of which reads all sets
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from math import prod
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from itc.analysis.reach import Reached, distinct, numbers, reached
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Emit, Index, Loop, Net, Param, ParamRef, Statement
+from itc.records import dataclass
 
 Points = NDArray[np.int64]
 #: Integers of unbounded size, one per program point.
@@ -131,7 +131,7 @@ def params_read(net: Net, runs: Iterable[Run], points: Points) -> Counts:
     readers: dict[str, list[tuple[Run, ParamRef]]] = {}
     for run in runs:
         for ref in run.reached.apply.refs:
-            if net.param[ref.key].trained:
+            if net.param[ref.key].learned:
                 readers.setdefault(ref.key, []).append((run, ref))
     runs_read: dict[Hashable, tuple[Run, ParamRef, int]] = {}
     firsts, sizes = [np.zeros(0, np.int64)], [np.zeros(0, object)]

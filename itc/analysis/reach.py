@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Emit, Index, Loop, Statement, When
+from itc.records import dataclass
 
 Reach = Mapping[str, IterationSet]
 
@@ -40,7 +40,8 @@ def numbers(index: Index | int, reach: Reach) -> NDArray[np.int64]:
     if isinstance(index, int):
         return np.array([index])
     iterations = index.step * np.array(reach[index.var].numbers) + index.offset
-    groups = np.unique((iterations - 1) // index.every)
+    groups = (iterations - 1) // index.every  # ascending
+    groups = groups[np.diff(groups, prepend=-1) > 0]
     return index.over.groups_until(index.every, (groups + 1) * index.every) - 1
 
 

@@ -6,11 +6,12 @@ Two nets are equal if their rows have equal facts and read corresponding rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import takewhile
 
 from itc.ir.net import Apply, Body, Emit, Index, Loop, Net, Output, ParamRef, Statement, Value, When, applies
 from itc.ir.printer import attribute_text
+from itc.records import dataclass
 
 
 @dataclass(frozen=True)

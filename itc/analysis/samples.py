@@ -6,7 +6,6 @@ import numpy as np
 
 from itc.ir.net import Net, applies
 from itc.ir.op import Array
-from itc.ir.ops.table import Embed
 from itc.ir.types import FLOATS, NUMPY_NAMES, TensorType
 
 
@@ -17,9 +16,9 @@ def random_inputs(net: Net, seed: int = 0) -> dict[str, Array]:
 
 
 def rows(net: Net) -> int:
-    """The rows of the smallest embedding table; 2 if there is none."""
-    tables = (net.operand_types(apply)[1] for apply in applies(net.body) if isinstance(apply.op, Embed))
-    return min((table.shape[0] for table in tables), default=2)
+    """The rows of the smallest embedding table, or other choice by integers; 2 if there is none."""
+    found = (apply.op.indexed(net.operand_types(apply)) for apply in applies(net.body))
+    return min((each[1] for each in found if each), default=2)
 
 
 def _random(rng: np.random.Generator, type: TensorType, count: int) -> Array:

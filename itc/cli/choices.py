@@ -11,7 +11,7 @@ import typer
 
 from itc import installed
 from itc.backend import Option
-from itc.cli.printing import unmarked
+from itc.cli.terminal import unmarked
 
 
 def completed(function: Callable[..., None], parameters: Mapping[str, tuple[object, object]]) -> Callable[..., None]:

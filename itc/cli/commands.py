@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pkgutil import resolve_name
 from typing import Any
@@ -10,8 +12,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from itc import installed
+from itc.cli.arguments import for_typer
 from itc.cli.errors import leaving, reporting
-from itc.cli.printing import unmarked, visible_usage
+from itc.cli.terminal import unmarked
+from itc.visible import visible_lines
 
 #: Where each subcommand stands: a function or an app, or for those of COMPLETED a function that gives it.
 OWN = {
@@ -27,8 +31,26 @@ OWN = {
     "sweep": "sweep:sweep",
     "zoo": "zoo:zoo",
     "weights": "weights:app",
+    "new": "new:new",
+    "ops": "reference:ops",
+    "std": "reference:std",
 }
 COMPLETED = ("show", "run", "emit")
+#: The flags of the help, of every command.
+HELP = {"help_option_names": ["-h", "--help"]}
+#: What typer raises for a wrong use of the command line.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+@contextmanager
+def visible_usage() -> Iterator[None]:
+    """What is wrong with the arguments is said by typer, with the arguments in it: as `visible` has them."""
+    try:
+        yield
+    except _UsageError as error:
+        message = visible_lines(error.format_message())  # type: ignore[attr-defined]
+        error.format_message = lambda: message  # type: ignore[attr-defined]
+        raise
 
 
 class Commands(TyperGroup):
@@ -84,7 +106,7 @@ def command(name: str, offered: Any, reported: bool = False) -> Any:
     app = offered
     if not isinstance(offered, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        app.command(name)(offered)
+        app.command(name, context_settings=HELP)(for_typer(offered))
     found = typer.main.get_command(app)
     found.name = name
     if reported:

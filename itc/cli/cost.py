@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from itc.analysis.cost import Cost
+from itc.analysis.cost_tables import outputs, totals
 from itc.cli import options
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables
-from itc.figures import Compared, Published
-from itc.units import count_text, size_text
+from itc.tables import Column, Table
+from itc.units import size_text
+
+if TYPE_CHECKING:
+    from itc.analysis.cost import Cost
 
 
 def cost(
     spec: options.Spec,
     after: options.After = None,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
     as_json: options.Json = False,
 ) -> None:
     """Parameters, MACs, graph size, latency, state and peak memory; in total and up to each output."""
-    options.check_passes(after)
+    passes = options.passes(after, precision)
     with reporting(as_json):
         loaded = options.network(spec, network, set_)
-        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*after or ()))]
+        steps = [("the spec", loaded.cost()), *((name, net.cost()) for name, net in loaded.steps(*passes))]
         _, figures = steps[-1]
     if as_json:
         published = {p.name: p.json() for p in reversed(loaded.published) if p.kind == "published"}
         compared = [figure.json() for figure in loaded.compared(figures)]
-        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if after else {}
+        changes = {"passes": [{"pass": name, **summary(found)} for name, found in steps[1:]]} if passes else {}
         print_json({**figures.json(), "published": published, "figures": compared, **changes})
         return
     tables = [totals(figures, loaded.compared(figures)), outputs(figures)]
-    print_tables(*tables, *[changed(steps)] * bool(after))
+    print_tables(*tables, *[changed(steps)] * bool(passes))
 
 
 def summary(figures: Cost) -> dict[str, int]:
@@ -42,62 +44,19 @@ def summary(figures: Cost) -> dict[str, int]:
     return {name: value for name, value in figures.json().items() if isinstance(value, int)}
 
 
+#: The totals as they are in a column: parameters and MACs in full, bytes in short.
+FORMS = {"params": "{:,}", "macs": "{:,}", "graph_bytes": "", "latency": "{}", "state_bytes": "", "peak_bytes": ""}
+TITLES = ("parameters", "MACs", "graph size", "latency", "state", "peak activations")
+
+
 def changed(steps: list[tuple[str, Cost]]) -> Table:
     """The totals of the spec, and behind each pass that changed one of them those that it did."""
-    table = Table(title="what the passes changed", title_justify="left")
-    for column in ("pass", "parameters", "MACs", "graph size", "latency", "state", "peak activations"):
-        table.add_column(column, justify="left" if column == "pass" else "right")
+    rows = []
     before: dict[str, int] = {}
     for name, figures in steps:
         now = summary(figures)
-        shown = {
-            "params": "{:,}",
-            "macs": "{:,}",
-            "graph_bytes": "",
-            "latency": "{}",
-            "state_bytes": "",
-            "peak_bytes": "",
-        }
-        cells = ((key, form.format(now[key]) or size_text(now[key])) for key, form in shown.items())
-        table.add_row(name, *(text if now[key] != before.get(key) else "" for key, text in cells))
+        cells = ((key, form.format(now[key]) or size_text(now[key])) for key, form in FORMS.items())
+        rows.append((name, *(text if now[key] != before.get(key) else "" for key, text in cells)))
         before = now
-    return table
-
-
-def totals(figures: Cost, compared: Sequence[Compared]) -> Table:
-    """The totals, with the published figures beside each where the spec has one, or else those that were counted."""
-    table = Table(title=f"{figures.net}: cost of one image", title_justify="left")
-    for column in ("figure", "itc", "", *(("published", "off by") if compared else ())):
-        table.add_column(column, justify="left" if column in ("figure", "") else "right")
-    rows: dict[str, tuple[str, int, str, str]] = {
-        "params": ("parameters", figures.params, "", ""),
-        "macs": ("MACs", figures.macs, "", count_text(figures.macs)),
-        "graph": ("graph size", figures.graph_bytes, " B", size_text(figures.graph_bytes)),
-        "latency": ("latency", figures.latency, "", "convolutions"),
-        "state": ("state", figures.state_bytes, " B", size_text(figures.state_bytes)),
-        "peak": ("peak activations", figures.peak_bytes, " B", size_text(figures.peak_bytes)),
-    }
-    for key, (name, value, unit, short) in rows.items():
-        known = [c for c in compared if c.figure.name == key]
-        known = [c for c in known if c.figure.kind == "published"] or known
-        texts, offs = [described(c.figure) for c in known], [f"{c.off:+.1%}" for c in known]
-        beside = ("\n".join(texts), "\n".join(offs)) if compared else ()
-        table.add_row(name, f"{value:,}{unit}", short, *beside)
-    return table
-
-
-def described(figure: Published) -> str:
-    """A figure with the spec's reference figures."""
-    about = figure.title.removeprefix("published").strip(" ,")
-    return f"{figure.text} ({about})" if about else figure.text
-
-
-def outputs(figures: Cost) -> Table:
-    """Costs up to each output."""
-    table = Table(title="up to and including each output", title_justify="left")
-    for column in ("output", "MACs", "parameters", "graph size", "latency"):
-        table.add_column(column, justify="left" if column == "output" else "right")
-    for output in figures.outputs:
-        row = (f"{output.macs:,}", f"{output.params:,}", size_text(output.graph_bytes), str(output.latency))
-        table.add_row(output.label, *row)
-    return table
+    columns = (Column("pass"), *(Column(title, right=True) for title in TITLES))
+    return Table("what the passes changed", columns, tuple(rows))

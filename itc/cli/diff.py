@@ -15,7 +15,8 @@ from itc.analysis.cost import Cost
 from itc.analysis.difference import Change, Difference
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.cli.printing import print_json, print_tables, say, say_styled, styled
+from itc.cli.printing import print_json, print_tables, say
+from itc.cli.terminal import say_lines, styled
 from itc.units import size_text
 
 Other = Annotated[Path | None, typer.Argument(help="The second spec; the first unless given.", show_default=False)]
@@ -70,7 +71,7 @@ def _show(found: Difference, costs: tuple[Cost, Cost]) -> None:
         said = ", ".join(f"{counts[kind]} {kind}" for kind in MARKS if counts[kind]) or "the same"
         say()
         say(f"{title}: {said}")
-        say_styled(*lines)
+        say_lines(*lines)
 
 
 def _costs(a: Cost, b: Cost) -> Table:

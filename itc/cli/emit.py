@@ -12,7 +12,7 @@ from itc import installed
 from itc.cli import options
 from itc.cli.choices import choice, chosen, completed
 from itc.cli.errors import reporting
-from itc.cli.printing import say, write
+from itc.cli.printing import hushed, say, write
 from itc.driver import parse_settings, read
 from itc.files import writable, write_text
 
@@ -24,22 +24,26 @@ def emit(
         typer.Option("--output", "-o", help="The file to write, or `-` for standard output.", show_default=False),
     ],
     to: str = "",
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a network as readable source that does not import itc."""
     chosen(to, installed.targets(), "emit target", "--to")
+    narrowing = options.quantization_to(precision)
     with reporting():
         piped = str(output) == "-"
         loaded = read(spec)
         if not piped:
             writable(output, loaded.files)
-        text = loaded.network(network, **parse_settings(set_ or [])).emit(to)
+        text = loaded.network(network, **parse_settings(set_ or [])).after(*narrowing).emit(to)
         if piped:
             write(text)
             return
         write_text(output, text)
-    say(f"wrote {output} ({len(text.splitlines())} lines)")
+    with hushed(quiet):
+        say(f"wrote {output} ({len(text.splitlines())} lines)")
 
 
 def command() -> Callable[..., None]:

@@ -8,11 +8,8 @@ from contextlib import contextmanager
 from signal import SIGINT
 from typing import Any
 
-from rich.text import Text
-
-from itc.cli.printing import Unwritable, abandon, print_json, say_styled, styled
+from itc.cli.printing import Unwritable, abandon, print_json, say, say_diagnostics
 from itc.diagnostics import CompileError, Diagnostic, fail, render
-from itc.driver import explanations
 
 STDERR = 2
 
@@ -52,7 +49,7 @@ def leaving() -> Iterator[None]:
             _last_words(report, fail("E0620", f"cannot write: {error.reason}").diagnostics)
         sys.exit(1)
     except KeyboardInterrupt:
-        _last_words(say_styled, styled("interrupted"), error=True)
+        _last_words(say, "interrupted", error=True)
         sys.exit(128 + SIGINT)
 
 
@@ -65,18 +62,12 @@ def _last_words(said: Callable[..., None], *words: Any, **options: Any) -> None:
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:
     """Renders diagnostics on standard error, with colours where that is a terminal; the text is the same without."""
-    say_styled(*map(_coloured, render(diagnostics).split("\n")), error=True)
+    from itc.driver import explanations  # noqa: PLC0415 -- for what is wrong only
+
+    say_diagnostics(render(diagnostics))
     count = len(diagnostics)
     known = explanations()
     code = next((d.code for d in diagnostics if d.code in known), "")
     more = f": `itc explain {code}` says more" if code else ""
-    say_styled(styled(), styled((f"{count} error{'s' if count > 1 else ''}", "bold"), more), error=True)
-
-
-def _coloured(line: str) -> Text:
-    text = Text(line)
-    text.highlight_regex(r"^error\[E\d+\]", "bold red")
-    text.highlight_regex(r"^ *= help:", "bold cyan")
-    text.highlight_regex(r"^ *\d* \|", "blue")
-    text.highlight_regex(r"^ *(-->|:::)", "blue")
-    return text
+    say(error=True)
+    say((f"{count} error{'s' if count > 1 else ''}", "bold"), more, error=True)

@@ -9,7 +9,7 @@ import typer
 from itc import installed
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.cli.printing import drawn, print_json, print_tables, say_lines
+from itc.cli.printing import print_json, print_tables, say_lines
 
 
 def machines(
@@ -29,4 +29,4 @@ def machines(
         elif text:
             say_lines(text)
         else:
-            print_tables(*(drawn(each.table(names)) for each, names in chosen))
+            print_tables(*(each.table(names) for each, names in chosen))

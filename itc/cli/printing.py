@@ -12,25 +12,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from errno import EPIPE
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Column, Table
-from rich.text import Text
-
-from itc.tables import Table as TableData
+from itc.cli.plain import drawing, is_plain
+from itc.tables import Table
 from itc.visible import visible, visible_lines
 
-#: Characters that are left of a column whose words may be broken.
-FOLDED = 12
-#: What typer raises for a wrong use of the command line.
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+#: Whether a command says only what is wrong.
+_hushed = ContextVar("hushed", default=False)
 #: A text, or a text and its style.
 Part = str | tuple[str, str]
 
@@ -79,42 +76,40 @@ def abandon(file: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), file)
 
 
-class _Terminal(Console):
-    """A console to which strings are text, without markup or emoji, and harmless."""
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible_lines(text), **options | {"markup": False, "emoji": False})
-
-
-def console(error: bool = False) -> Console:
-    """Standard output (or error) for tables: as wide as the terminal; in a pipe, 100 columns; text is not wrapped."""
-    out = _Terminal(stderr=error, highlight=False, markup=False, emoji=False)
-    if out.is_terminal or "COLUMNS" in os.environ:
-        return out
-    return _Terminal(stderr=error, highlight=False, markup=False, emoji=False, width=100)
+@contextmanager
+def hushed(quiet: bool) -> Iterator[None]:
+    """Inside it a `quiet` command does not say what it does; what is asked of it and errors are printed."""
+    token = _hushed.set(quiet)
+    try:
+        yield
+    finally:
+        _hushed.reset(token)
 
 
-def styled(*parts: Part) -> Text:
-    """A line of text for a table or a message, its parts in styles of their own."""
-    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*((visible(text), style) for text, style in pairs))
-
-
-def unmarked(text: str) -> str:
-    """A text from elsewhere for a help, in which typer reads markup."""
-    return escape(visible(text))
+def terminal() -> Any:
+    """The module for what needs rich, imported here."""
+    return import_module("itc.cli.terminal")
 
 
 def say(*parts: Part, error: bool = False) -> None:
     """Prints one line."""
-    console(error).print(styled(*parts), soft_wrap=True)
+    if _hushed.get() and not error:
+        return
+    stream = sys.stderr if error else sys.stdout
+    if is_plain(stream):
+        stream.write("".join(visible(part if isinstance(part, str) else part[0]) for part in parts) + "\n")
+        stream.flush()
+    else:
+        terminal().say_lines(terminal().styled(*parts), error=error)
 
 
-def say_styled(*lines: Text, error: bool = False) -> None:
-    """Prints lines that `styled` has made."""
-    out = console(error)
-    for line in lines:
-        out.print(line, soft_wrap=True)
+def say_diagnostics(text: str) -> None:
+    """Prints rendered diagnostics on standard error, with colours where that is a terminal."""
+    if is_plain(sys.stderr):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    else:
+        terminal().say_lines(*map(terminal().diagnostic, text.split("\n")), error=True)
 
 
 def say_lines(text: str) -> None:
@@ -131,38 +126,19 @@ def write(text: str) -> None:
     sys.stdout.buffer.write(text.encode())
 
 
-def print_tables(*tables: Table) -> None:
-    """Writes tables to standard output; where the terminal is too narrow they are wider, and no figure is cut."""
-    out = console()
+def print_tables(*tables: Table | RichTable) -> None:
+    """Writes tables to standard output, whatever their width; those that are not data have styles of their own."""
+    if _hushed.get():
+        return
     for table in tables:
-        for column in table.columns:
-            longest = _longest_word(out, column)
-            column.min_width = min(longest, FOLDED) if column.overflow == "fold" else longest
-        if table.title:  # a line that is never broken, so that no part of it starts one
-            out.print(Text(visible(str(table.title)), "table.title"), soft_wrap=True)
-            table.title = None
-        out.print(table, crop=False)
-
-
-def drawn(table: TableData) -> Table:
-    """A table that a backend gives as data."""
-    out = Table(
-        title=table.title,
-        title_justify="left",
-        caption=table.legend or None,
-        caption_justify="left",
-        show_header=any(column.title for column in table.columns),
-    )
-    for column in table.columns:
-        justify: Any = "right" if column.right else "left"
-        out.add_column(column.title, justify=justify, overflow="fold" if column.fold else "ellipsis")
-    for row in table.rows:
-        out.add_row(*row)
-    return out
-
-
-def _longest_word(out: Console, column: Column) -> int:
-    return max(Measurement.get(out, out.options, cell).minimum for cell in (column.header, *column.cells))
+        if not isinstance(table, Table):
+            terminal().draw(table)
+            continue
+        text = drawing(table) if is_plain(sys.stdout) else None
+        if text is None:
+            terminal().draw(terminal().drawn(table))
+        else:
+            sys.stdout.write(f"{visible(table.title)}\n{text}" if table.title else text)
 
 
 def print_json(value: Any) -> None:
@@ -181,14 +157,3 @@ def _finite(value: Any) -> Any:
             return value if isfinite(value) else None
         case _:
             return value
-
-
-@contextmanager
-def visible_usage() -> Iterator[None]:
-    """What is wrong with the arguments is said by typer, with the arguments in it: as `visible` has them."""
-    try:
-        yield
-    except _UsageError as error:
-        message = visible_lines(error.format_message())  # type: ignore[attr-defined]
-        error.format_message = lambda: message  # type: ignore[attr-defined]
-        raise

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from itc.cli.printing import console
+from itc.cli.terminal import console
 
 T = TypeVar("T")
 PATIENCE = 1.0

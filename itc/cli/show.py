@@ -15,7 +15,7 @@ from itc.cli.printing import say_lines
 from itc.driver import STAGES, stage_text
 
 #: The options of every stage of a net; the syntax tree has none.
-OF_A_NET = ("after", "set_", "network")
+OF_A_NET = ("after", "precision", "set_", "network")
 HELPS = {"ast": "the syntax tree", "ir": "the looped IR"}
 
 
@@ -24,6 +24,7 @@ def show(
     spec: options.Spec,
     stage: str = "ir",
     after: options.After = None,
+    precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
     **given: str | None,
@@ -33,8 +34,8 @@ def show(
     taken = () if stage in STAGES else installed.stages()[stage].options
     check_options(context, stage, taken)
     with reporting():
-        options.check_passes(after)
-        text = stage_text(spec, stage, network, set_ or [], after or [], **values(given, taken))
+        passes = options.passes(after, precision)
+        text = stage_text(spec, stage, network, set_ or [], passes, **values(given, taken))
         say_lines(text)
 
 

@@ -12,12 +12,14 @@ from rich.text import Text
 
 from itc.cli import options
 from itc.cli.errors import reporting
-from itc.cli.printing import print_json, print_tables, say, styled
+from itc.cli.printing import hushed, print_json, print_tables, say
 from itc.cli.progress import tracked
+from itc.cli.terminal import styled
 from itc.driver import read
 from itc.files import writable, write_text
 from itc.sweeps import Point, Sweep, cores, parse_axes, plot, request, setting_text
 from itc.sweeps.plot import check
+from itc.tables import NONE
 from itc.units import size_text
 
 
@@ -40,13 +42,14 @@ def sweep(
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the front: a .png, .svg or .html.")
     ] = None,
     network: options.NetworkName = None,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Cost a network at every combination of settings, and choose the best that meets a condition.
 
     Conditions and quantities are over settings and params, macs, graph, latency, state and peak.
     """
-    with reporting(as_json):
+    with reporting(as_json), hushed(quiet):
         asked = request(spec, parse_axes(set_ or []), network, where or (), maximize, minimize, front)
         check_files(csv, plot_, read(spec).files if csv or plot_ else ())
         found = asked.result(tracked(asked.measured(cores()), asked.count, "points"))
@@ -58,8 +61,14 @@ def sweep(
             print_json(found.json())
             return
         print_tables(table(found))
-        for line in summary(found):
+        for line in (*summary(found), *written(csv, plot_)):
             say(line)
+
+
+def written(csv: Path | None, plot: Path | None) -> list[str]:
+    """Names the files that were written, and what they hold."""
+    files = ((csv, "the points"), (plot, "the front's plot"))
+    return [f"wrote {file}: {content}" for file, content in files if file]
 
 
 def check_files(csv: Path | None, plot: Path | None, inputs: Iterable[Path]) -> None:
@@ -93,7 +102,7 @@ def table(found: Sweep) -> Table:
 
 def _figures(point: Point, mark: Text) -> tuple[str | Text, ...]:
     if point.cost is None:
-        return ("", "", "", "", styled((f"{point.faults[0].code}: {point.faults[0].message}", "red")))
+        return (NONE, NONE, NONE, NONE, styled((f"{point.faults[0].code}: {point.faults[0].message}", "red")))
     cost = point.cost
     return f"{cost.params:,}", f"{cost.macs:,}", size_text(cost.graph_bytes), str(cost.latency), mark
 
@@ -106,6 +115,9 @@ def summary(found: Sweep) -> list[str]:
     counts = [points, f"{held} with {where}" if where else ""]
     counts.append(f"{len(found.refused)} refused" if found.refused else "")
     lines = [", ".join(filter(None, counts))]
+    if len(found.points) > 1:
+        goals = " and ".join(map(str, asked.front))
+        lines.append(f"front of {goals}: {len(found.front)} of {len(found.points)}")
     if selected:
         settings = ", ".join(f"{name}={setting_text(value)}" for name, value in selected.settings.items())
         lines.append(f"{asked.objective}: {settings}")

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from itc.cli import options
 from itc.cli.errors import report, reporting
-from itc.cli.printing import print_json, print_tables, say, styled
+from itc.cli.printing import print_json, print_tables, say
 from itc.cli.progress import tracked
+from itc.cli.terminal import styled
 from itc.figures import Compared
 from itc.units import size_text
 from itc.zoo import Entry, entries, specs

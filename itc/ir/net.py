@@ -6,14 +6,15 @@ Sharing between iterations is explicit in the operands: `@key` is one set for al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from math import prod
 from typing import Literal
 
 from itc.ir.iterations import IterationSet
 from itc.ir.op import UNTRAINED, Op, Role
-from itc.ir.types import DTYPE_BYTES, TensorType, Type
+from itc.ir.types import DTYPE_BYTES, FLOATS, TensorType, Type
+from itc.records import dataclass
 from itc.source import Span
 
 
@@ -42,9 +43,14 @@ class Param:
     sets: tuple[int, ...] = ()
 
     @property
-    def trained(self) -> bool:
-        """Whether training updates it by gradients; norm statistics and constants are not trained."""
+    def learned(self) -> bool:
+        """Whether its values are of training by gradients; those of norm statistics and constants are not."""
         return self.role not in UNTRAINED
+
+    @property
+    def trained(self) -> bool:
+        """Whether training updates it by gradients: it is learned, and not an integer."""
+        return self.learned and self.type.dtype in FLOATS
 
     @property
     def set_count(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import prod
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -30,8 +31,10 @@ MAX_FLOAT = 3.4028234663852886e38
 MAX_STD = 1e37
 #: Elementary operations that starting an array operation counts as: some 20 microseconds of Python.
 RUN = 20_000
+#: The most axes of a tensor: NumPy has 64, and operations add some of their own, such as the batch.
+MAX_RANK = 32
 #: The most operands of an operation that joins any number of them: planning compares each with every tile.
-MANY = 4096
+MANY = 1024
 UNTRAINED = STATISTICS | {"constant"}
 
 
@@ -123,6 +126,10 @@ class Op(ABC):
         """Bytes of the reference's temporary arrays for one sample in float32, beside operands and results."""
         return sum(type.bytes for type in results)
 
+    def indexed(self, types: Types) -> tuple[int, int] | None:
+        """The operand whose integers choose positions, and the number of these, if there is one."""
+        return None
+
     def attributes(self) -> dict[str, Any]:
         """The fields that differ from their default, in declaration order, as printed in the text form."""
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
@@ -130,10 +137,16 @@ class Op(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The lowering of a call in a spec: an operation and the parameters that follow its tensor operands."""
+    """The lowering of a call in a spec: an operation and the parameters that follow its tensor operands.
+
+    The tensor at position `weight`, if any, must be a `param`, which the operation reads as its own parameter; for
+    another tensor, the operation is `computed`, if there is one.
+    """
 
     op: Op
     params: tuple[ParamSpec, ...] = ()
+    weight: int | None = None
+    computed: Op | None = None
 
 
 LayerFunction = Callable[..., Layer]

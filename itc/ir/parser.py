@@ -36,15 +36,15 @@ from itc.ir.net import (
     Value,
     When,
 )  # fmt: skip
-from itc.ir.op import OPS, Op, Role, RuleError
+from itc.ir.op import MAX_RANK, OPS, Op, Role, RuleError
 from itc.ir.types import DTYPE_BYTES, SeriesType, TensorType, Type
 from itc.source import Source, Span
 
 Operations = Mapping[str, Callable[[dict[str, Any]], Op]]
 
 MAX_DEPTH = 64
-#: Axes of a tensor at most, as in NumPy.
-MAX_RANK = 64
+#: Characters of an IR text at most.
+MAX_CHARACTERS = 1_000_000
 MAX_ITERATIONS = 1_000_000
 MAX_MEMBERS = 10 * MAX_ITERATIONS
 
@@ -55,12 +55,15 @@ def _lark() -> Lark:
 
 
 def parse_net(text: str, name: str = "<ir>", operations: Operations | None = None) -> Net:
-    """The net of an IR text. Raises CompileError (E0150 syntax, E0151 meaning).
+    """The net of an IR text. Raises CompileError (E0150 syntax, E0151 meaning, E0539 length).
 
     `operations` maps names of operations outside the registry, such as a backend's, to constructors from attributes,
     which raise RuleError for invalid attributes.
     """
     source = Source(name, text)
+    if len(text) > MAX_CHARACTERS:
+        message = f"an IR text has at most {MAX_CHARACTERS:,} characters, this one has {len(text):,}"
+        raise fail("E0539", message, source.span(0, 0), "here", help="save the spec instead, of which it is made")
     try:
         tree = _lark().parse(text)
     except UnexpectedInput as error:

@@ -50,6 +50,25 @@ def needs_float(what: str, *types: TensorType) -> None:
             raise RuleError(f"`{what}` of {types[0].dtype} and {type.dtype}", position, 0)
 
 
+def needs_floats_or_i8(what: str, *types: TensorType) -> None:
+    """Raises RuleError unless the operands are floating-point, or x and the weight are i8 and there is no bias."""
+    if [type.dtype for type in types] != ["i8", "i8"]:
+        needs_float(what, *types)
+
+
+def sums_of(type: TensorType) -> TensorType:
+    """The type of sums of products of such elements: i32 for i8, else their own."""
+    return TensorType("i32", type.shape) if type.dtype == "i8" else type
+
+
+def needs_norm_params(what: str, x: TensorType, *params: TensorType) -> None:
+    """Raises RuleError unless `x` is floating-point, and the parameters have its element type or f32."""
+    needs_float(what, x)
+    for position, param in enumerate(params, start=1):
+        if param.dtype not in (x.dtype, "f32"):
+            raise RuleError(f"`{what}` of {x.dtype} and {param.dtype}", position, 0)
+
+
 def needs_integer(what: str, type: TensorType, operand: int) -> None:
     """Raises RuleError unless the operand is an integer tensor."""
     if type.dtype not in ("i64", "i32"):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, children, walk
+from itc.ir.net import Apply, Body, Emit, Loop, Net, Statement, Value, children, walk
 
 
 def results(statement: Statement) -> tuple[Value, ...]:
@@ -60,3 +60,44 @@ def definitions(statements: Iterable[Statement]) -> set[str]:
 def free(statement: Statement) -> set[str]:
     """Names of the free values of a statement: read at any depth, and not defined in it."""
     return all_reads((statement,)) - definitions((statement,))
+
+
+#: Names by the identity of a statement or body: a net that is alive keeps both.
+LastUses = Mapping[int, tuple[str, ...]]
+
+
+def last_uses(net: Net) -> LastUses:
+    """The values that nothing reads behind a statement, at whose end they can be freed, for all statements and bodies.
+
+    A value belongs to the body that defines it and is freed there: behind the last statement that reads it at any
+    depth, behind its definition if none does, or at the end of the body if the body yields it or halts by it. Outputs
+    of the net are never freed.
+    """
+    ends: dict[int, tuple[str, ...]] = {}
+    _scope(net.body, [value.name for value in net.inputs], {output.value.name for output in net.outputs}, ends)
+    return ends
+
+
+def _scope(
+    statements: tuple[Statement, ...], owned: list[str], kept: set[str], ends: dict[int, tuple[str, ...]]
+) -> None:
+    """Adds the last uses of the values of one body, which owns `owned` and what its statements define."""
+    last = dict.fromkeys(owned, 0)
+    for at, statement in enumerate(statements):
+        last |= dict.fromkeys((value.name for value in results(statement)), at)
+        last |= dict.fromkeys(all_reads((statement,)) & last.keys(), at)
+        for body in children(statement):
+            inner = [value.name for value in inner_values(statement)]
+            yielded = {value.name for value in body.yields} | _halting_score(statement)
+            _scope(body.statements, inner, yielded, ends)
+            defined = {*inner, *(value.name for each in body.statements for value in results(each))}
+            ends[id(body)] = tuple(sorted(yielded & defined if body.statements else defined))
+    freed: dict[int, list[str]] = {}
+    for name, at in last.items():
+        if name not in kept:
+            freed.setdefault(at, []).append(name)
+    ends.update((id(statement), tuple(freed.get(at, ()))) for at, statement in enumerate(statements))
+
+
+def _halting_score(statement: Statement) -> set[str]:
+    return {statement.halt.score.name} if isinstance(statement, Loop) and statement.halt else set()

@@ -7,10 +7,11 @@ from itc.transforms.dead import DeadCode
 from itc.transforms.fold_norms import FoldNorms
 from itc.transforms.hoist import Hoist
 from itc.transforms.peel import Peel
+from itc.transforms.quantize import Quantize
 from itc.transforms.unroll import Unroll
 
 PASSES: tuple[Pass, ...] = (
-    Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms()
+    Canonicalize(), CommonSubexpressions(), DeadCode(), Hoist(), Unroll(), Peel(), FoldNorms(), Quantize()
 )  # fmt: skip
 
 #: Canonicalisation first, since it exposes common subexpressions and loop invariants; CSE before code motion, so that a
@@ -36,8 +37,10 @@ PIPELINES: tuple[Pipeline, ...] = (
 
 _ALL: tuple[Transform, ...] = (*PASSES, *PIPELINES)
 TRANSFORMS: dict[str, Transform] = {each.name: each for each in _ALL}
+#: The names of those that keep the values of outputs but for rounding in f32.
+EXACT = tuple(name for name in TRANSFORMS if name != Quantize.name)
 
 __all__ = [
-    "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms", "Hoist",
-    "Peel", "Unroll",
+    "EXACT", "PASSES", "PIPELINES", "TRANSFORMS", "Canonicalize", "CommonSubexpressions", "DeadCode", "FoldNorms",
+    "Hoist", "Peel", "Quantize", "Unroll",
 ]  # fmt: skip

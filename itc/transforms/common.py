@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from itc.ir.net import Apply, Body, Loop, Net, Statement, Value
-from itc.ir.ops.pointwise import Add, Maximum, Minimum, Mul
+from itc.ir.ops.comparison import Maximum, Minimum
+from itc.ir.ops.pointwise import Add, Mul
 from itc.passes import Pass, Rewritten
 from itc.transforms.rewriting import scores, stable, values, with_bodies, with_carries, with_outputs
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from itc.ir import LAYERS, Layer, Net, Op, Output, Param, TensorType, verify
 from itc.ir.builder import Builder
 from itc.ir.op import Array
+from itc.ir.ops.comparison import RELATIONS, Compare, Maximum, Minimum
 from itc.ir.ops.matmul import Attend
-from itc.ir.ops.pointwise import Add, Affine, Mul, Sub
+from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
 from itc.ir.ops.shape import Fill
+from itc.ir.types import NUMPY_NAMES
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 BATCH = 2
@@ -117,6 +119,41 @@ def _conv(v: Values) -> Drawn:
     return drawn(v, LAYERS["conv"](x, groups * v.number(1, 3), kernel, **options), [x])
 
 
+def _dynamic_conv(v: Values) -> Drawn:
+    groups = v.pick(1, 1, 2)
+    x = TensorType("f32", (groups * v.number(1, 2), *v.pair(3, 7)))
+    weight = TensorType("f32", (groups * v.number(1, 2), x.channels // groups, *v.pair(1, 3)))
+    options = {"stride": v.pair(1, 2), "dilation": v.pair(1, 2), "pad": v.pair(1, 2), "groups": groups}
+    computed = LAYERS["convolve"](x, weight, **options).computed
+    assert computed
+    return drawn(v, Layer(computed), [x, weight])
+
+
+def _sequence(v: Values, axes: int, channels: int) -> TensorType:
+    """Tokens or a volume."""
+    sizes = [v.number(3, 6) for _ in range(axes)]
+    return TensorType("f32", (sizes[0], channels, *sizes[1:]))
+
+
+def _spatial_conv(v: Values) -> Drawn:
+    axes, groups = v.pick(1, 3), v.pick(1, 1, 2)
+    x = _sequence(v, axes, groups * v.number(1, 2))
+    options = {"dilation": v.number(1, 2), "bias": v.chance(), "groups": groups}
+    options |= {"stride": v.number(1, 2), "pad": v.pick("same", 1)}
+    kernel = v.pick(1, 3)
+    if axes == 3 and v.chance():
+        kernel, options["stride"] = v.pick((1, 3, 1), (3, 1, 1)), (1, 2, 1)
+    return drawn(v, LAYERS[f"conv{axes}d"](x, groups * v.number(1, 2), kernel, **options), [x])
+
+
+def _spatial_pool(v: Values) -> Drawn:
+    axes = v.pick(1, 3)
+    x = _sequence(v, axes, v.number(1, 3))
+    name = v.pick(f"max_pool{axes}d", f"avg_pool{axes}d")
+    kernel = v.number(1, 3)
+    return drawn(v, LAYERS[name](x, kernel, stride=v.pick(None, 1, 2), pad=v.number(0, kernel // 2)), [x])
+
+
 def _conv_transpose(v: Values) -> Drawn:
     groups = v.pick(1, 1, 2, 3)
     x, kernel = v.map(groups * v.number(1, 2)), v.pair(1, 4)
@@ -137,12 +174,42 @@ def _linear(v: Values) -> Drawn:
     return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
 
 
-def _unary(name: str, positive: bool = False) -> Callable[[Values], Drawn]:
+def _unary(name: str, positive: bool = False, argument: float | None = None) -> Callable[[Values], Drawn]:
     def make(v: Values) -> Drawn:
         x = v.any()
-        return drawn(v, LAYERS[name](x), [x], positive=positive)
+        given = () if argument is None or v.chance() else (argument,)
+        return drawn(v, LAYERS[name](x, *given), [x], positive=positive)
 
     return make
+
+
+def _gelu(v: Values) -> Drawn:
+    x = v.any()
+    return drawn(v, LAYERS["gelu"](x, approximate=v.pick(None, "tanh")), [x])
+
+
+def _clamp(v: Values) -> Drawn:
+    x = v.any()
+    layer = v.pick(LAYERS["clamp"](x, -0.5, 0.25), LAYERS["maximum"](0.0, x), LAYERS["minimum"](x, 0.5))
+    return drawn(v, layer, [x])
+
+
+def _compare(v: Values) -> Drawn:
+    """Of whole numbers from 0 to 2, so that many are equal; floats, integers, and booleans, which have no order."""
+    dtype = v.pick("f32", "i64", "bool")
+    x = TensorType(dtype, v.any().shape)
+    relation = v.pick(*(r for r in RELATIONS if dtype != "bool" or r in ("eq", "ne")))
+    types = [x] * v.number(1, 2)
+    arrays = [v.rng.integers(0, 3, (BATCH, *x.shape)).astype(NUMPY_NAMES[dtype]) for _ in types]
+    return drawn(v, Layer(Compare(relation, 1.0 if len(types) == 1 else 0.0)), types, *arrays)
+
+
+def _where(v: Values) -> Drawn:
+    x = v.any()
+    mask = TensorType("bool", x.shape)
+    then, otherwise = v.pick((x, x), (x, -1.5), (0.5, x))
+    types = [mask, *(side for side in (then, otherwise) if side is x)]
+    return drawn(v, LAYERS["where"](mask, then, otherwise), types, v.normal((BATCH, *x.shape)) > 0)
 
 
 def _affine(v: Values) -> Drawn:
@@ -226,8 +293,8 @@ def _global_pool(v: Values) -> Drawn:
 
 
 def _resize(v: Values) -> Drawn:
-    x, mode = v.map(), v.pick("nearest", "bilinear")
-    options = {"mode": mode, "align_corners": mode == "bilinear" and v.chance()}
+    x, mode = v.map(), v.pick("nearest", "bilinear", "bicubic")
+    options = {"mode": mode, "align_corners": mode != "nearest" and v.chance()}
     if v.chance():
         least = min(x.shape[-2:])
         factor = v.pick(*(f for f in (1, 2, 3, 0.5, 1 / 3, 1.5, 0.7, 1.1) if int(f * least) >= 1))
@@ -331,6 +398,49 @@ def _channel_shuffle(v: Values) -> Drawn:
     return drawn(v, LAYERS["channel_shuffle"](x, groups), [x])
 
 
+def _pixel_shuffle(v: Values) -> Drawn:
+    factor = v.number(1, 3)
+    x = v.map(factor**2 * v.number(1, 2))
+    return drawn(v, LAYERS["pixel_shuffle"](x, factor), [x])
+
+
+def _ids(v: Values, shape: Sequence[int], count: int) -> tuple[TensorType, Array]:
+    """Ids from 0 to `count` - 1."""
+    dtype = v.pick("i64", "i32")
+    return TensorType(dtype, tuple(shape)), v.rng.integers(0, count, (BATCH, *shape)).astype(NUMPY_NAMES[dtype])
+
+
+def _gather(v: Values) -> Drawn:
+    x, axis = v.any(), None
+    at = len(x.shape) + x.channel_axis
+    if v.chance():
+        at = axis = v.number(0, len(x.shape) - 1)
+    ids, values = _ids(v, (*x.shape[:at], v.number(1, 4), *x.shape[at + 1 :]), x.shape[at])
+    return drawn(v, LAYERS["gather"](x, ids, axis=axis), [x, ids], v.normal((BATCH, *x.shape)), values)
+
+
+def _take(v: Values) -> Drawn:
+    x = v.any()
+    axis = v.number(0, len(x.shape) - 1)
+    ids, values = _ids(v, v.pick((), (4,), (2, 3)), x.shape[axis])
+    return drawn(v, LAYERS["take"](x, ids, axis=axis), [x, ids], v.normal((BATCH, *x.shape)), values)
+
+
+def _one_hot(v: Values) -> Drawn:
+    count = v.number(1, 5)
+    ids, values = _ids(v, v.pick((), (4,), (2, 3)), count)
+    return drawn(v, LAYERS["one_hot"](ids, count), [ids], values)
+
+
+def _grid_sample(v: Values) -> Drawn:
+    """Points inside and outside the map."""
+    x, grid = TensorType("f32", (v.number(1, 3), *v.pair(1, 6))), TensorType("f32", (*v.pair(1, 4), 2))
+    mode, padding = v.pick("bilinear", "nearest"), v.pick("zeros", "border")
+    layer = LAYERS["grid_sample"](x, grid, mode=mode, padding=padding, align_corners=v.chance())
+    points = v.rng.uniform(-1.5, 1.5, (BATCH, *grid.shape)).astype(np.float32)
+    return drawn(v, layer, [x, grid], v.normal((BATCH, *x.shape)), points)
+
+
 def _cast(v: Values) -> Drawn:
     x = v.any()
     return drawn(v, LAYERS["cast"](x, v.pick("f32", "i64", "i32", "bool")), [x], 4 * v.normal((BATCH, *x.shape)))
@@ -403,11 +513,14 @@ def _proposals(v: Values) -> Drawn:
 
 
 DRAWS: dict[str, Callable[[Values], Drawn]] = {
-    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "exp", "abs", "detach")},
+    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "exp", "abs", "detach")},
+    **{name: _unary(name) for name in ("squared_relu", "softplus", "hardswish", "sin", "cos")},
+    **{name: _unary(name, argument=0.3) for name in ("leaky_relu", "elu")},
+    "gelu": _gelu, "clamp": _clamp, "compare": _compare, "where": _where,
     **{name: _unary(name, positive=True) for name in ("log", "sqrt")},
     **{name: _reduce(name) for name in ("reduce_mean", "reduce_max", "reduce_sum")},
     **{name: _pool(name) for name in ("max_pool", "avg_pool", "pool_indices")},
-    **{name: _binary(LAYERS[name](None, None).op, name == "div") for name in ("div", "minimum", "maximum")},
+    "div": _binary(Div(), positive=True), "minimum": _binary(Minimum()), "maximum": _binary(Maximum()),
     "add": _binary(Add()), "sub": _binary(Sub()), "mul": _binary(Mul()), "affine": _affine, "dropout": _dropout,
     "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "prelu": _prelu, "embed": _embed,
     "batch_norm": _batch_norm, "group_norm": _group_norm, "layer_norm": _layer_norm, "rms_norm": _rms_norm,
@@ -417,7 +530,9 @@ DRAWS: dict[str, Callable[[Values], Drawn]] = {
     "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
     "broadcast": _broadcast, "channel_shuffle": _channel_shuffle, "cast": _cast, "matmul": _matmul,
     "attend": _attend, "sinusoid": _sinusoid, "rope": _rope, "parameter": _parameter, "roi_align": _roi_align,
-    "proposals": _proposals,
+    "proposals": _proposals, "dynamic_conv": _dynamic_conv, "spatial_conv": _spatial_conv,
+    "spatial_pool": _spatial_pool, "pixel_shuffle": _pixel_shuffle, "gather": _gather, "take": _take,
+    "one_hot": _one_hot, "grid_sample": _grid_sample,
 }  # fmt: skip
 
 

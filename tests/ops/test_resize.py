@@ -111,7 +111,7 @@ def test_a_factor_is_one_at_run_time_too() -> None:
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    ("resize(image, 2, align_corners=true)", "`align_corners` is for bilinear resizing"),
+    ("resize(image, 2, align_corners=true)", "`align_corners` is for bilinear and bicubic resizing"),
     ("resize(image, 0.1)", "0.1 times 7 x 7 is not a valid map size"),
     ("resize(image, -0.5)", "a resize factor of -0.5 is not positive"),
     ("resize(image, 1e300)", "1e+300 times 7 x 7 is not a valid map size"),

@@ -83,3 +83,13 @@ def compiled(net: Net, machine: Machine, objective: Any = "throughput") -> Progr
         assert {d.code for d in error.diagnostics} <= {"E0510", "E0511", "E0512"}, error
         assume(False)
         raise
+
+
+def planned(net: Net, machine: Machine, batch: int = 1) -> Program:
+    """The program of a net under temporal mapping; drops the example where the net does not fit."""
+    try:
+        return compile_net(net, machine, mapping="temporal", batch=batch)
+    except CompileError as error:
+        assert {d.code for d in error.diagnostics} <= {"E0512", "E0553"}, error
+        assume(False)
+        raise

@@ -39,7 +39,7 @@ OBJECTIVES: tuple[Objective, ...] = ("throughput", "first", "last")
 SKIPPING = Limits(size=12, statements=3, stride=6)
 
 
-@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=15, deadline=None, phases=UNSHRUNK)
 @given(nets(SKIPPING), machines_of_any_units(), st.sampled_from(OBJECTIVES))
 def test_times_are_in_order(net: Net, machine: Machine, objective: Objective) -> None:
     check_order(time_program(compiled(net, machine, objective)))

@@ -14,7 +14,7 @@ from tests.tile.hand_itnet import small_itnet
 from tests.tile.machines import compiled, machines
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(cases(), machines(), st.sampled_from(["throughput", "latency"]))
 def test_what_fits_computes_what_the_interpreter_does(case: Case, machine: Machine, objective: str) -> None:
     program = compiled(case.net, machine, objective)
@@ -23,7 +23,7 @@ def test_what_fits_computes_what_the_interpreter_does(case: Case, machine: Machi
     assert max(difference(found[label], case.outputs[label]) for label in found) <= CLOSE
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(cases(), machines())
 def test_reports_add_up(case: Case, machine: Machine) -> None:
     program = compiled(case.net, machine)

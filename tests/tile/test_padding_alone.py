@@ -37,5 +37,5 @@ def test_a_canvas_that_is_too_large() -> None:
     net = Network(load_net(Source("spec.itn", spec)))
     inputs, weights = {"x": np.ones((1, 3, 8, 8), np.float32)}, net.weights()
     for entry in (net.interpret, net.compile("edge-16").run):
-        with pytest.raises(CompileError, match=r"E0665.* GiB of memory, the limit is 8 GiB"):
+        with pytest.raises(CompileError, match=r"E0665.* GiB of memory, the limit is 1 GiB"):
             entry(inputs, weights)

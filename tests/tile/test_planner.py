@@ -34,7 +34,7 @@ from tests.tile.machines import machines
 EDGE16 = load_machine("edge-16")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(nets(), st.data())
 def test_candidates_are_never_above_the_fullest_shard(net: Net, data: st.DataObject) -> None:
     """A candidate is judged by one of its shards; the plan is checked against all."""
@@ -66,7 +66,7 @@ def chosen(kernels: list[KernelCandidates], machine: Machine, **options: Any) ->
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(nets(), machines())
 def test_plans_have_the_minimum_initiation_interval(net: Net, machine: Machine) -> None:
     """A shorter interval needs more tiles than the machine has, even with the fewest for each kernel."""

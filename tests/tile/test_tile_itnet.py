@@ -89,7 +89,7 @@ def test_objectives_on_gc200(gc200: Program) -> None:
     stream = report(gc200)
     assert first.outputs[0].cycles <= 1_200_000 < min(last.outputs[0].cycles, stream.outputs[0].cycles)
     assert last.outputs[-1].cycles <= 6_600_000 < min(first.outputs[-1].cycles, stream.outputs[-1].cycles)
-    assert 5_500_000 < last.outputs[-1].bound_cycles, "the bound forbids what one would wish for"
+    assert last.outputs[-1].bound_cycles > 5_500_000, "the bound forbids what one would wish for"
     assert stream.stream.period_cycles <= 890_000 < min(r.stream.period_cycles for r in (first, last))
     assert stream.stream.ratio <= 1.07 and last.outputs[-1].ratio <= 1.1 and first.outputs[0].ratio <= 1.15
     assert compile_net(net(), machine, "latency") == compile_net(net(), machine, "last")

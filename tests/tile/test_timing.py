@@ -32,7 +32,7 @@ IMAGES = 4
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking such nets takes minutes
 
 
-@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=15, deadline=None, phases=UNSHRUNK)
 @given(nets(), machines(), st.sampled_from(["throughput", "latency"]))
 def test_schedules_hold(net: Net, machine: object, objective: str) -> None:
     check_timing(time_program(compiled(net, machine, objective)))  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def trained(module: nn.Module, case: Case) -> tuple[dict[str, Tensor], dict[str,
     return outputs, module.state_dict()
 
 
-@settings(on_random_nets, max_examples=20)
+@settings(on_random_nets, max_examples=10)
 @given(cases())
 def test_forms_train_alike(case: Case) -> None:
     made = modules(case.net, case.weights)

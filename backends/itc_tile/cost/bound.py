@@ -10,6 +10,8 @@ For a stream of images, with all work spread evenly over all tiles:
 Only elements that are read count, each once: windows may skip some (see `distinct`).
 
 For one image: the longest path, with the fastest split of every kernel, as if it had the machine for itself.
+
+On shared tiles an operand may be read where it was produced: then nothing need be exchanged or received.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from itc.analysis.depth import longest_paths
 from itc.ir.net import Apply
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import candidates
-from itc_tile.cost.cycles import compute_units, port_cycles, unit_cycles
+from itc_tile.cost.cycles import mac_cycles, port_cycles, unit_cycles
 from itc_tile.cost.distinct import distinct_boxes
 from itc_tile.cost.work import KernelWork, Regions, kernel_work
 from itc_tile.kernels.graph import KernelGraph
@@ -47,37 +49,31 @@ class Bound:
         return max(self.compute, self.work, self.memory, self.exchange)
 
 
-def lower_bound(graph: KernelGraph, machine: Machine) -> Bound:
-    """The bound for the kernels of a graph."""
+def lower_bound(graph: KernelGraph, machine: Machine, batch: int = 1, shared: bool = False) -> Bound:
+    """The bound for the kernels of a graph, for `batch` images at once, on tiles of their own or on `shared` ones."""
     found = graph.instances
     boxes = {label: distinct_boxes(node.kernel) for label, node in found.items()}
-    counts = {label: kernel_work(node.kernel, boxes[label]) for label, node in found.items()}
-    works = {label: _unit_cycles(node.kernel, counts[label], machine) for label, node in found.items()}
+    counts = {label: kernel_work(node.kernel, boxes[label], batch) for label, node in found.items()}
+    works = {label: _unit_cycles(counts[label], machine) for label in found}
     compute = sum(
-        node.executions * min(_mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
+        node.executions * min(batch * mac_cycles(node.kernel, machine), works[label]) for label, node in found.items()
     )
     work = sum(node.executions * works[label] for label, node in found.items())
     memory = sum(node.executions * _memory_cycles(counts[label], machine) for label, node in found.items())
-    exchange = _exchange_bytes(graph, boxes) / machine.exchange.bandwidth
+    exchange = 0 if shared else batch * _exchange_bytes(graph, boxes) / machine.exchange.bandwidth
     tiles = machine.tiles
     return Bound(
         ceil(compute / tiles),
         ceil(work / tiles),
         ceil(memory / tiles),
         ceil(exchange / tiles),
-        longest_paths(graph.net, _costs(graph, machine)),
+        longest_paths(graph.net, _costs(graph, machine, shared)),
     )
 
 
-def _mac_cycles(kernel: Kernel, machine: Machine) -> float:
-    """Cycles of a kernel's multiply-accumulates at a tile's peak rate."""
-    return kernel.macs() / compute_units(machine, kernel.result.tensor.dtype).peak
-
-
-def _unit_cycles(kernel: Kernel, work: KernelWork, machine: Machine) -> int:
+def _unit_cycles(work: KernelWork, machine: Machine) -> int:
     """Cycles of a kernel's work on one tile's units."""
-    units = compute_units(machine, kernel.result.tensor.dtype)
-    return int(unit_cycles(work, units, machine.tile.workers)[0])
+    return int(unit_cycles(work, machine)[0])
 
 
 def _memory_cycles(work: KernelWork, machine: Machine) -> int:
@@ -95,10 +91,10 @@ def _exchange_bytes(graph: KernelGraph, boxes: Mapping[str, Regions]) -> int:
     return total
 
 
-def _costs(graph: KernelGraph, machine: Machine) -> _Cost:
+def _costs(graph: KernelGraph, machine: Machine, shared: bool) -> _Cost:
     residency = graph.residency
     best = {label: candidates(node.kernel, residency[label], machine) for label, node in graph.instances.items()}
-    return _Cost({label: float((each.receive + each.compute).min()) for label, each in best.items()})
+    return _Cost({label: float((each.receive * (not shared) + each.compute).min()) for label, each in best.items()})
 
 
 @dataclass(frozen=True)

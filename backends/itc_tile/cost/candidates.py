@@ -13,7 +13,7 @@ import numpy as np
 
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.cycles import kernel_cycles
-from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total, value_bytes
+from itc_tile.cost.memory import INPUTS, OUTPUT, PARAMETERS, kernel_memory, total, value_bytes
 from itc_tile.cost.traffic import received_elements
 from itc_tile.cost.work import Regions
 from itc_tile.kernels.graph import Residency
@@ -30,8 +30,8 @@ MOST_SHARDS = 2048  # of one kernel: transfer tables take time and memory with t
 class Candidates:
     """Splits [n, 3] by ascending number of shards, each with figures of its fullest tile.
 
-    `compute`, `receive` and `send` are cycles of one execution, `memory` all bytes, and `buffered` the bytes of the
-    inputs and the result.
+    `compute`, `receive` and `send` are cycles of one execution, `memory` all bytes, `buffered` the bytes of the inputs
+    and the result, and `parameters` those of the parameters.
     """
 
     splits: Ints
@@ -41,6 +41,7 @@ class Candidates:
     send: Ints
     memory: Ints
     buffered: Ints
+    parameters: Ints
 
     def __len__(self) -> int:
         return len(self.splits)
@@ -58,6 +59,7 @@ class Candidates:
             self.send[chosen],
             self.memory[chosen],
             self.buffered[chosen],
+            self.parameters[chosen],
         )
 
 
@@ -72,7 +74,8 @@ def candidates(kernel: Kernel, residency: Residency, machine: Machine) -> Candid
     memory = kernel_memory(kernel, regions, residency, machine)
     receive, send = receive_cycles(kernel, regions, machine), send_cycles(kernel, regions, machine)
     bytes, buffered = total(memory), memory[INPUTS] + memory[OUTPUT]
-    found = Candidates(_split_columns(splits), np.prod(splits, axis=1), compute, receive, send, bytes, buffered)
+    columns, shards = _split_columns(splits), np.prod(splits, axis=1)
+    found = Candidates(columns, shards, compute, receive, send, bytes, buffered, memory[PARAMETERS])
     return found.take(np.argsort(found.shards, kind="stable"))
 
 

@@ -13,38 +13,39 @@ workers)` instructions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from itc.diagnostics import fail
 from itc.source import Span
-from itc_tile.cost.work import KernelWork, Regions, kernel_work
+from itc_tile.cost.work import KernelWork, Regions, kernel_work, unit_type, unit_types
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.machine.model import Compute, Machine
 from itc_tile.ops.record import Product, VectorPass
 from itc_tile.tiling.sets import Ints
 
 
-def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine) -> Ints:
-    """Cycles of each shard's tile: those of its units, or of its memory's ports where these are slower.
+def kernel_cycles(kernel: Kernel, regions: Regions, machine: Machine, images: int = 1) -> Ints:
+    """Cycles of each shard's tile for `images` at once: of its units, or of its memory's ports where these are slower.
 
     `regions` has a box [..., rank, 2] of every value of the body. A shard without a result takes no time, nor does
     one for which the exchange writes all.
     """
-    work = kernel_work(kernel, regions)
-    units = compute_units(machine, kernel.result.tensor.dtype)
-    cycles = unit_cycles(work, units, machine.tile.workers)
+    work = kernel_work(kernel, regions, images)
+    cycles = unit_cycles(work, machine)
     if not work.computes:
         return cycles
     return np.where(work.stored > 0, np.maximum(cycles, port_cycles(work, machine)), 0)
 
 
-def unit_cycles(work: KernelWork, units: Compute, workers: int) -> Ints:
+def unit_cycles(work: KernelWork, machine: Machine) -> Ints:
     """Cycles of each shard's units, as if they never waited for memory."""
-    total = np.zeros(work.stored.shape, np.int64)
+    total, workers = np.zeros(work.stored.shape, np.int64), machine.tile.workers
     for product in work.products:
-        total += _product_cycles(product, units, workers)
+        total += _product_cycles(product, compute_units(machine, product.dtype), workers)
     for each in work.passes:
-        total += _pass_cycles(each, units, workers)
+        total += _pass_cycles(each, compute_units(machine, each.dtype), workers)
     return np.where(work.stored > 0, total, 0)
 
 
@@ -85,9 +86,30 @@ def _product_cycles(product: Product, units: Compute, workers: int) -> Ints:
     return np.asarray(np.minimum(on_vector, unit.call + passes * (stream + unit.setup)))
 
 
+def mac_cycles(kernel: Kernel, machine: Machine) -> float:
+    """Cycles of a kernel's multiply-accumulates at a tile's peak rate for their element types."""
+    counts = ((apply, apply.op.macs(*(value.tensor for value in apply.values))) for apply in kernel.body)
+    return sum(macs / compute_units(machine, unit_types(kernel, apply)[0]).peak for apply, macs in counts if macs)
+
+
+def has_units(kernel: Kernel, machine: Machine) -> bool:
+    """Whether the machine has units for every element type that the kernel computes with."""
+    return all(type in machine.compute for type in _unit_types(kernel))
+
+
+def check_units(kernel: Kernel, machine: Machine, span: Span | None = None) -> None:
+    """Raises CompileError (E0513) if the machine lacks units for an element type that the kernel computes with."""
+    for type in _unit_types(kernel):
+        compute_units(machine, type, span)
+
+
+def _unit_types(kernel: Kernel) -> Iterable[str]:
+    types = [type for apply in kernel.body for type in unit_types(kernel, apply)] or [unit_type(kernel.result)]
+    return dict.fromkeys(types)
+
+
 def compute_units(machine: Machine, dtype: str, span: Span | None = None) -> Compute:
-    """The units for elements of `dtype`; indices and the like run on those for f32. Raises CompileError (E0513)."""
-    dtype = "f32" if dtype in ("i64", "i32", "bool") else dtype
+    """The units for elements of `dtype`. Raises CompileError (E0513)."""
     for name, units in machine.compute.items():
         if name == dtype:
             return units

@@ -32,6 +32,7 @@ from itc_tile.tiling.sets import Ints
 CODE, PARAMETERS, INPUTS, OUTPUT, SCRATCH, ROWS, EXCHANGE, COPIES = CONTENTS = (
     "code", "parameters", "inputs", "output", "scratch", "rows being sent", "exchange tables", "copies in flight",
 )  # fmt: skip
+RESIDENT = (CODE, PARAMETERS, EXCHANGE)  # kept for the whole life of a program, whatever its schedule
 
 
 @dataclass

@@ -38,15 +38,19 @@ class Residency:
 
 @dataclass(frozen=True, eq=False)
 class KernelGraph:
-    """Facts of a fused net that mappings, programs and timing share; each is computed once, when first asked for."""
+    """Facts of a fused net that mappings, programs and timing share; each is computed once, when first asked for.
+
+    Kernels have a replica for each set of their weights if they are `replicated`, else one that keeps all sets.
+    """
 
     net: Net
+    replicated: bool = True
 
     @cached_property
     def instances(self) -> dict[str, KernelInstance]:
         """Every kernel that some iteration executes, by label, in text order."""
         found = (run for run in reached(self.net.body) if isinstance(run.apply.op, Kernel))
-        instances = (KernelInstance(self.net, run.apply, run.reach) for run in found)
+        instances = (KernelInstance(self.net, run.apply, run.reach, self.replicated) for run in found)
         return {instance.label: instance for instance in instances}
 
     @cached_property

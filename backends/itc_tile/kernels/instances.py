@@ -26,12 +26,13 @@ class KernelInstance:
     """A kernel with the iterations of the enclosing loops that execute it.
 
     A kernel whose anchor's weight differs between iterations has several replicas, one for each set of the weight. A
-    replica keeps all sets that it reads of its other parameters.
+    replica keeps all sets that it reads of its other parameters. One that is not `replicated` keeps all sets itself.
     """
 
     net: Net
     apply: Apply
     reach: Reach
+    replicated: bool = True
 
     @property
     def kernel(self) -> Kernel:
@@ -70,6 +71,8 @@ class KernelInstance:
     @cached_property
     def axes(self) -> dict[str, ReplicaAxis]:
         """By loop variable, how iterations select a replica."""
+        if not self.replicated:
+            return {}
         weights = (r for r, formal in zip(self.refs, self.kernel.params, strict=True) if len(formal.tensor.shape) > 1)
         by_var: dict[str, list[Index]] = {}
         for index in (i for ref in weights for i in ref.index if isinstance(i, Index)):

@@ -11,6 +11,7 @@ import numpy as np
 from itc.ir.net import Apply, Value
 from itc.ir.op import Array, Op, RuleError
 from itc.ir.ops.resize import Resize
+from itc.ir.precision import evaluate
 from itc.ir.types import NUMPY_NAMES, TensorType
 from itc.ir.uses import data_operands
 from itc_tile.ops.record import is_copy_like, is_fusable
@@ -103,7 +104,7 @@ class Kernel(Op):
                 values[value.name] if value.name in values else self._shaped(value, operands[0])
                 for value in apply.values
             )
-            (values[apply.result.name],) = apply.op.evaluate(*arrays)
+            (values[apply.result.name],) = evaluate(apply.op, arrays, [apply.result.tensor])
         return (values[self.result.name],)
 
     def _shaped(self, value: Value, first: Array) -> Array:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from itc.diagnostics import CompileError, Diagnostic, fail
 from itc.files import opened
@@ -29,16 +29,13 @@ from itc_tile.machine.quantities import (
     Memory,
     PartCycles,
     Switch,
+    Throughput,
     fault,
 )
+from itc_tile.machine.section import Section
+from itc_tile.machine.supersteps import Supersteps
 
 PRESETS = Path(__file__).parent / "presets"
-
-
-class Section(BaseModel):
-    """A mapping in a machine file: no key but these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
 class Tile(Section):
@@ -110,6 +107,19 @@ class Code(Section):
     copy_: Bytes = Field(alias="copy", description="for each row of its exchanges", examples=["16 B"])
 
 
+class OffChip(Section):
+    """Memory beside the chip, such as DRAM."""
+
+    size: Bytes = Field(0, description="bytes of the off-chip memory; 0 where it is not known", examples=["12 GiB"])
+    bandwidth: Throughput = Field(description="bytes read or written in a second", examples=["20 GB/s"])
+
+
+class Host(Section):
+    """The link to the computer that feeds the machine."""
+
+    bandwidth: Throughput = Field(description="bytes in a second, each way", examples=["32 GB/s"])
+
+
 class Machine(Section):
     """A machine of equal tiles."""
 
@@ -124,6 +134,9 @@ class Machine(Section):
     )
     exchange: Exchange
     code: Code
+    off_chip: OffChip | None = None
+    host: Host | None = None
+    supersteps: Supersteps | None = None
 
     @model_validator(mode="after")
     def _grid_fits(self) -> Self:

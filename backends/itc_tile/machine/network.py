@@ -43,14 +43,32 @@ def link_loads(machine: Machine, source: Ints, target: Ints, amounts: Ints) -> I
     (row, column), (to_row, to_column) = positions(machine, source), positions(machine, target)
     wraps = machine.exchange.network == "torus"
     loads = np.zeros((4, rows, columns), np.int64)
-    loads[0], loads[1] = _along(row, column, to_column, amounts, (rows, columns), wraps)
-    south, north = _along(to_column, row, to_row, amounts, (columns, rows), wraps)
-    loads[2], loads[3] = south.T, north.T
+    down, across = (
+        slice(0, n) if wraps else _between(*ends) for n, *ends in ((rows, row, to_row), (columns, column, to_column))
+    )
+    row, to_row, column, to_column = (
+        row - down.start,
+        to_row - down.start,
+        column - across.start,
+        to_column - across.start,
+    )
+    used = loads[:, down, across]
+    shape = used.shape[1:]
+    used[0], used[1] = _along(row, column, to_column, amounts, shape, wraps)
+    south, north = _along(to_column, row, to_row, amounts, shape[::-1], wraps)
+    used[2], used[3] = south.T, north.T
     return loads
 
 
+def _between(start: Ints, stop: Ints) -> slice:
+    """The positions along an axis that routes of a mesh can touch."""
+    if not len(start):
+        return slice(0, 1)
+    return slice(int(min(start.min(), stop.min())), int(max(start.max(), stop.max())) + 1)
+
+
 def _along(
-    line: Ints, start: Ints, stop: Ints, amounts: Ints, shape: tuple[int, int], wraps: bool
+    line: Ints, start: Ints, stop: Ints, amounts: Ints, shape: tuple[int, ...], wraps: bool
 ) -> tuple[Ints, Ints]:
     """Loads of the links up and down along parallel lines [lines, positions]."""
     size = shape[1]
@@ -62,7 +80,7 @@ def _along(
     return forward, backward
 
 
-def _covered(line: Ints, first: Ints, end: Ints, amounts: Ints, shape: tuple[int, int]) -> Ints:
+def _covered(line: Ints, first: Ints, end: Ints, amounts: Ints, shape: tuple[int, ...]) -> Ints:
     """Sums of amounts over the positions `first` up to `end` of each line; round its end where `end` is less."""
     lines, size = shape
     changes = np.zeros((lines, size + 1), np.int64)

@@ -97,6 +97,11 @@ BYTE_RATE = Kind("a rate such as `4 B/cycle`", {"B/cycle": 1}, least=1, most=1 <
 MAC_RATE = Kind("a rate such as `16 MAC/cycle`", {"MAC/cycle": 1}, least=1, most=1 << 20)
 CYCLES = Kind("a time such as `150 cycles`", {"cycles": 1, "cycle": 1}, most=10**9)
 PART_CYCLES = Kind("a time such as `1.5 cycles`", {"cycles": 1, "cycle": 1}, most=10**6, whole=False)
+THROUGHPUT = Kind(
+    "a rate such as `20 GB/s`", {"GB/s": 10**9, "MB/s": 10**6, "TB/s": 10**12, "B/s": 1}, least=1, most=10**18
+)
+FACTOR = Kind("a number such as `1.09`", {"": 1}, most=1000, whole=False)
+SHARE = Kind("a number between 0 and 1", {"": 1}, most=1, whole=False)
 
 Count = Annotated[int, BeforeValidator(COUNT.parse)]
 Memory = Annotated[int, BeforeValidator(MEMORY.parse)]
@@ -106,6 +111,9 @@ ByteRate = Annotated[int, BeforeValidator(BYTE_RATE.parse)]
 MacRate = Annotated[int, BeforeValidator(MAC_RATE.parse)]
 Cycles = Annotated[int, BeforeValidator(CYCLES.parse)]
 PartCycles = Annotated[float, BeforeValidator(PART_CYCLES.parse)]
+Throughput = Annotated[int, BeforeValidator(THROUGHPUT.parse)]
+Factor = Annotated[float, BeforeValidator(FACTOR.parse)]
+Share = Annotated[float, BeforeValidator(SHARE.parse)]
 
 
 def _switch(given: Any) -> bool:

@@ -11,8 +11,11 @@ from itc.ir.op import Array, Pair
 from itc.ir.ops.conv import Conv
 from itc.ir.ops.conv import Convolution as ConvolutionOp
 from itc.ir.ops.conv_transpose import ConvTranspose
+from itc.ir.ops.dynamic_conv import DynamicConv
+from itc.ir.ops.spatial import SpatialConv
+from itc.ir.types import TensorType
 from itc_tile.ops.record import Evaluation, Product, ShardedOp, Stacks, TileOp, Types, Work, register
-from itc_tile.ops.rules import along, planes, rows, strided, windowed
+from itc_tile.ops.rules import along, planes, rows, spatial_window, spatial_windows, strided, windowed
 from itc_tile.ops.stacked_convolution import Convolution
 from itc_tile.tiling.boxes import Boxes, clipped, extent, multiples, volume, whole
 from itc_tile.tiling.sets import Ints, Windows
@@ -52,6 +55,16 @@ def transposed_access(op: ConvTranspose, types: Types, boxes: Boxes) -> list[Box
     return [clipped(read, x.shape), kernels, *(channels[..., None, :] for _ in types[2:])]
 
 
+def spatial_access(op: SpatialConv, types: Types, boxes: Boxes) -> list[Boxes]:
+    x, weight = types[:2]
+    out, per_group, *kernel = weight.shape
+    read = spatial_window(op, tuple(kernel), op.dilation, boxes)
+    channels = boxes[..., x.channel_axis, :]
+    read[..., x.channel_axis, 0] = channels[..., 0] * op.groups // out * per_group
+    read[..., x.channel_axis, 1] = -(-channels[..., 1] * op.groups // out) * per_group
+    return [clipped(read, x.shape), *(rows(channels, param) for param in types[1:])]
+
+
 # Windows: the exact positions along the rows and columns
 
 
@@ -78,12 +91,16 @@ def _along_axes(windows: Callable[..., Windows]) -> Callable[[ConvolutionOp, Typ
     return rule
 
 
+def spatial_taps(op: SpatialConv, types: Types) -> dict[int, Windows]:
+    return spatial_windows(op, types[0], types[1].shape[2:], op.dilation)
+
+
 # Work
 
 
 def conv_work(shards: ShardedOp) -> Work:
     weight = shards.types[1].shape
-    return _convolution_work(shards, weight[2] * weight[3], weight[1], weight[0])
+    return _convolution_work(shards, prod(weight[2:]), weight[1], weight[0])
 
 
 def transposed_work(shards: ShardedOp) -> Work:
@@ -95,11 +112,12 @@ def transposed_work(shards: ShardedOp) -> Work:
 
 def _convolution_work(shards: ShardedOp, taps: int, inputs: int, channels: int) -> Work:
     """Sums over `taps` x `inputs`, for `channels` in all groups of the whole result."""
-    produced = shards.result[..., -3, :]
-    positions = volume(np.delete(shards.result, -3, axis=-2))
+    axis = shards.types[0].channel_axis
+    produced = shards.result[..., axis, :]
+    positions = volume(np.delete(shards.result, axis, axis=-2))
     per_group = channels // shards.op.groups
     groups = np.maximum(-(-produced[..., 1] // per_group) - produced[..., 0] // per_group, 0)
-    return Work((Product(positions, taps, inputs, np.minimum(extent(shards.result, -3), per_group), groups),))
+    return Work((Product(positions, taps, inputs, np.minimum(extent(shards.result, axis), per_group), groups),))
 
 
 # Values
@@ -122,6 +140,10 @@ def conv_values(shards: ShardedOp) -> Evaluation:
     return Evaluation(run, (x, *shards.operands[1:]), taps=prod(weight[2:]), unfolded=unfolded)
 
 
+def whole_groups(op: ConvolutionOp | SpatialConv, result: TensorType) -> int:
+    return 1 if op.groups == 1 else result.channels // op.groups
+
+
 register(
     Conv,
     TileOp(
@@ -129,7 +151,9 @@ register(
         work=conv_work,
         evaluate=conv_values,
         windows=_along_axes(strided),
-        granularity=lambda op, result: 1 if op.groups == 1 else result.channels // op.groups,
+        granularity=whole_groups,
     ),
 )
 register(ConvTranspose, TileOp(transposed_access, transposed_work, windows=_along_axes(spread)))
+register(DynamicConv, TileOp(conv_access, conv_work, windows=_along_axes(strided), granularity=whole_groups))
+register(SpatialConv, TileOp(spatial_access, conv_work, windows=spatial_taps, granularity=whole_groups))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from itc.ir.op import Array, Op
-from itc.ir.ops.activation import Abs, Exp, Gelu, Log, Prelu, Silu, Sqrt
+from itc.ir.ops.activation import Abs, Cos, Exp, Gelu, Log, Prelu, Silu, Sin, Sqrt
 from itc.ir.ops.cast import Cast
+from itc.ir.ops.comparison import Compare, Maximum, Minimum, Where
 from itc.ir.ops.norm import BatchNorm, ScaleShift
 from itc.ir.ops.pointwise import (
     Add,
@@ -16,8 +17,6 @@ from itc.ir.ops.pointwise import (
     Detach,
     Div,
     Dropout,
-    Maximum,
-    Minimum,
     Mul,
     Relu,
     Relu6,
@@ -25,6 +24,7 @@ from itc.ir.ops.pointwise import (
     Sub,
     Tanh,
 )  # fmt: skip
+from itc.ir.ops.rectifier import Clamp, Elu, Hardswish, LeakyRelu, Softplus, SquaredRelu
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, TileOp, Types, Work, register
 from itc_tile.ops.rules import along, by_reference, elementwise, move_work, pointwise_work
 from itc_tile.tiling.boxes import Boxes, whole
@@ -70,9 +70,11 @@ def scale_shift_values(shards: ShardedOp) -> Evaluation:
 
 
 PASSES: dict[type[Op], Callable[[ShardedOp], Work]] = {
-    **dict.fromkeys((Abs, Add, Maximum, Minimum, Mul, Relu, Sub), pointwise_work(simple=1)),
-    **dict.fromkeys((Affine, Relu6), pointwise_work(simple=2)),
-    **dict.fromkeys((Div, Exp, Gelu, Log, Sigmoid, Silu, Sqrt, Tanh), pointwise_work(special=1)),
+    **dict.fromkeys((Abs, Add, Compare, Maximum, Minimum, Mul, Relu, Sub, Where), pointwise_work(simple=1)),
+    **dict.fromkeys((Affine, Clamp, LeakyRelu, Relu6, SquaredRelu), pointwise_work(simple=2)),
+    **dict.fromkeys((Cos, Div, Exp, Gelu, Log, Sigmoid, Silu, Sin, Softplus, Sqrt, Tanh), pointwise_work(special=1)),
+    Elu: pointwise_work(simple=2, special=1),
+    Hardswish: pointwise_work(simple=5),
     **dict.fromkeys((Detach, Dropout), lambda _: Work()),  # identities at inference
 }
 

@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 
 from itc.ir.op import Array, Op, as_float
 from itc.ir.ops.pool import AdaptivePool, AvgPool, GlobalPool, MaxPool, Pool, adaptive_edges
+from itc.ir.ops.spatial import SpatialPool
 from itc.ir.ops.unpool import MaxUnpool, PoolIndices
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, TileOp, Types, VectorPass, Work, register
-from itc_tile.ops.rules import maps, move_work, planes, positions_of, reduce_work, strided, windowed
+from itc_tile.ops.rules import (
+    maps,
+    move_work,
+    planes,
+    positions_of,
+    reduce_work,
+    spatial_window,
+    spatial_windows,
+    strided,
+    windowed,
+)
 from itc_tile.tiling.boxes import Boxes, clipped, extent, nothing, whole
 from itc_tile.tiling.moves import largest
 from itc_tile.tiling.sets import Windows
@@ -35,6 +46,18 @@ def pool_windows(op: Pool, types: Types) -> dict[int, Windows]:
 def pool_work(shards: ShardedOp) -> Work:
     window = shards.op.kernel[0] * shards.op.kernel[1]
     return Work(passes=(VectorPass(shards.elements, window=window, rows=extent(shards.result, -2)),))
+
+
+def spatial_pool_access(op: SpatialPool, types: Types, boxes: Boxes) -> list[Boxes]:
+    return [clipped(spatial_window(op, op.kernel, (1,) * len(op.kernel), boxes), types[0].shape)]
+
+
+def spatial_pool_windows(op: SpatialPool, types: Types) -> dict[int, Windows]:
+    return spatial_windows(op, types[0], op.kernel, (1,) * len(op.kernel))
+
+
+def spatial_pool_work(shards: ShardedOp) -> Work:
+    return Work(passes=(VectorPass(shards.elements, window=prod(shards.op.kernel), rows=extent(shards.result, -2)),))
 
 
 def global_access(_op: GlobalPool, types: Types, boxes: Boxes) -> list[Boxes]:
@@ -114,6 +137,38 @@ def _counts(shards: ShardedOp, axis: int) -> NDArray[np.int64]:
     return np.maximum(np.minimum(first + k, size + p) - first, 1)
 
 
+def adaptive_values(shards: ShardedOp) -> Evaluation:
+    """Means along one axis after the other, as the reference: position by position of the longest window."""
+    windows = [_adaptive_windows(shards, axis) for axis in (0, 1)]
+
+    def run(stacks: Stacks) -> Array:
+        x = stacks[0]
+        for axis, (first, length) in zip((-2, -1), windows, strict=True):
+            x = _window_means(x, axis, first, length)
+        return x
+
+    return Evaluation(run, shards.operands, taps=2 * sum(int(length.max(initial=0)) for _, length in windows))
+
+
+def _adaptive_windows(shards: ShardedOp, axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First position in the shard's box and length of the windows [shards, most] along a spatial axis."""
+    parts, box = shards.op.size[axis], shards.operands[0][:, axis - 2]
+    edges = adaptive_edges(shards.types[0].shape[axis - 2], parts)
+    positions = np.minimum(positions_of(shards.result[:, axis - 2]), parts - 1)
+    first, end = (edge[positions] for edge in edges)
+    return first - box[:, :1], end - first
+
+
+def _window_means(x: Array, axis: int, first: NDArray[np.int64], length: NDArray[np.int64]) -> Array:
+    """Means over windows along one axis of a stack; those of a window beyond the shard's box are arbitrary."""
+    spread = (slice(None), None, None, *((slice(None), None) if axis == -2 else (None, slice(None))))
+    total: Array = np.zeros((), x.dtype)
+    for tap in range(int(length.max(initial=0))):
+        at = np.clip(first + tap, 0, x.shape[axis] - 1)
+        total = total + np.where((tap < length)[spread], np.take_along_axis(x, at[spread], axis), x.dtype.type(0))
+    return np.asarray(total / np.maximum(length, 1).astype(x.dtype)[spread])
+
+
 def global_values(shards: ShardedOp) -> Evaluation:
     return Evaluation(lambda stacks: stacks[0].mean((-2, -1)), shards.operands)
 
@@ -132,5 +187,6 @@ register(MaxPool, _pool(max_values))
 register(AvgPool, _pool(avg_values))
 register(PoolIndices, _pool(None))
 register(GlobalPool, TileOp(global_access, reduce_work, global_values))
-register(AdaptivePool, TileOp(adaptive_access, reduce_work))
+register(AdaptivePool, TileOp(adaptive_access, reduce_work, maps(adaptive_values)))
 register(MaxUnpool, TileOp(planes_access, move_work))
+register(SpatialPool, TileOp(spatial_pool_access, spatial_pool_work, windows=spatial_pool_windows))

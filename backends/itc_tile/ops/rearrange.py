@@ -10,7 +10,7 @@ import numpy as np
 
 from itc.ir.op import Array
 from itc.ir.ops.part import Pad, Select, Slice
-from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, Reshape, Transpose, broadcast_shape
+from itc.ir.ops.rearrange import Broadcast, ChannelShuffle, PixelShuffle, Reshape, Transpose, broadcast_shape
 from itc.ir.ops.shape import Concat, Fill, Stack
 from itc.ir.ops.table import Parameter
 from itc.ir.rules import axis_of
@@ -124,6 +124,15 @@ def shuffle_access(_op: ChannelShuffle, types: Types, boxes: Boxes) -> list[Boxe
     return [x]
 
 
+def pixel_access(op: PixelShuffle, _types: Types, boxes: Boxes) -> list[Boxes]:
+    """Whole blocks of pixels, each of `factor` squared channels."""
+    x = boxes.copy()
+    x[..., -3, :] *= op.factor**2
+    x[..., -2:, 0] //= op.factor
+    x[..., -2:, 1] = -(-boxes[..., -2:, 1] // op.factor)
+    return [x]
+
+
 # Windows: exact positions
 
 
@@ -187,3 +196,4 @@ register(Reshape, TileOp(reshape_access, move_work))
 register(Transpose, TileOp(transpose_access, move_work))
 register(Broadcast, TileOp(broadcast_access, move_work))
 register(ChannelShuffle, TileOp(shuffle_access, move_work, windows=shuffle_windows))
+register(PixelShuffle, TileOp(pixel_access, move_work))

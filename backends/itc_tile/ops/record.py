@@ -54,13 +54,17 @@ class ShardedOp:
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product: sums over `taps` x `inputs`, for `outputs` channels at `positions` in each of `groups`."""
+    """A matrix product: sums over `taps` x `inputs`, for `outputs` channels at `positions` in each of `groups`.
+
+    `dtype` is the element type of the operands; records leave it to the kernel's work, as they do for passes.
+    """
 
     positions: Ints
     taps: int
     inputs: int
     outputs: Ints
     groups: Ints | int = 1
+    dtype: str = "f32"
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class VectorPass:
     access: float = 0
     rows: Ints | int = 0
     call: bool = True
+    dtype: str = "f32"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from itc.ir.op import Array, Op, Pair
+from itc.ir.ops.spatial import Spatial
 from itc.ir.types import TensorType
 from itc_tile.ops.record import Evaluation, ShardedOp, Types, VectorPass, Work
 from itc_tile.tiling.boxes import Boxes, nothing, volume, whole
@@ -37,6 +38,15 @@ def windowed(boxes: Boxes, kernel: Pair, stride: Pair, pad: Pair, dilation: Pair
     return read
 
 
+def spatial_window(op: Spatial, kernel: Sequence[int], dilation: Sequence[int], boxes: Boxes) -> Boxes:
+    """The positions under the windows along the operation's own spatial axes, padding included."""
+    read = boxes.copy()
+    for axis, k, s, p, d in zip(op.axes, kernel, op.stride, op.pad, dilation, strict=True):
+        read[..., axis, 0] = boxes[..., axis, 0] * s - p
+        read[..., axis, 1] = (boxes[..., axis, 1] - 1) * s - p + d * (k - 1) + 1
+    return read
+
+
 def rows(channels: Boxes, param: TensorType) -> Boxes:
     """The part of a parameter that some channels of the result need: its first axis is these channels."""
     boxes = whole(param.shape, channels.shape[:-1])
@@ -62,6 +72,11 @@ def strided(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) ->
             yield first + tap * dilation, first + tap * dilation + 1
 
     return Windows(size, taps, kernel == 1 == stride or (dilation == 1 and stride <= kernel))
+
+
+def spatial_windows(op: Spatial, x: TensorType, kernel: Sequence[int], dilation: Sequence[int]) -> dict[int, Windows]:
+    numbers = zip(op.axes, kernel, op.stride, op.pad, dilation, strict=True)
+    return {len(x.shape) + axis: strided(x.shape[axis], *each) for axis, *each in numbers}
 
 
 # Work

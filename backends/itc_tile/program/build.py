@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,51 +18,69 @@ from itc_tile.program.program import (
     ParameterTransfer,
     Placement,
     Program,
+    Supersteps,
     TransferTable,
     produced_boxes,
     sent_value,
     shard_regions,
 )
 from itc_tile.program.steps import ExchangeStep, with_exchanges
+from itc_tile.program.supersteps.exchanges import ExchangePlacement
 from itc_tile.tiling.boxes import Boxes, is_empty, whole
 from itc_tile.tiling.crossings import Crossings
 from itc_tile.tiling.partition import Split
 from itc_tile.tiling.region import Region
 
 
-def build_program(graph: KernelGraph, machine: Machine, placements: Iterable[Placement]) -> Program:
+def build_program(
+    graph: KernelGraph, machine: Machine, placements: Iterable[Placement], supersteps: Supersteps | None = None
+) -> Program:
     """The program of a graph whose every kernel has a placement; it has no buffers and no pipeline yet."""
     placed = {placement.label: placement for placement in placements}
     found = graph.instances
-    _check(machine, placed, found)
+    _check(machine, placed, found, supersteps is not None)
     tables = _Tables(graph, {label: placement.split for label, placement in placed.items()})
     edges, exits, loads = tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads())
-    steps = with_exchanges(graph.net, _exchanges(graph, exits))
-    return Program(graph, machine, placed, edges, exits, loads, steps)
+    if supersteps:
+        placing = ExchangePlacement(graph, frozenset(supersteps.kept))
+        supersteps = replace(supersteps, kept=tuple(sorted(placing.kept)))
+        steps = placing.steps(sent_outputs(exits))
+    else:
+        steps = with_exchanges(graph.net, _exchanges(graph, exits))
+    return Program(graph, machine, placed, edges, exits, loads, steps, supersteps=supersteps)
+
+
+def sent_outputs(exits: Iterable[OutputTransfer]) -> dict[str, tuple[str, ...]]:
+    """For each value, by name, the outputs that it is sent to the host as."""
+    outputs: dict[str, dict[str, None]] = {}
+    for each in exits:
+        outputs.setdefault(each.value, {})[each.output] = None
+    return {value: tuple(names) for value, names in outputs.items()}
 
 
 def _exchanges(graph: KernelGraph, exits: Iterable[OutputTransfer]) -> dict[str, ExchangeStep]:
     """For each value, by name, the operands and outputs that it is sent to."""
-    outputs: dict[str, dict[str, None]] = {}
-    for each in exits:
-        outputs.setdefault(each.value, {})[each.output] = None
+    outputs = sent_outputs(exits)
     return {
         value: ExchangeStep(
             tuple((reader.instance.label, reader.operand) for reader in graph.readers.get(value, ())),
-            tuple(outputs.get(value, ())),
+            outputs.get(value, ()),
         )
         for value in dict.fromkeys([*graph.readers, *outputs])
     }
 
 
-def _check(machine: Machine, placed: Mapping[str, Placement], instances: Mapping[str, KernelInstance]) -> None:
+def _check(
+    machine: Machine, placed: Mapping[str, Placement], instances: Mapping[str, KernelInstance], shared: bool
+) -> None:
     """Placements are the planner's: a wrong one is our mistake."""
     assert set(placed) == set(instances), set(placed) ^ set(instances)
     tiles = np.concatenate([placement.tiles.reshape(-1) for placement in placed.values()] or [np.zeros(0, np.int64)])
-    assert len(np.unique(tiles)) == len(tiles), "two shards share a tile"
+    assert shared or len(np.unique(tiles)) == len(tiles), "two shards share a tile"
     assert ((tiles >= 0) & (tiles < machine.tiles)).all(), "a tile that the machine lacks"
     for label, placement in placed.items():
-        assert placement.tiles.shape == (instances[label].replicas, placement.split.shards), label
+        rows = len(placement.tiles) if shared else instances[label].replicas
+        assert placement.tiles.shape == (rows, placement.split.shards), label
 
 
 class _Tables:

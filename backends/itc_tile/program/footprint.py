@@ -6,20 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from itc_tile.cost.memory import (
+    CODE,
     CONTENTS,
     COPIES,
     EXCHANGE,
+    RESIDENT,
     Buffers,
     by_content,
     kernel_buffers,
     total,
     value_slot_bytes,
 )
-from itc_tile.program.program import OUT, Buffer, Pipeline, Program
+from itc_tile.program.program import OUT, Buffer, Pipeline, Program, Shards
 from itc_tile.tiling.sets import Ints
 
+Flags = NDArray[np.bool_]
 Memory = Mapping[str, Mapping[str, Ints]]
 
 
@@ -40,11 +44,13 @@ def _addressed(label: str, sizes: Buffers) -> Iterator[Buffer]:
 
 def buffer_sizes(program: Program, depths: Mapping[tuple[str, int], int]) -> dict[str, Buffers]:
     """For each kernel the bytes of its buffers, tables of transfers and values beside the first of each among them."""
-    rows, residency = table_rows(program), program.graph.residency
+    rows, residency = table_rows(program), program.residency
     found: dict[str, Buffers] = {}
     for label, node in program.nodes.items():
         own = kernel_buffers(node.kernel, program.regions[label], residency[label], program.machine)
         found[label] = [*own, (EXCHANGE, "transfers", rows[label] * program.machine.code.copy_)]
+    if program.supersteps:
+        return _of_shared_tiles(program, found)
     for (label, position), depth in depths.items():
         if depth > 1:
             name = "result" if position == OUT else program.nodes[label].kernel.inputs[position].name
@@ -52,11 +58,35 @@ def buffer_sizes(program: Program, depths: Mapping[tuple[str, int], int]) -> dic
     return found
 
 
+def _of_shared_tiles(program: Program, sizes: Mapping[str, Buffers]) -> dict[str, Buffers]:
+    """The same for kernels on shared tiles: each kind of operation has its code once, values are of all images."""
+    present: dict[str, Flags] = {}
+    found: dict[str, Buffers] = {}
+    for label, own in sizes.items():
+        tiles = program.placements[label].tiles[0]
+        code = _added(present, "", tiles, program) * program.machine.code.base
+        for kind in sorted({apply.op.name for apply in program.nodes[label].kernel.body}):
+            code = code + _added(present, kind, tiles, program) * program.machine.code.operation
+        found[label] = [
+            (content, name, code if content == CODE else bytes if content in RESIDENT else bytes * program.images)
+            for content, name, bytes in own
+        ]
+    return found
+
+
+def _added(present: dict[str, Flags], kind: str, tiles: Shards, program: Program) -> Ints:
+    """1 for tiles on which no kernel before has a kind of operation; they have it from then on."""
+    flags = present.setdefault(kind, np.zeros(program.machine.tiles, np.bool_))
+    new = (~flags[tiles]).astype(np.int64)
+    flags[tiles] = True
+    return new
+
+
 def extra_value_bytes(program: Program, label: str, position: int) -> Ints:
     """Bytes on each shard's tile for one more value in the buffer of an operand, or at OUT of the result."""
     node = program.nodes[label]
     operand = None if position == OUT else position
-    one = value_slot_bytes(node.kernel, operand, program.regions[label], program.graph.residency[label])
+    one = value_slot_bytes(node.kernel, operand, program.regions[label], program.residency[label])
     return np.broadcast_to(one, program.placements[label].shards)
 
 

@@ -30,6 +30,7 @@ from itc_tile.program.program import (
     Placement,
     Program,
     Shards,
+    Supersteps,
     TransferTable,
 )
 from itc_tile.program.steps import ExchangeStep, without_exchanges
@@ -51,6 +52,8 @@ OUTPUT = re.compile(rf"output {NAME} %(\w+) from {NAME} shape ?(.*)")
 PARAMETER = re.compile(rf"parameter {NAME} (\d{{1,4}}) @([\w.]+)")
 BUFFER = re.compile(rf"buffer {NAME} {NAME} {NAME}")
 PIPELINE = re.compile(r"pipeline (\d{1,18})")
+SUPERSTEPS = re.compile(r"supersteps of (\d{1,9})")
+KEPT = re.compile(rf"  kept {NAME} (\d{{1,4}})")
 DEPTH = re.compile(rf"  depth {NAME} (-?\d{{1,4}}) (\d{{1,9}})")
 
 
@@ -79,10 +82,12 @@ class _Reader:
         if self.next() != f"program {VERSION}":
             raise self.wrong(f"a program of version {VERSION} begins with `program {VERSION}`")
         machine = self.machine()
+        schedules = list(self.many(SUPERSTEPS, self.supersteps))
         kernels, placements = self.kernels()
         self.expect("steps")
         net = self.net(kernels)
-        graph = KernelGraph(verify_net(replace(net, body=without_exchanges(net.body))))
+        fused = verify_net(replace(net, body=without_exchanges(net.body)))
+        graph = KernelGraph(fused, replicated=not schedules)
         edges = tuple(self.many(OPERAND, self.operand))
         exits = tuple(self.many(OUTPUT, self.output))
         loads = tuple(self.many(PARAMETER, self.parameter))
@@ -91,7 +96,8 @@ class _Reader:
         if self.peek() is not None:
             raise self.wrong("unexpected line")
         pipeline = pipelines[0] if pipelines else None
-        return Program(graph, machine, placements, edges, exits, loads, net.body, buffers, pipeline)
+        supersteps = schedules[0] if schedules else None
+        return Program(graph, machine, placements, edges, exits, loads, net.body, buffers, pipeline, supersteps)
 
     # Lines
 
@@ -261,6 +267,10 @@ class _Reader:
             self.at += 1
             depths[self.quoted(depth[1]), int(depth[2])] = int(depth[3])
         return Pipeline(int(match[1]), depths)
+
+    def supersteps(self, match: re.Match[str]) -> Supersteps:
+        kept = self.many(KEPT, lambda each: (self.quoted(each[1]), int(each[2])))
+        return Supersteps(int(match[1]), tuple(kept))
 
 
 def _kernel_of(kernels: dict[str, Kernel]) -> Callable[[dict[str, Any]], Op]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itc.ir.net import Loop, Net, Output, Statement, Value
-from itc_tile.kernels.graph import KernelGraph, Reader
+from itc_tile.kernels.graph import KernelGraph, Reader, Residency
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.regions import granularity, required_regions
 from itc_tile.machine.model import Machine
@@ -137,11 +137,24 @@ class Pipeline:
     depths: Mapping[tuple[str, int], int]
 
 
+@dataclass(frozen=True)
+class Supersteps:
+    """The schedule of a bulk-synchronous program: one kernel after the other, each behind an exchange, on shared tiles.
+
+    `batch` images run at once, divided over equal groups of tiles: the rows of `Placement.tiles`. `kept` are operands,
+    as (kernel, position), whose transfer stands in front of a loop: they stay on their tiles for all iterations.
+    """
+
+    batch: int = 1
+    kept: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A fused net on a machine: `edges`, `exits` and `loads` are all its transfers, `steps` run them in order.
 
-    A program under construction has no `buffers` and no `pipeline` yet.
+    A program with `supersteps` is bulk-synchronous, any other a pipeline. A program under construction has no `buffers`
+    and no `pipeline` yet.
     """
 
     graph: KernelGraph
@@ -153,6 +166,7 @@ class Program:
     steps: tuple[Statement, ...]
     buffers: tuple[Buffer, ...] = ()
     pipeline: Pipeline | None = None
+    supersteps: Supersteps | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether all that two programs state is equal, array by array."""
@@ -173,6 +187,31 @@ class Program:
     def nodes(self) -> dict[str, KernelInstance]:
         """The kernels by label."""
         return self.graph.instances
+
+    @property
+    def mapping(self) -> str:
+        """The word for how kernels share the machine."""
+        return "temporal" if self.supersteps else "spatial"
+
+    @cached_property
+    def images(self) -> int:
+        """Images that a tile computes at once: those of a batch are divided over the groups of tiles."""
+        groups = max((placement.replicas for placement in self.placements.values()), default=1)
+        return -(-self.supersteps.batch // groups) if self.supersteps else 1
+
+    @cached_property
+    def residency(self) -> Mapping[str, Residency]:
+        """For each kernel what its tiles keep beyond one execution, and which inputs nothing may overwrite before."""
+        if self.supersteps is None:
+            return self.graph.residency
+        kept = {label: set[str]() for label in self.nodes}
+        for label, operand in self.supersteps.kept:
+            kept[label].add(self.nodes[label].kernel.inputs[operand].name)
+        for label, node in self.nodes.items():
+            if node.reach and not node.kernel.body:  # what a copy overwrites may be its own source, an iteration before
+                kept[label].add(node.kernel.inputs[0].name)
+        own = self.graph.residency
+        return {label: replace(own[label], inputs=frozenset(names)) for label, names in kept.items()}
 
     @cached_property
     def required(self) -> dict[str, dict[str, Region]]:

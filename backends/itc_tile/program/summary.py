@@ -1,12 +1,15 @@
 """A summary of a program for people: kernels with the fullest of their tiles, then the rolled net with its exchanges.
 
 The text does not grow with the iterations of a loop. A line `exchange %x: a -> b.x0` stands where `%x` becomes
-available; where a value may come from several places, there is a line for each, and every time one of them happens.
+available, or under temporal mapping in front of its reader. Where a value may come from several places, there is a line
+for each, and every time one of them happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When
 from itc.ir.printer import INDENT
@@ -15,6 +18,7 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.footprint import Memory, footprint
 from itc_tile.program.program import ParameterTransfer, Program, TransferTable
+from itc_tile.program.steps import ExchangeStep
 
 
 def summary(program: Program, tables: bool = False) -> str:
@@ -31,15 +35,19 @@ class _Printer:
 
     def program(self) -> Iterator[str]:
         memory = footprint(self.of)
-        tiles = sum(placement.tiles.size for placement in self.of.placements.values())
+        placed = [placement.tiles.reshape(-1) for placement in self.of.placements.values()]
+        tiles = len(np.unique(np.concatenate(placed))) if placed else 0
         yield f"program @{self.of.net.name} on {self.of.machine.name} {{"
-        yield f"{INDENT}// {len(self.of.nodes)} kernels on {tiles} of {self.of.machine.tiles} tiles"
+        schedule = f", one at a time, batches of {self.of.supersteps.batch}" if self.of.supersteps else ""
+        yield f"{INDENT}// {len(self.of.nodes)} kernels on {tiles} of {self.of.machine.tiles} tiles{schedule}"
         for node in self.of.nodes.values():
             yield from _indented(self.kernel(node, memory))
         yield ""
-        for value in self.of.net.inputs:
-            yield from _indented(self.exchange(value))
-        yield from _indented(self.statements(self.of.net.body))
+        if self.of.supersteps:
+            yield from _indented(self.statements(self.of.steps))
+        else:
+            yield from _indented(self.available(self.of.net.inputs))
+            yield from _indented(self.statements(self.of.net.body))
         yield "}"
 
     def kernel(self, node: KernelInstance, memory: Memory) -> Iterator[str]:
@@ -67,6 +75,8 @@ class _Printer:
     def statements(self, statements: tuple[Statement, ...]) -> Iterator[str]:
         for statement in statements:
             match statement:
+                case Apply(op=ExchangeStep() as step):
+                    yield from self.exchange(statement.values[0], step)
                 case Apply():
                     yield f"{_names(statement.results)} = {self.call(statement)}"
                     yield from self.available(statement.results)
@@ -106,13 +116,15 @@ class _Printer:
         yield from self.available(when.results)
 
     def available(self, values: Iterable[Value]) -> Iterator[str]:
-        for value in values:
+        for value in () if self.of.supersteps else values:
             yield from self.exchange(value)
 
-    def exchange(self, value: Value) -> Iterator[str]:
-        """The copies that run when `value` is available."""
+    def exchange(self, value: Value, step: ExchangeStep | None = None) -> Iterator[str]:
+        """The copies that run when `value` is available, or those of one exchange step."""
         inputs = {value.name for value in self.of.net.inputs}
         for edge in self.of.outgoing.get(value.name, ()):
+            if step and (edge.consumer, edge.operand) not in step.to:
+                continue
             producer = f"host.{edge.producer}" if edge.producer in inputs else edge.producer
             target = f"{edge.consumer}.{self.of.nodes[edge.consumer].kernel.inputs[edge.operand].name}"
             repeated = max(0, int(edge.table.bytes.sum()) - value.type.bytes)
@@ -120,6 +132,8 @@ class _Printer:
             yield f"exchange %{value.name}: {producer} -> {target}, {_summary(edge.table)}{extra}"
             yield from _indented(self.rows(edge.table))
         for leaving in self.of.leaving.get(value.name, ()):
+            if step and leaving.output not in step.outputs:
+                continue
             yield f"exchange %{value.name}: {leaving.producer} -> host.{leaving.output}, {_summary(leaving.table)}"
             yield from _indented(self.rows(leaving.table))
 

@@ -1,6 +1,7 @@
 """The exact text of a program; `itc_tile.program.parse` reads it back to an equal program.
 
-Lines in this order: the machine, each kernel with its body and tiles, the rolled steps, transfers, buffers, pipeline.
+Lines in this order: the machine, for a bulk-synchronous program its supersteps, each kernel with its body and tiles,
+the rolled steps, transfers, buffers, pipeline.
 Arrays of integers are runs and ranges, see `itc_tile.program.arrays`. The text does not grow with loop counts.
 """
 
@@ -16,7 +17,7 @@ from itc.ir.net import Net, Output, Value
 from itc.ir.printer import print_net
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.arrays import array_text
-from itc_tile.program.program import Buffer, Pipeline, Placement, Program, TransferTable
+from itc_tile.program.program import Buffer, Pipeline, Placement, Program, Supersteps, TransferTable
 
 VERSION = 1
 
@@ -30,6 +31,8 @@ def _lines(program: Program) -> Iterator[str]:
     yield f"program {VERSION}"
     machine = program.machine.model_dump(mode="json", by_alias=True)
     yield f"machine {json.dumps(machine, separators=(',', ':'), sort_keys=True)}"
+    if program.supersteps:
+        yield from _supersteps(program.supersteps)
     for label, node in program.nodes.items():
         yield from _kernel(node.kernel, program.placements[label])
     yield "steps"
@@ -90,6 +93,12 @@ def _pipeline(pipeline: Pipeline) -> Iterator[str]:
     yield f"pipeline {pipeline.period}"
     for (label, position), depth in pipeline.depths.items():
         yield f"  depth {_name(label)} {position} {depth}"
+
+
+def _supersteps(supersteps: Supersteps) -> Iterator[str]:
+    yield f"supersteps of {supersteps.batch}"
+    for label, operand in supersteps.kept:
+        yield f"  kept {_name(label)} {operand}"
 
 
 def _name(text: str) -> str:

@@ -19,6 +19,7 @@ from itc_tile.cost.memory import CONTENTS, total
 from itc_tile.program.footprint import buffer_sizes, footprint
 from itc_tile.program.program import OUT, Placement, Program, Shards, TransferTable, sent_value
 from itc_tile.program.steps import ExchangeStep, exchanges, with_exchanges
+from itc_tile.program.supersteps.rules import disjoint_in_time, grouped, sent_before_readers, within_shared_memory
 from itc_tile.tiling.boxes import volume
 from itc_tile.tiling.region import Region, contained
 
@@ -51,13 +52,16 @@ def placed(program: Program) -> Iterator[str]:
         return
     for label, node in program.nodes.items():
         placement, rank = program.placements[label], len(node.kernel.result.tensor.shape)
-        if placement.tiles.shape != (node.replicas, placement.split.shards):
+        replicas = node.replicas if program.supersteps is None else placement.replicas
+        if placement.tiles.shape != (replicas, placement.split.shards):
             yield f"`{label}` has {node.replicas} replicas of {placement.split.shards} shards, not tiles for these"
         if not _fits(placement, rank):
             yield f"the result of `{label}` has {rank} axes, which cannot be cut {placement.split}"
     tiles = np.concatenate([p.tiles.reshape(-1) for p in program.placements.values()] or [np.zeros(0, np.int64)])
     if tiles.size and (tiles.min() < 0 or tiles.max() >= program.machine.tiles):
         yield f"{program.machine.name} has tiles 0 to {program.machine.tiles - 1}"
+    elif program.supersteps:
+        yield from grouped(program)
     elif len(np.unique(tiles)) < len(tiles):
         yield "two shards are on one tile"
 
@@ -209,7 +213,13 @@ def _sources(program: Program) -> Iterator[tuple[str, str, TransferTable]]:
 
 
 def ordered(program: Program) -> Iterator[str]:
-    """Every value has its one exchange step directly behind its definition, to all that read it."""
+    """Every value has its one exchange step directly behind its definition, to all that read it.
+
+    Supersteps have theirs in front of the reader.
+    """
+    if program.supersteps:
+        yield from sent_before_readers(program)
+        return
     wanted: dict[str, tuple[set[tuple[str, int]], set[str]]] = {}
     for value, group in program.graph.readers.items():
         wanted[value] = ({(reader.instance.label, reader.operand) for reader in group}, set())
@@ -229,7 +239,9 @@ def ordered(program: Program) -> Iterator[str]:
 def within_memory(program: Program) -> Iterator[str]:
     """The buffers of a tile are no more than its memory, and each is as large as the values that it holds."""
     memory = program.machine.tile.memory
-    for label, contents in footprint(program).items():
+    if program.supersteps:
+        yield from within_shared_memory(program)
+    for label, contents in ({} if program.supersteps else footprint(program)).items():
         most = int(total(contents).max(initial=0))
         if most > memory:
             yield f"a tile of `{label}` holds {most:,} B of {memory:,} B"
@@ -252,7 +264,13 @@ def _sizes(program: Program) -> Iterator[str]:
 
 
 def apart(program: Program) -> Iterator[str]:
-    """No two buffers of a tile share an address, and all are within its memory."""
+    """No two buffers of a tile share an address, and all are within its memory.
+
+    In supersteps two may, if they are never in use at once.
+    """
+    if program.supersteps:
+        yield from disjoint_in_time(program)
+        return
     groups: dict[str, list[tuple[Shards, Shards]]] = {}
     for buffer in program.buffers:
         groups.setdefault(buffer.kernel, []).append((buffer.address, buffer.bytes))
@@ -290,9 +308,11 @@ def parameters_loaded(program: Program) -> Iterator[str]:
 
 
 def pipelined(program: Program) -> Iterator[str]:
-    """A period is at least a cycle; buffers that exist hold at least one value."""
+    """A period is at least a cycle; buffers that exist hold at least one value. Supersteps have no pipeline."""
     if program.pipeline is None:
         return
+    if program.supersteps:
+        yield "a program of supersteps has no pipeline"
     if program.pipeline.period < 1:
         yield "a period has at least one cycle"
     for (label, position), depth in program.pipeline.depths.items():

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from itc.ir.precision import precision
 from itc.ir.types import DTYPE_BYTES
 from itc.tables import Table
 from itc_tile.cost.bound import Bound, lower_bound
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import mac_cycles
 from itc_tile.cost.memory import total
 from itc_tile.cost.sharing import SharedBound, shared_bound
 from itc_tile.program.footprint import fullest_tile, total_bytes
-from itc_tile.program.program import Program
+from itc_tile.program.program import Program, Supersteps
+from itc_tile.program.supersteps.addresses import occupied
 from itc_tile.report.reasons import (
     LimitReport,
     PathReport,
@@ -27,6 +31,7 @@ from itc_tile.report.reasons import (
     stream_shares,
 )
 from itc_tile.report.tables import tables
+from itc_tile.timing.supersteps import KernelCycles, SuperstepTiming, time_supersteps
 from itc_tile.timing.timing import Timing, time_program
 
 
@@ -53,13 +58,28 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakdownReport:
+    """Cycles of one batch under temporal mapping: supersteps do not overlap, so the first four sum to the whole.
+
+    `rearrange_cycles` copy data within tiles. For `idle_cycles` of the compute a tile waits, in the mean over all.
+    """
+
+    sync_cycles: int
+    exchange_cycles: int
+    rearrange_cycles: int
+    compute_cycles: int
+    idle_cycles: float
+
+
+@dataclass(frozen=True, slots=True)
 class KernelReport:
     """One kernel.
 
     `split` is the parts of its result (channels, rows, columns), `tiles` the number of each of its `copies`, the
     replicas. An execution has the transfer latency `exchange_cycles`, and its fullest tile computes for
     `compute_cycles`. All replicas together execute `runs` times for one image. In a stream its tiles compute for the
-    share `busy` of the time, and reach the share `utilisation` of their peak of multiply-accumulates.
+    share `busy` of the time, and reach the share `utilisation` of their peak of multiply-accumulates. Under temporal
+    mapping an execution is of a whole batch, and `breakdown` has the cycles of all executions.
     """
 
     label: str
@@ -74,6 +94,7 @@ class KernelReport:
     busy: float
     utilisation: float
     fullest_bytes: int
+    breakdown: BreakdownReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +166,12 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A program on its machine."""
+    """A program on its machine, for `batch` images at once; `breakdown` has the cycles of a batch if it has one."""
 
     network: str
     machine: str
     mapping: str
+    precision: str
     clock_hz: int
     macs: int
     fit: Fit
@@ -158,6 +180,8 @@ class Report:
     bound: BoundReport
     host: HostReport
     kernels: tuple[KernelReport, ...]
+    batch: int = 1
+    breakdown: BreakdownReport | None = None
 
     def json(self) -> dict[str, Any]:
         """The fields as JSON-ready values; the keys are stable."""
@@ -178,13 +202,16 @@ def _plain(value: Any) -> Any:
 
 def report(program: Program, timing: Timing | None = None) -> Report:
     """The report of a program; `timing` are its times, if they are known already."""
+    if program.supersteps:
+        return _batch_report(program, time_supersteps(program))
     timing = timing or time_program(program)
     bound = lower_bound(program.graph, program.machine)
     shared = shared_bound(program.graph, program.machine)
     return Report(
         network=program.net.name,
         machine=program.machine.name,
-        mapping="spatial",
+        mapping=program.mapping,
+        precision=precision(program.net),
         clock_hz=program.machine.clock,
         macs=_macs(program),
         fit=_fit(timing),
@@ -218,7 +245,6 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     node, placement = program.nodes[label], program.placements[label]
     split = placement.split
     share = node.executions / (placement.replicas * timing.period)
-    peak = compute_units(program.machine, node.kernel.result.tensor.dtype).peak
     return KernelReport(
         label=label,
         operations=tuple(apply.op.name for apply in node.kernel.body),
@@ -230,7 +256,7 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
         runs=node.executions,
         macs=node.kernel.macs(),
         busy=timing.compute[label] * share,
-        utilisation=node.kernel.macs() * share / (placement.shards * peak),
+        utilisation=mac_cycles(node.kernel, program.machine) * share / placement.shards,
         fullest_bytes=int(total(timing.memory[label]).max()),
     )
 
@@ -272,3 +298,97 @@ def _host(program: Program) -> HostReport:
     outputs = sum(output.value.type.bytes for output in program.net.outputs)
     parameters = sum(param.size * DTYPE_BYTES[param.type.dtype] for param in program.net.params)
     return HostReport(parameters, inputs, outputs)
+
+
+def _batch_report(program: Program, timing: SuperstepTiming) -> Report:
+    """The report of a bulk-synchronous program. A stream is one batch after the other."""
+    assert program.supersteps is not None
+    batch = program.supersteps.batch
+    bound = lower_bound(program.graph, program.machine, batch, shared=True)
+    return Report(
+        network=program.net.name,
+        machine=program.machine.name,
+        mapping=program.mapping,
+        precision=precision(program.net),
+        clock_hz=program.machine.clock,
+        macs=_macs(program),
+        fit=_batch_fit(timing),
+        outputs=_batch_outputs(timing, bound),
+        stream=_batch_stream(timing, bound, program.supersteps),
+        bound=BoundReport(bound.compute, bound.work, bound.memory, bound.exchange),
+        host=_host(program),
+        kernels=tuple(_batch_kernel(timing, label) for label in program.nodes),
+        batch=batch,
+        breakdown=_breakdown(timing.breakdown),
+    )
+
+
+def _breakdown(cycles: KernelCycles) -> BreakdownReport:
+    return BreakdownReport(cycles.sync, cycles.exchange, cycles.rearrange, cycles.compute, float(cycles.idle))
+
+
+def _batch_fit(timing: SuperstepTiming) -> Fit:
+    program, fullest = timing.program, timing.fullest
+    groups = max(placement.replicas for placement in program.placements.values())
+    bytes = occupied(program)
+    return Fit(
+        tiles_used=int((bytes > 0).sum()) * groups,
+        tiles=program.machine.tiles,
+        bytes_used=int(bytes.sum()) * groups,
+        bytes=program.machine.memory,
+        tile_bytes=program.machine.tile.memory,
+        fullest=Fullest(fullest.tile, fullest.kernel, fullest.bytes, dict(fullest.contents)),
+    )
+
+
+def _batch_outputs(timing: SuperstepTiming, bound: Bound) -> tuple[OutputReport, ...]:
+    seconds = timing.program.machine.seconds
+    return tuple(
+        OutputReport(label, cycles, seconds(cycles), bound.outputs[label], cycles / max(1, bound.outputs[label]))
+        for label, cycles in timing.outputs.items()
+    )
+
+
+def _batch_stream(timing: SuperstepTiming, bound: Bound, supersteps: Supersteps) -> StreamReport:
+    clock, batch = timing.program.machine.clock, supersteps.batch
+    loops = tuple(
+        LoopReport(var, timing.program.graph.loops[var].count, cycles // count, float(batch))
+        for var, (cycles, count) in timing.loops.items()
+    )
+    limit = -(-bound.stream // batch)
+    return StreamReport(
+        period_cycles=timing.period,
+        images_per_second=batch * clock / max(1, timing.total),
+        image_cycles=timing.total,
+        images_at_once=float(batch),
+        utilisation=bound.compute / max(1, timing.total),
+        bound_cycles=limit,
+        ratio=timing.total / max(1, bound.stream),
+        loops=loops,
+    )
+
+
+def _batch_kernel(timing: SuperstepTiming, label: str) -> KernelReport:
+    program, cycles = timing.program, timing.kernels[label]
+    node, placement = program.nodes[label], program.placements[label]
+    split, tiles = placement.split, placement.tiles.size
+    total = max(1, timing.total)
+    moving = cycles.sync + cycles.exchange + cycles.rearrange
+    own = [buffer.bytes for buffer in program.buffers if buffer.kernel == label]
+    assert program.supersteps is not None
+    runs = node.executions * program.supersteps.batch
+    return KernelReport(
+        label=label,
+        operations=tuple(apply.op.name for apply in node.kernel.body),
+        tiles=tiles,
+        copies=1,
+        split=(split.channels, split.rows, split.columns),
+        exchange_cycles=moving // max(1, node.executions),
+        compute_cycles=timing.compute[label],
+        runs=node.executions,
+        macs=node.kernel.macs(),
+        busy=cycles.compute / total,
+        utilisation=mac_cycles(node.kernel, program.machine) * runs / (total * tiles),
+        fullest_bytes=int(np.sum(own, axis=0).max()),
+        breakdown=_breakdown(cycles),
+    )

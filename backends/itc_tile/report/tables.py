@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 from itc.tables import Column, Table, facts
 from itc.units import KIB, MIB, size_text
 
+#: How the element types of a program's arithmetic are called.
+NAMES = {"f32": "float32", "f16": "float16", "i8": "int8"}
+
 if TYPE_CHECKING:
     from itc_tile.report.reasons import PathReport
-    from itc_tile.report.report import Report, StreamReport
+    from itc_tile.report.report import BreakdownReport, Report, StreamReport
+
+LONGEST = 5  # kernels in a table
 
 
 def tables(report: Report) -> tuple[Table, ...]:
     """The three tables of a report."""
-    return fit_table(report), stream_table(report), outputs_table(report)
+    return (fit_table(report), stream_table(report), *breakdown_tables(report), outputs_table(report))
 
 
 def fit_table(report: Report) -> Table:
@@ -29,7 +34,7 @@ def fit_table(report: Report) -> Table:
         ("it holds, in KiB", contents),
         ("host, an image", f"{size_text(host.input_bytes)} in, {size_text(host.output_bytes)} out"),
     )
-    return facts(f"{report.machine}, {report.mapping} mapping in float32: it fits", rows)
+    return facts(f"{report.machine}, {report.mapping} mapping in {NAMES[report.precision]}: it fits", rows)
 
 
 def stream_table(report: Report) -> Table:
@@ -63,6 +68,23 @@ def _reasons(stream: StreamReport) -> Iterator[tuple[str, str]]:
         yield "time of the tiles", ", ".join(f"{name} {getattr(stream.shares, name):.0%}" for name in names)
 
 
+def breakdown_tables(report: Report) -> tuple[Table, ...]:
+    """Where the cycles of a batch go, under temporal mapping: of all kernels, and of the longest ones."""
+    if report.breakdown is None:
+        return ()
+    titles = ("kernel", "runs", "compute", "exchange", "sync", "rearrange", "idle")
+    columns = tuple(Column(title, right=title != "kernel") for title in titles)
+    longest = sorted(report.kernels, key=lambda kernel: -kernel.runs * (kernel.exchange_cycles + kernel.compute_cycles))
+    rows = [("all", sum(kernel.runs for kernel in report.kernels), report.breakdown)]
+    rows += [(kernel.label, kernel.runs, kernel.breakdown) for kernel in longest[:LONGEST] if kernel.breakdown]
+    return (Table("cycles of a batch, all kernels and the longest", columns, tuple(_cycles(*row) for row in rows)),)
+
+
+def _cycles(label: str, runs: int, cycles: BreakdownReport) -> tuple[str, ...]:
+    counts = (cycles.compute_cycles, cycles.exchange_cycles, cycles.sync_cycles, cycles.rearrange_cycles)
+    return (label, f"{runs:,}", *(f"{count:,}" for count in counts), f"{cycles.idle_cycles:,.0f}")
+
+
 def outputs_table(report: Report) -> Table:
     """The cycles until each output of one image, against the bound, and the longest kernel of its critical path."""
     reasons = any(row.path for row in report.outputs)
@@ -80,7 +102,8 @@ def outputs_table(report: Report) -> Table:
         + (_path(row.path, row.cycles) if row.path else ())
         for row in report.outputs
     )
-    return Table("one image alone", columns, tuple(rows), by_output=True)
+    title = "one image alone" if report.breakdown is None else f"a batch of {report.batch}"
+    return Table(title, columns, tuple(rows), by_output=True)
 
 
 def _path(path: PathReport, cycles: int) -> tuple[str, str, str]:

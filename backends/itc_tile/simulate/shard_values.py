@@ -13,6 +13,7 @@ import numpy as np
 
 from itc.ir.net import Apply
 from itc.ir.op import Array
+from itc.ir.precision import rounded, widened
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.ops.record import Evaluation, ShardedOp, Stacks, sharded, tile_op
 from itc_tile.simulate.whole_values import whole_values
@@ -55,12 +56,17 @@ class _Step:
         skipped = self.apply.op.shape_only
         out = self.evaluation.run(
             [
-                fitted(values[value.name], moves, frame, self.evaluation.padding if not position else 0.0)
+                fitted(
+                    widened(values[value.name], self.apply.result.tensor),
+                    moves,
+                    frame,
+                    self.evaluation.padding if not position else 0.0,
+                )
                 for position, (value, moves, frame) in enumerate(used)
                 if position not in skipped
             ]
         )
-        return fitted(out, self.kept, self.result.boxes)
+        return rounded(fitted(out, self.kept, self.result.boxes), self.apply.result.tensor)
 
 
 @dataclass(frozen=True)

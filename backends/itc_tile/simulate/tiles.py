@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from itc.ir.op import Array
 from itc_tile.kernels.instances import KernelInstance, Numbers
 from itc_tile.program.program import ParameterTransfer, Program, TransferTable
 from itc_tile.simulate.shard_values import ShardKernel
-from itc_tile.simulate.stores import Buffer, Route
+from itc_tile.simulate.stores import Buffer, Flags, Route
 from itc_tile.tiling.boxes import whole
 from itc_tile.tiling.region import Region
 
@@ -21,10 +20,11 @@ LOADED = 0  # the version of parameters: they are never replaced
 
 @dataclass
 class Result:
-    """A stack of results [shards, batch, ...] and the version of the value that it is."""
+    """A stack of results [shards, batch, ...], the version of the value that it is, and the shards that lost it."""
 
     version: int
     stack: Array
+    lost: Flags | None = None
 
 
 @dataclass
@@ -55,8 +55,12 @@ def shard_kernels(program: Program) -> dict[str, ShardKernel]:
 class Tiles:
     """All stores of a program's tiles, by kernel label and replica. They may be read and changed between runs."""
 
-    def __init__(self, program: Program, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self, program: Program, weights: Mapping[str, Array], kernels: Mapping[str, ShardKernel] | None = None
+    ) -> None:
         self.program = program
+        #: How the values of each kernel are computed, by label.
+        self.kernels = shard_kernels(program) if kernels is None else kernels
         self._routes: dict[int, Route] = {}
         self.at = {
             (label, copy): self._kernel(node, copy)
@@ -65,11 +69,6 @@ class Tiles:
         }
         for load in program.loads:
             self._load(load, weights[load.key])
-
-    @cached_property
-    def kernels(self) -> dict[str, ShardKernel]:
-        """How the values of each kernel are computed, by label."""
-        return shard_kernels(self.program)
 
     def route(self, copies: TransferTable, held: Region, into: Region) -> Route:
         """The rows of a table as copies between two stacks."""

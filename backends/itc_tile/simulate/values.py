@@ -21,6 +21,8 @@ from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.program import OutputTransfer, Program, sent_value
 from itc_tile.program.steps import ExchangeStep
+from itc_tile.simulate.shard_values import ShardKernel
+from itc_tile.simulate.shared_memory import SharedMemory
 from itc_tile.simulate.stores import Buffer, TileReadError
 from itc_tile.simulate.tiles import KernelTiles, Result, Tiles, shard_kernels
 from itc_tile.simulate.workload import workload
@@ -38,9 +40,15 @@ def simulate(program: Program, inputs: Mapping[str, Array], weights: Mapping[str
     do not fit (`itc.arguments.checked`) and for what would take too much memory or time (E0665, E0666).
     """
     values, params = checked(program.net, inputs, weights)
-    batch = len(next(iter(values.values()), ()))
-    check_workload(workload(program, shard_kernels(program), batch), f"simulating {program.net.name}", program.net.span)
-    return run(Tiles(program, params), values)
+    kernels = check_sizes(program, len(next(iter(values.values()), ())))
+    return run(Tiles(program, params, kernels), values)
+
+
+def check_sizes(program: Program, batch: int = 1) -> dict[str, ShardKernel]:
+    """How the kernels are computed; raises CompileError where `batch` samples would take too much (E0665, E0666)."""
+    kernels = shard_kernels(program)
+    check_workload(workload(program, kernels, batch), f"simulating {program.net.name}", program.net.span)
+    return kernels
 
 
 def run(tiles: Tiles, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -78,6 +86,7 @@ class _Run:
         loops = self.program.graph.loops.values()
         self.emits = {v.name: emit for loop in loops for emit, series in loop.collected for v in series}
         self.host: dict[str, Array] = {}
+        self.shared = SharedMemory(tiles) if self.program.supersteps and self.program.buffers else None
 
     def start(self) -> None:
         for value in self.program.net.inputs:
@@ -141,6 +150,8 @@ class _Run:
         stack = self.tiles.kernels[kernel.label].run(self.operands(apply, kernel, own))
         if any(np.may_share_memory(stack, buffer.data) for buffer in own.inputs):
             stack = stack.copy()
+        if self.shared:
+            self.shared.execute(kernel.label)
         version, slot = next(self.versions), self.slot(kernel.label)
         own.results[slot] = Result(version, stack)
         self.locations[apply.result.name] = _Location(kernel.label, version, copy, slot)
@@ -187,6 +198,8 @@ class _Run:
             return
         now = {var: IterationSet.span(t, t) for var, t in self.iteration.items() if var in reach}
         edge = self.program.edge.get((node.label, operand, location.producer))
+        if self.shared:
+            self.shared.receive(node.label, operand)
         for copy in node.replicas_in({**reach, **now}):
             buffer = self.tiles.at[node.label, copy].inputs[operand]
             buffer.await_version(location.version)
@@ -210,4 +223,10 @@ class _Run:
             return self.inputs[location.producer]
         result = self.tiles.at[location.producer, location.copy].results[location.slot]
         assert result.version == location.version, f"{location} was overwritten before it was copied"
+        if result.lost is not None and result.lost.any():
+            shard = int(np.argmax(result.lost))
+            box = self.program.produced[location.producer][shard]
+            tile = int(self.program.placements[location.producer].tiles[location.copy, shard])
+            ends = tuple((int(first), int(end)) for first, end in box)
+            raise TileReadError(tile, "an exchange", f"the result of {location.producer}", ends)
         return result.stack

@@ -1,7 +1,8 @@
 """Bytes and elementary operations of simulating a program, estimated from its boxes before any stack is made.
 
 A stack has the size of its largest box for every shard, so a window of a kilometre takes as much on every tile. All
-stores of a program exist at once; beside them are the stacks of one operation.
+stores of a program exist at once; beside them are the stacks of one operation, and the flags of one store whose
+elements are looked at for the first time.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from itc_tile.tiling.moves import largest
 
 #: Elementary operations that a run of a kernel counts as: about a millisecond of copies and bookkeeping.
 KERNEL_RUN = 1_000_000
-#: Bytes of an element of a store: its value, and whether it has to arrive and has.
-STORED = 6
+#: Bytes of an element of a store.
+STORED = 4
 
 
 def workload(program: Program, kernels: Mapping[str, ShardKernel], batch: int) -> Workload:

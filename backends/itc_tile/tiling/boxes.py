@@ -36,6 +36,12 @@ def emptied(boxes: Boxes) -> Boxes:
     return boxes * ~is_empty(boxes)
 
 
+def intersection(left: Boxes, right: Boxes) -> Boxes:
+    """The boxes of what both hold."""
+    first = np.maximum(left[..., 0], right[..., 0])
+    return emptied(np.stack([first, np.minimum(left[..., 1], right[..., 1])], axis=-1))
+
+
 def is_empty(boxes: Boxes) -> NDArray[np.bool_]:
     """Whether a box holds nothing, as [..., 1, 1]; the one place of a scalar is something."""
     return np.asarray(np.logical_or.reduce(boxes[..., 0] >= boxes[..., 1], axis=-1))[..., None, None]

@@ -28,6 +28,8 @@ def code(expr: Expr) -> Code:
 def _code(expr: Expr) -> tuple[Code, int]:
     """Text and how tightly it binds."""
     match expr:
+        case Name(of=Call() as inner):
+            return _code(inner)
         case Name(of=text):
             return text, ATOM
         case Flag.TRAINING:

@@ -9,6 +9,7 @@ from keyword import iskeyword
 
 from itc.ir import Net, Param
 from itc.ir.op import split_init
+from itc_torch.precision import METHODS
 from itc_torch.source.expressions import constant, prefixed, quoted
 from itc_torch.source.layout import Bracket, Code, lines
 
@@ -149,7 +150,7 @@ def _is_list(part: Tree) -> bool:
 def _made(param: Param) -> Code:
     """A trained parameter with fresh values."""
     word, numbers = split_init(param.init)
-    if word in DEFINITIONS and word != "sinusoid":
+    if word in DEFINITIONS and word != "sinusoid" and param.type.dtype == "f32":
         return _filled(word, param, numbers)
     return Bracket("nn.Parameter(", (_tensor(param),))
 
@@ -162,6 +163,12 @@ def _filled(word: str, param: Param, numbers: tuple[str, ...]) -> Bracket:
 
 
 def _tensor(param: Param) -> Code:
+    """A tensor of the parameter's element type."""
+    made = _floats(param)
+    return made if param.type.dtype == "f32" else replace(made, tail=f"{made.tail}.{METHODS[param.type.dtype]}()")
+
+
+def _floats(param: Param) -> Bracket:
     """A tensor that is not trained: of one number, of listed ones, a table of positions, or random."""
     sizes = tuple(map(str, param.shape))
     word, numbers = split_init(param.init)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from itc.diagnostics import CompileError, Diagnostic
 from itc.extensions import OPERATIONS, load_extensions
+from itc.ir.op import LAYERS
+from itc.records import dataclass
 from itc_dsl import ast
 from itc_dsl.checker.annotations import check_annotations
 from itc_dsl.checker.calls import Segments, call_graph, circles
@@ -44,8 +45,22 @@ class Program:
 
 
 def check(module: ast.Module, search: Path | None = None) -> Program:
-    """The program of a file and its imports, found in `search`. Raises CompileError with every mistake in them."""
-    load_extensions(OPERATIONS)
+    """The program of a file and its imports, found in `search`. Raises CompileError with every mistake in them.
+
+    Operations of other distributions are loaded only for a file that has mistakes without them.
+    """
+    known = len(LAYERS)
+    program, faults = _checked(module, search)
+    if faults:
+        load_extensions(OPERATIONS)
+        program, faults = _checked(module, search) if len(LAYERS) > known else (program, faults)
+    if faults:
+        raise CompileError(in_order(faults, module))
+    return program
+
+
+def _checked(module: ast.Module, search: Path | None) -> tuple[Program, list[Diagnostic]]:
+    """The program, and what is wrong with it."""
     loader = Loader(search)
     main = loader.main(module)
     faults = list(loader.faults)
@@ -62,10 +77,8 @@ def check(module: ast.Module, search: Path | None = None) -> Program:
     faults.extend(islice(check_variants(main, groups), MAX_FAULTS))
     if not faults:  # a misspelt name elsewhere would count as unused here
         faults.extend(fault for unit in loader.units.values() for fault in check_used(unit.module))
-    if faults:
-        raise CompileError(in_order(faults, module))
     own = [unit.module.source.name for key, unit in loader.units.items() if not key.startswith("std/")]
-    return Program(main, named, groups, tuple(own))
+    return Program(main, named, groups, tuple(own)), faults
 
 
 def _definition(unit: Unit, definition: ast.Definition, faults: list[Diagnostic], named: dict[ast.Call, str]) -> None:

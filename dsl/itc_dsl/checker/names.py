@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 
 from itc.diagnostics import Diagnostic, Label
 from itc.ir.op import LAYERS
 from itc_dsl import ast
+from itc_dsl.checker.habits import batch_axis, import_of
 from itc_dsl.checker.structure import assigned_names, target_names
 from itc_dsl.program import Unit
 from itc_dsl.signature import BUILTINS, NAME_KEYWORD, Signature, bind, of_block, of_builtin, of_operation, suggest
@@ -73,7 +75,7 @@ class NameChecker:
                 self.suite(body)
             case ast.Input(name=name, shape=shape):
                 for size in shape:
-                    self.expression(size)
+                    self.size(statement, size)
                 self.assign(name)
             case ast.Emit():
                 self.emit(statement)
@@ -147,9 +149,19 @@ class NameChecker:
     def unknown(self, name: ast.Name | ast.Ident, known: Iterable[str]) -> None:
         if name.text in self.unit.imported:
             return
-        help, edit = suggest(name, {*known}) if len(self.faults) < MAX_SUGGESTIONS else ("", None)
+        help, edit = import_of(self.unit.module, name.text)
+        if not help and len(self.faults) < MAX_SUGGESTIONS:
+            help, edit = suggest(name, {*known})
         message = f"undefined name `{name.text}`"
         self.faults.append(Diagnostic("E0201", message, Label(name.span, "unknown"), help=help, edit=edit))
+
+    def size(self, statement: ast.Input, size: ast.Expr) -> None:
+        """An axis of an input; an unknown name may be a batch size."""
+        before = len(self.faults)
+        self.expression(size)
+        help, edit = batch_axis(statement, size) if isinstance(size, ast.Name) else ("", None)
+        if help and len(self.faults) == before + 1:
+            self.faults[-1] = replace(self.faults[-1], help=help, edit=edit)
 
     def iteration(self, name: ast.Name | ast.Ident) -> None:
         if not self.counts:

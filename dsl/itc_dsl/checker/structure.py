@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itc.diagnostics import Diagnostic, Edit, Label
 from itc.ir.types import DTYPE_BYTES
 from itc_dsl import ast
+from itc_dsl.checker.habits import emit_for
 from itc_dsl.checker.looping import check_loop
 from itc_dsl.signature import NAME_KEYWORD, listed, suggest
 
@@ -102,14 +103,13 @@ def _statement(statement: ast.Statement, kind: str, direct: bool) -> Iterator[Di
 
 def _misplaced(statement: ast.Statement, word: str, homes: tuple[str, ...], kind: str) -> Diagnostic:
     help = f"`{word}` belongs in {listed([PHRASES[home] for home in homes], 'or')}"
-    if isinstance(statement, ast.Return):
-        help = {
-            "iterative": "an iterative block returns its carries; `yield` collects a value of each iteration",
-            "network": "outputs of a network are emitted: `emit name = ...`",
-        }[kind]
-    return Diagnostic(
-        "E0214", f"`{word}` is not allowed in {PHRASES[kind]}", Label(statement.span, "not here"), help=help
-    )
+    edit = None
+    if isinstance(statement, ast.Return) and kind == "iterative":
+        help = "an iterative block returns its carries; `yield` collects a value of each iteration"
+    elif isinstance(statement, ast.Return):
+        help, edit = emit_for(statement)
+    message = f"`{word}` is not allowed in {PHRASES[kind]}"
+    return Diagnostic("E0214", message, Label(statement.span, "not here"), help=help, edit=edit)
 
 
 def _input(statement: ast.Input) -> Iterator[Diagnostic]:
@@ -135,7 +135,7 @@ def _returns(suite: ast.Suite) -> bool:
 
 
 def _network(network: ast.Block | ast.Network) -> Iterator[Diagnostic]:
-    if not any(isinstance(node, ast.Emit) for node in ast.walk(*network.body)):
+    if not any(isinstance(node, ast.Emit | ast.Return) for node in ast.walk(*network.body)):
         label = Label(network.name.span, "no `emit`")
         help = "end it with `emit name = ...`, or `emit head(...) at exits`"
         yield Diagnostic("E0416", f"the network `{network.name.text}` has no output", label, help=help)

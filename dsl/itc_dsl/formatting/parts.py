@@ -7,11 +7,12 @@ before `|>`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import pairwise
 from math import inf
 
+from itc.records import dataclass
 from itc_dsl.formatting.words import Word
 from itc_dsl.layout import CLOSING, OPENING
 

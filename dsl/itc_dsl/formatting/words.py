@@ -7,10 +7,11 @@ here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lark import Token
 
+from itc.records import dataclass
 from itc.source import Source
 from itc_dsl.layout import CLOSING, OPENING, TAB
 from itc_dsl.parser import lark

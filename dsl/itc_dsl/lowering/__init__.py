@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itc_dsl.lowering import branches, calls, emits, expressions, statements
+from itc_dsl.lowering import arithmetic, branches, calls, emits, expressions, statements
 from itc_dsl.lowering.network import lower
-from itc_dsl.lowering.scope import Budget
+from itc_dsl.lowering.scope import Budget, Trace
 
-__all__ = ["Budget", "branches", "calls", "emits", "expressions", "lower", "statements"]
+__all__ = ["Budget", "Trace", "arithmetic", "branches", "calls", "emits", "expressions", "lower", "statements"]

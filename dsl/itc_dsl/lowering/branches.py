@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
 from itc.ir import IterationSet, SeriesType, Statement, Value, When, close
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.arithmetic import as_truth, equal
+from itc_dsl.lowering.comparisons import as_truth, equal
 from itc_dsl.lowering.scope import Scope, executes, exhausted, narrowed
 from itc_dsl.lowering.values import (
     BROKEN,

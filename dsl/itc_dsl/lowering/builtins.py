@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -15,6 +14,7 @@ from itc.diagnostics import fail
 from itc.ir import RuleError, Value
 from itc.ir.ops.part import Slice
 from itc.ir.rules import axis_of, channels_or
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope, as_integer

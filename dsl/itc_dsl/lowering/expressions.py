@@ -11,8 +11,8 @@ from itc.ir.op import LAYERS
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.checker.names import ITERATION
-from itc_dsl.lowering.arithmetic import as_truth
 from itc_dsl.lowering.branches import choose
+from itc_dsl.lowering.comparisons import as_truth
 from itc_dsl.lowering.scope import Scope, as_integer, evaluates
 from itc_dsl.lowering.tables import picked
 from itc_dsl.lowering.values import (
@@ -130,6 +130,8 @@ def assign(scope: Scope, target: ast.Target, value: object, span: Span) -> None:
     """Binds targets to a value, or to the elements of a list (E0306)."""
     if isinstance(target, ast.Ident):
         scope.names[target.text] = value
+        if scope.lowering.trace:
+            scope.lowering.trace.record(target, value)
         return
     if not isinstance(value, Items) or len(value.items) != len(target.items):
         message = f"{len(target.items)} names for {describe(value)}"

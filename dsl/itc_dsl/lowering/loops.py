@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
 from itc.ir import Body, Carry, Each, Emit, Halt, IterationSet, Loop, SeriesType, Statement, Value, When, close, walk
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.halting import halt_of, hand_out, result_types
@@ -120,6 +121,8 @@ def _close(
     carries = tuple(Carry(i, o) for flow in flows for i, o in zip(flow.inner, flow.init, strict=True))
     origin = scope.call or span
     after = [lowering.value(value.type, value.name, origin) for flow in flows for value in flow.inner]
+    for result, value in zip(after, body.yields, strict=True):
+        lowering.same_volume(result, value)
     series = [
         lowering.value(SeriesType(len(emit.iterations), value.tensor), "series", origin)
         for emit in body.statements
@@ -219,6 +222,8 @@ def _flow(scope: Scope, param: ast.Param) -> _Flow:
     names = _names(param.name.text, len(init))
     origins = scope.lowering.origins
     inner = [scope.lowering.value(v.type, n, origins.get(v.name, span)) for v, n in zip(init, names, strict=True)]
+    for value, first in zip(inner, init, strict=True):
+        scope.lowering.same_volume(value, first)
     scope.names[param.name.text] = rebuild(start, iter(inner))
     return _Flow(param, start, inner, init)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
+from itc.records import dataclass
 from itc_dsl import ast
 from itc_dsl.lowering.scope import Scope
 from itc_dsl.lowering.values import Items, LoopContext, Varying, describe, is_number
 from itc_dsl.signature import suggest
 
-LOSSES = ("cross_entropy", "mse")
+#: The kinds of losses, each defined in docs/language.md.
+LOSSES = ("cross_entropy", "mse", "l1", "huber", "bce", "kl")
 HELP = "`@loss(cross_entropy, weight=1, target=label)`"
 
 

@@ -11,7 +11,8 @@ from itc.ir import Builder, Net, verify
 from itc_dsl import ast
 from itc_dsl.checker import Program, in_order
 from itc_dsl.lowering.expressions import global_value
-from itc_dsl.lowering.scope import MAX_DEPTH, Budget, Exhausted, Lowering, Scope
+from itc_dsl.lowering.given_weights import without_given
+from itc_dsl.lowering.scope import MAX_DEPTH, Budget, Exhausted, Lowering, Scope, Trace
 from itc_dsl.lowering.values import BROKEN, Stop
 from itc_dsl.settings import Chosen
 
@@ -19,12 +20,14 @@ from itc_dsl.settings import Chosen
 FRAMES_PER_LEVEL = 12
 
 
-def lower(program: Program, chosen: Chosen, budget: Budget | None = None) -> Net:
+def lower(program: Program, chosen: Chosen, budget: Budget | None = None, trace: Trace | None = None) -> Net:
     """The net of a network under its settings. Raises CompileError with all independent errors.
 
-    Networks with the same `budget` share the limit of elaboration steps.
+    Networks with the same `budget` share the limit of elaboration steps. A `trace` is filled in spite of errors.
     """
-    lowering = Lowering(program, chosen, Builder(chosen.name), budget=budget or Budget())
+    lowering = Lowering(program, chosen, Builder(chosen.name), budget=budget or Budget(), trace=trace)
+    if trace:
+        lowering.origins = trace.origins
     network = chosen.network
     scope = Scope(lowering, program.main, network)
     with _deep_recursion(), lowering.builder.body() as statements:
@@ -37,7 +40,7 @@ def lower(program: Program, chosen: Chosen, budget: Budget | None = None) -> Net
     faults = lowering.faults or lowering.unused
     if faults:
         raise CompileError(in_order(faults, program.main.module))
-    for statement in statements:
+    for statement in without_given(lowering, statements):
         lowering.builder.add(statement)
     if not lowering.outputs:
         raise fail("E0416", f"the network `{chosen.name}` has no output", network.name.span, "no `emit` is reached")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from itc.diagnostics import CompileError, Diagnostic, Label, fail
-from itc.ir import LAYERS, Index, IterationSet, Layer, Operand, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.ir import LAYERS, Index, IterationSet, Layer, Op, Param, ParamRef, ParamSpec, RuleError, TensorType, Value
+from itc.ir.op import NORM_ROLES
+from itc.ir.ops import table
+from itc.ir.ops.conv import Convolution
+from itc.ir.ops.norm import GroupNorm
 from itc.ir.ops.pointwise import Dropout
+from itc.ir.ops.pool import Pool
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import convert
+from itc_dsl.lowering.given_weights import given_weights
 from itc_dsl.lowering.masks import tied_dropout
 from itc_dsl.lowering.scope import Axis, Scope
 from itc_dsl.lowering.tables import Groups, by_value, each_by_its_own
@@ -19,6 +26,14 @@ from itc_dsl.lowering.values import Items
 from itc_dsl.sharing import KINDS
 from itc_dsl.signature import Bound, Parameter, bind, of_operation
 
+#: Operations on the height and width of maps, and what to write for volumes.
+MAPS_ALONE = (Convolution, Pool, GroupNorm)
+MAPS_ALONE_HELP = {
+    "conv": "write `conv3d(x, out)`, with `kernel=[1, 3, 3]` for each depth by itself",
+    "max_pool": "write `max_pool3d(x)`, with `kernel=[1, 2, 2]` for each depth by itself",
+    "avg_pool": "write `avg_pool3d(x)`, with `kernel=[1, 2, 2]` for each depth by itself",
+    "group_norm": "use `batch_norm` or `layer_norm`, or reshape it to a map",
+}
 #: Characters of a key per elaboration step.
 KEY_STEP = 100
 
@@ -119,10 +134,26 @@ def _applied(
             return tied_dropout(scope, layer.op, ready.tensors[0][0], call.span)
         params = _params(scope, layer, segment, call.span) if params is None else params
         batch = _batch(scope, ready.name, call) if layer.op.reads_batch else ()
-        operands: list[Operand] = [*batch, *(value for value, _ in ready.tensors), *params]
-        return scope.lowering.apply(layer.op, operands, call.span, scope.origin(call.span))
+        one_map_at_a_time(scope, ready, layer.op)
+        op, tensors = given_weights(scope, layer, ready.tensors, f"`{ready.name}`")
+        result = scope.lowering.apply(op, [*batch, *tensors, *params], call.span, scope.origin(call.span))
+        if isinstance(op, table.Parameter):
+            scope.lowering.parameters[result.name] = params[0]
+        return result
     except RuleError as error:
         raise CompileError([_broken_rule(scope, error, ready)]) from None
+
+
+def one_map_at_a_time(scope: Scope, ready: _Call, op: Op) -> None:
+    """Raises CompileError (E0311) for an operation on maps of each depth of a volume alone, which is hardly meant."""
+    if not isinstance(op, MAPS_ALONE):
+        return
+    value, span = ready.tensors[0]
+    if value.name in scope.lowering.volumes:
+        message = f"`{ready.name}` is for maps; of a volume it would take each depth by itself"
+        help = f"{MAPS_ALONE_HELP.get(op.name, 'use `conv3d`, `max_pool3d` or `avg_pool3d`')}: a volume is "
+        help += "[depth, channels, height, width]"
+        raise CompileError([Diagnostic("E0311", message, Label(span, f"this is {value.type}"), help=help)])
 
 
 def _alike(made: Groups[tuple[_Call, Layer]], call: ast.Call) -> None:
@@ -267,12 +298,12 @@ def _index(axis: Axis, spec: ParamSpec, path: tuple[str, ...]) -> Index | None:
 
 
 def _exception(axis: Axis, spec: ParamSpec, segments: tuple[str, ...]) -> str:
-    """`private` or `shared` if an exception names the parameter: by the innermost segment, then by kind."""
-    found = {-2: ""}
+    """`private` or `shared` if an exception names the parameter: by the innermost segment, then by narrowest kind."""
+    found = {-len(NORM_ROLES) - 1: ""}
     for word, names in (("private", axis.sharing.private), ("shared", axis.sharing.shared)):
         for name in names:
             if spec.role in KINDS.get(name.text, ()):
-                found[-1] = word
+                found[-len(KINDS[name.text])] = word
             elif name.text in segments:
                 found[max(i for i, segment in enumerate(segments) if segment == name.text)] = word
     return found[max(found)]

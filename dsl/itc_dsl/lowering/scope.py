@@ -8,16 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from itc.diagnostics import CompileError, Diagnostic, Edit, Label, fail
-from itc.ir import Builder, IterationSet, Loop, Op, Operand, Output, SeriesType, Statement, TensorType, Type, Value
+from itc.ir import (
+    Builder,
+    IterationSet,
+    Loop,
+    Op,
+    Operand,
+    Output,
+    ParamRef,
+    SeriesType,
+    Statement,
+    TensorType,
+    Type,
+    Value,
+)
+from itc.ir.op import MAX_RANK
+from itc.ir.ops.lookup import Take
+from itc.ir.ops.rearrange import Reshape, Transpose
+from itc.ir.ops.region import RoiAlign
+from itc.ir.ops.shape import Stack
+from itc.records import dataclass
 from itc.source import Source, Span
 from itc_dsl import ast
 from itc_dsl.checker import Program
 from itc_dsl.checker.structure import assigned_names
-from itc_dsl.lowering.values import BROKEN, Items, LoopContext, Stop, Varying, describe
+from itc_dsl.lowering.values import BROKEN, Broken, Items, LoopContext, Stop, Undecided, Varying, describe
 from itc_dsl.program import Unit
 from itc_dsl.settings import Chosen
 from itc_dsl.sharing import Sharing
@@ -33,11 +52,15 @@ MAX_STATEMENTS = 20_000
 #: Limit of elements of a tensor of one sample, or of all sets of a parameter, for exact figures.
 MAX_TENSOR = 2**40
 #: Limit of axes: NumPy has at most 64, including those for shards, batch and windows.
-MAX_AXES = 32
+MAX_AXES = MAX_RANK
 #: Limit of output tensors; each has its own figures.
 MAX_OUTPUTS = 5_000
+#: Number of axes of a volume.
+VOLUME = 4
 MAX_DEPTH = 400
 MAX_FAULTS = 50
+#: Different values that a trace keeps of a node.
+MAX_TRACED = 4
 
 Evaluate = Callable[["Scope", Any], object]
 Execute = Callable[["Scope", Any], None]
@@ -99,6 +122,23 @@ class Budget:
 
 
 @dataclass(eq=False)
+class Trace:
+    """What elaboration computes at each expression and target, in words, and the source of each value of the net."""
+
+    values: dict[ast.Node, list[str]] = field(default_factory=dict)
+    origins: dict[str, Span] = field(default_factory=dict)
+
+    def record(self, node: ast.Node, value: object) -> None:
+        """Adds a value to those of a node, which a loop or several calls reach repeatedly."""
+        if isinstance(value, Broken | Undecided):
+            return
+        texts = self.values.setdefault(node, [])
+        text = str(value.type) if isinstance(value, Value) else describe(value)
+        if text not in texts and len(texts) < MAX_TRACED:
+            texts.append(text)
+
+
+@dataclass(eq=False)
 class Lowering:
     """The state of one net's elaboration."""
 
@@ -121,6 +161,11 @@ class Lowering:
     #: The source of each value, in order of creation.
     origins: dict[str, Span] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
+    #: Tensors of four axes that are inputs or computed from such by elements, not maps of several regions.
+    volumes: set[str] = field(default_factory=set)
+    #: The parameters that `param` makes tensors, by their names, and those that layers read as their weights.
+    parameters: dict[str, ParamRef] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
     #: For each body, the first and last read of each name.
     reads: dict[ast.Block | ast.Network, dict[str, tuple[int, int]]] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
@@ -130,6 +175,8 @@ class Lowering:
     labels: int = 0
     #: Number of elements of all series.
     yielded: int = 0
+    #: For editors: what expressions are.
+    trace: Trace | None = None
 
     @property
     def source(self) -> Source:
@@ -209,7 +256,14 @@ class Lowering:
         self.count(OPERATION_STEPS + len(operands), span)
         result = self.builder.apply(op, operands, span)
         self.born(result, origin)
+        if len(result.tensor.shape) == VOLUME and not isinstance(op, Reshape | Transpose | Stack | Take | RoiAlign):
+            self.same_volume(result, *(value for value in operands if isinstance(value, Value)))
         return result
+
+    def same_volume(self, result: Value, *operands: Value) -> None:
+        """Records that a value is a volume if one of these is."""
+        if any(value.name in self.volumes for value in operands):
+            self.volumes.add(result.name)
 
 
 def exhausted(code: str, message: str, span: Span, help: str = "") -> Exhausted:
@@ -248,7 +302,10 @@ class Scope:
         """Elaborates an expression. Raises CompileError, or Stop after errors already reported."""
         self.lowering.enter(expr.span)
         try:
-            return EXPRESSIONS[type(expr)](self, expr)
+            value = EXPRESSIONS[type(expr)](self, expr)
+            if self.lowering.trace:
+                self.lowering.trace.record(expr, value)
+            return value
         finally:
             self.lowering.depth -= 1
 

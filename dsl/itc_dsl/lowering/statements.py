@@ -7,7 +7,7 @@ from itc.ir import Builder, TensorType
 from itc_dsl import ast
 from itc_dsl.lowering.arguments import MAX_SIZE
 from itc_dsl.lowering.expressions import assign, elements
-from itc_dsl.lowering.scope import Scope, executes
+from itc_dsl.lowering.scope import VOLUME, Scope, executes
 
 
 @executes(ast.Assign)
@@ -41,6 +41,8 @@ def input_(scope: Scope, statement: ast.Input) -> None:
     _in_order(builder, statement)
     value = builder.input(name, TensorType(statement.dtype.text, tuple(sizes)), statement.default is not None)
     scope.lowering.born(value, statement.span)
+    if len(sizes) == VOLUME:
+        scope.lowering.volumes.add(name)
     scope.names[name] = value
 
 

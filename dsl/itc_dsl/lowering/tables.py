@@ -20,6 +20,7 @@ from itc_dsl.lowering.values import (
     Items,
     LoopContext,
     Varying,
+    describe,
     is_number,
     is_tensor,
     leaves,
@@ -52,6 +53,19 @@ def only_number(value: object) -> object:
 
 
 # In arithmetic
+
+
+def table(span: Span, function: Callable[[Any, Any], Any], left: object, right: object) -> Varying:
+    """`function` of two values, at least one of them a table; two tables must belong to the same loop (E0412)."""
+    frames = [side.frame for side in (left, right) if isinstance(side, Varying)]
+    if len(frames) == 2 and frames[0] is not frames[1]:
+        raise two_loops(span)
+    sides = [side.values if isinstance(side, Varying) else side for side in (left, right)]
+    for side in (left, right):
+        if not isinstance(side, Varying | bool) and not is_number(side):
+            message = f"{describe(side)} cannot be combined with a value that depends on `iteration`"
+            raise fail("E0412", message, span, "not possible")
+    return Varying(frames[0], np.asarray(function(*sides)))
 
 
 def as_tensor(scope: Scope, table: Varying, like: Value, span: Span) -> Value:

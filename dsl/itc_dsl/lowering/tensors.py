@@ -20,9 +20,11 @@ from itc_dsl.lowering.widths import mended, width_edit
 TENSOR_OPERATIONS: dict[str, type[Op]] = {"+": Add, "-": Sub, "*": Mul, "/": Div}
 #: Number of axes of a map, which can be resized.
 MAP = 3
-VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies", "/": "divides"}
+VERBS = {"+": "adds", "-": "subtracts", "*": "multiplies", "/": "divides", "and": "joins", "or": "joins"}
 #: Wording of operators in messages.
 JOINTS = {"+": "to", "-": "from", "*": "with", "/": "by"}
+#: Operators of which a message names the left side last.
+REVERSED = "+-"
 #: Replacements for operators not defined on tensors.
 INSTEAD = {
     "**": "multiply: `x * x`; or `exp(y * log(x))`",
@@ -118,8 +120,9 @@ def fits(scope: Scope, expr: ast.Binary, left: Value, right: Value) -> None:
     maps = len(left.tensor.shape) == len(right.tensor.shape) > 0 and left.tensor.dtype == right.tensor.dtype
     by_channels = maps and left.tensor.channels != right.tensor.channels
     shown = [_shown(value.tensor, by_channels) for value in (left, right)]
-    first, second = shown if symbol in "*/" else shown[::-1]
-    message = f"`{symbol}` {VERBS[symbol]} {first} {JOINTS[symbol]} {second.removesuffix(' channels')}"
+    first, second = shown[::-1] if symbol in REVERSED else shown
+    verb, joint = VERBS.get(symbol, "compares"), JOINTS.get(symbol, "with")
+    message = f"`{symbol}` {verb} {first} {joint} {second.removesuffix(' channels')}"
     labels = [Label(e.span, f"{_name(e)} has {text}") for e, text in zip((expr.left, expr.right), shown, strict=True)]
     labels += origins(scope, ((expr.left, left), (expr.right, right)))
     help, edit = _widened(expr, left, right) if by_channels else _reshaped(expr, left, right)

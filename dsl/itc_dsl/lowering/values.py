@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from itc.diagnostics import fail
 from itc.ir import IterationSet, SeriesType, Value
+from itc.records import dataclass
 from itc.source import Span
 from itc_dsl.program import Defined
 

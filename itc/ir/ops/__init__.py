@@ -3,8 +3,11 @@
 from itc.ir.ops import (
     activation,
     cast,
+    comparison,
     conv,
     conv_transpose,
+    dynamic_conv,
+    lookup,
     matmul,
     norm,
     part,
@@ -12,15 +15,18 @@ from itc.ir.ops import (
     pool,
     position,
     rearrange,
+    rectifier,
     reduce,
     region,
     resize,
     shape,
+    spatial,
     table,
     unpool,
 )  # fmt: skip
 
 __all__ = [
-    "activation", "cast", "conv", "conv_transpose", "matmul", "norm", "part", "pointwise", "pool", "position",
-    "rearrange", "reduce", "region", "resize", "shape", "table", "unpool",
+    "activation", "cast", "comparison", "conv", "conv_transpose", "dynamic_conv", "lookup", "matmul", "norm",
+    "part", "pointwise", "pool", "position", "rearrange", "rectifier", "reduce", "region", "resize", "shape",
+    "spatial", "table", "unpool",
 ]  # fmt: skip

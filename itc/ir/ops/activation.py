@@ -1,9 +1,9 @@
-"""Further element-wise functions: activations, exponentials and roots."""
+"""Further element-wise functions: activations, exponentials, roots and sines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import erf, sqrt
+from math import erf, pi, sqrt
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from itc.ir.ops.norm import along_channels
 from itc.ir.ops.pointwise import Sigmoid, Unary
 from itc.ir.rules import at_most, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 _ERF = np.frompyfunc(erf, 1, 1)
 
@@ -19,12 +20,15 @@ _ERF = np.frompyfunc(erf, 1, 1)
 @operation
 @dataclass(frozen=True)
 class Gelu(Unary):
-    """`x * (1 + erf(x / sqrt(2))) / 2`: exact, not the approximation by tanh."""
+    """`x * (1 + erf(x / sqrt(2))) / 2`, or with `tanh` `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2`."""
 
     name = "gelu"
+    tanh: bool = False
 
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
+        if self.tanh:
+            return (x * (1 + np.tanh(np.asarray(sqrt(2 / pi), x.dtype) * (x + 0.044715 * x * x * x))) / 2,)
         probability = (1 + np.asarray(_ERF(x.astype(np.float64) / sqrt(2)), np.float64)) / 2
         return ((x * probability).astype(x.dtype),)
 
@@ -78,6 +82,28 @@ class Sqrt(Unary):
 
 @operation
 @dataclass(frozen=True)
+class Sin(Unary):
+    """Sine of an angle in radians."""
+
+    name = "sin"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.sin(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
+class Cos(Unary):
+    """Cosine of an angle in radians."""
+
+    name = "cos"
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        return (np.cos(operands[0]),)
+
+
+@operation
+@dataclass(frozen=True)
 class Abs(Unary):
     """Absolute value."""
 
@@ -110,9 +136,9 @@ class Prelu(Op):
 
 
 @layer
-def gelu(x: TensorType) -> Layer:
-    """x times the cumulative normal distribution of x, exact (not the approximation by tanh)."""
-    return Layer(Gelu())
+def gelu(x: TensorType, *, approximate: Literal["tanh"] | None = None) -> Layer:
+    """x times the cumulative normal distribution of x, exact, or with `approximate=tanh` the formula of GPT-2."""
+    return Layer(Gelu(approximate == "tanh"))
 
 
 @layer
@@ -137,6 +163,18 @@ def log(x: TensorType) -> Layer:
 def sqrt_(x: TensorType) -> Layer:
     """Square root."""
     return Layer(Sqrt())
+
+
+@layer
+def sin(x: TensorType) -> Layer:
+    """Sine of x in radians."""
+    return Layer(Sin())
+
+
+@layer
+def cos(x: TensorType) -> Layer:
+    """Cosine of x in radians."""
+    return Layer(Cos())
 
 
 @layer

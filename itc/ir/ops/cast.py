@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.types import DTYPE_BYTES, NUMPY_NAMES, TensorType
+from itc.records import dataclass
 
 
 @operation

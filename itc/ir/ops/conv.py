@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
 from itc.ir.op import MAX_FLOAT, MAX_STD, Array, Layer, Op, Pair, ParamSpec, RuleError, Types, layer, operation
-from itc.ir.rules import at_least, at_most, needs, needs_float, needs_param, no_maps
+from itc.ir.rules import at_least, at_most, needs, needs_floats_or_i8, needs_param, no_maps, sums_of
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 WeightInit = Literal["kaiming", "uniform", "lecun", "xavier", "normal", "zeros"]
 
@@ -38,7 +38,7 @@ class Convolution(Op):
             at_least(1, name, getattr(self, name))
         at_least(0, "pad", self.pad)
         needs(3, operands[0], self.name)
-        needs_float(self.name, *operands)
+        needs_floats_or_i8(self.name, *operands)
         if len(operands[1].shape) != 4:
             raise RuleError(f"the weight of `{self.name}` has four axes, not {operands[1]}", 1)
 
@@ -75,7 +75,7 @@ class Conv(Convolution):
             raise RuleError(
                 f"a {kernel[0]} x {kernel[1]} kernel does not fit into a map of {x.shape[-2]} x {x.shape[-1]}", 0
             )
-        return (x.with_shape((*x.shape[:-3], out, *sizes)),)
+        return (sums_of(x.with_shape((*x.shape[:-3], out, *sizes))),)
 
     def macs(self, *operands: TensorType) -> int:
         (result,) = self.result_types(*operands)
@@ -126,13 +126,13 @@ class Linear(Op):
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x, weight = operands[:2]
-        needs_float("linear", *operands)
+        needs_floats_or_i8("linear", *operands)
         if len(weight.shape) != 2:
             raise RuleError(f"the weight of `linear` has two axes, not {weight}", 1)
         if not x.shape or x.shape[-1] != weight.shape[1]:
             raise RuleError(f"the weight takes {weight.shape[1]} features, its operand is {x}", 0, 1)
         needs_param("linear", operands, 2, weight.shape[:1])
-        return (x.with_shape((*x.shape[:-1], weight.shape[0])),)
+        return (sums_of(x.with_shape((*x.shape[:-1], weight.shape[0]))),)
 
     def macs(self, *operands: TensorType) -> int:
         (result,) = self.result_types(*operands)
@@ -227,19 +227,31 @@ def depthwise(
 @layer
 def linear(
     x: TensorType,
-    out: int,
+    out: int | None = None,
     *,
+    weight: TensorType | None = None,
     bias: bool = True,
     init: WeightInit = "uniform",
     std: float | None = None,
     bias_init: float = 0.0,
 ) -> Layer:
-    """Linear layer of a vector, or of each token, to `out` features. `std` implies `init=normal`."""
+    """Linear layer of a vector, or of each token, to `out` features. `std` implies `init=normal`.
+
+    With `weight`, the weight is a `param` [out, in], which other calls may use as well: the table of an `embed`.
+    """
     needs(1, x, "linear")
     no_maps("linear", x, help="use `conv(x, out, 1)` for the channels of a map, or make it a vector: `global_pool(x)`")
+    if weight is not None:
+        needs(1, weight, "linear", 1)
+        if (out, init, std) != (None, "uniform", None):
+            help = "give the `param` its shape and its `init`"
+            raise RuleError("`linear` with a `weight` takes no width and no `init`", attribute="weight", help=help)
+        return Layer(Linear(), biases(bias, weight.shape[0], bias_init), weight=1)
+    if out is None:
+        raise RuleError("`linear` needs a width, or a `weight`", help="linear(x, 10)")
     at_least(1, "out", out)
-    weight = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
-    return Layer(Linear(), (weight, *biases(bias, out, bias_init)))
+    spec = ParamSpec("weight", (out, x.shape[-1]), "weight", weight_init(init, std, "uniform"))
+    return Layer(Linear(), (spec, *biases(bias, out, bias_init)))
 
 
 def number_init(value: float) -> str:

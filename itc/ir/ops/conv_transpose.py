@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
@@ -10,8 +9,9 @@ import numpy as np
 
 from itc.ir.op import Array, Layer, Pair, ParamSpec, RuleError, Types, layer, operation
 from itc.ir.ops.conv import Convolution, WeightInit, biases, padded_elements, weight_init
-from itc.ir.rules import at_least, needs, needs_param
+from itc.ir.rules import at_least, needs, needs_param, sums_of
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 def transposed_size(size: int, kernel: int, stride: int, pad: int, output_pad: int, dilation: int) -> int:
@@ -46,7 +46,7 @@ class ConvTranspose(Convolution):
         sizes = self.sizes(x.shape, (kernel[0], kernel[1]))
         if min(sizes) < 1:
             raise RuleError(f"a padding of {list(self.pad)} leaves an empty result", 0, attribute="pad")
-        return (x.with_shape((*x.shape[:-3], per_group * self.groups, *sizes)),)
+        return (sums_of(x.with_shape((*x.shape[:-3], per_group * self.groups, *sizes))),)
 
     def sizes(self, x: tuple[int, ...], kernel: Pair) -> Pair:
         """Height and width of the result, from the operand's shape."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod, sqrt
 
 import numpy as np
@@ -11,6 +10,7 @@ from itc.ir.op import Array, Layer, Op, RuleError, Types, layer, operation
 from itc.ir.ops.reduce import Softmax
 from itc.ir.rules import at_least, needs, needs_float, no_maps
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation

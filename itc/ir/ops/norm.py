@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, ParamSpec, RuleError, layer, operation
-from itc.ir.rules import array_axis, at_least, needs, needs_float, needs_param
+from itc.ir.rules import array_axis, at_least, needs, needs_norm_params, needs_param
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Norm(Op):
         """Raises RuleError unless the parameters match the channels of `x`."""
         x = operands[0]
         needs(1, x, self.name)
-        needs_float(self.name, *operands)
+        needs_norm_params(self.name, *operands)
         if not 0 <= self.eps <= 1:
             raise RuleError(f"an eps of {self.eps} is not between 0 and 1", attribute="eps")
         for position, param in enumerate(operands[1:], start=1):
@@ -83,7 +82,7 @@ class ScaleShift(Op):
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
         needs(1, x, "scale_shift")
-        needs_float("scale_shift", *operands)
+        needs_norm_params("scale_shift", *operands)
         for position in (1, 2):
             needs_param("scale_shift", operands, position, (x.channels,))
         return (x,)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 #: Number of axes of a map.
 MAP = 3
@@ -115,18 +116,22 @@ class Binary(Op):
 
     pointwise = True
     arity = (2, 2)
+    #: Whether it is defined for booleans as well.
+    booleans: ClassVar[bool] = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         left, right = operands
-        needs_float(self.name, left)
+        if not (self.booleans and left.dtype == "bool"):
+            needs_float(self.name, left)
         if left.dtype != right.dtype:
             raise RuleError(f"`{self.name}` of {left.dtype} and {right.dtype}", 1, 0)
         if left.shape != right.shape:
-            raise RuleError(_mismatch(self.name, left, right), 1, 0)
+            raise RuleError(mismatch(self.name, left, right), 1, 0)
         return (left,)
 
 
-def _mismatch(name: str, left: TensorType, right: TensorType) -> str:
+def mismatch(name: str, left: TensorType, right: TensorType) -> str:
+    """The message of an operation of two tensors whose types differ."""
     same_rank = len(left.shape) == len(right.shape) and left.shape
     if same_rank and left.channels != right.channels:
         return f"`{name}` of {left.channels} and {right.channels} channels"
@@ -176,28 +181,6 @@ class Div(Binary):
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (operands[0] / operands[1],)
-
-
-@operation
-@dataclass(frozen=True)
-class Minimum(Binary):
-    """Element-wise minimum."""
-
-    name = "minimum"
-
-    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
-        return (np.minimum(operands[0], operands[1]),)
-
-
-@operation
-@dataclass(frozen=True)
-class Maximum(Binary):
-    """Element-wise maximum."""
-
-    name = "maximum"
-
-    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
-        return (np.maximum(operands[0], operands[1]),)
 
 
 @operation
@@ -252,18 +235,6 @@ def dropout(x: TensorType, rate: float = 0.5, *, tied: bool = False, channels: b
 def div(a: TensorType, b: TensorType) -> Layer:
     """Element-wise quotient of two tensors of equal shape."""
     return Layer(Div())
-
-
-@layer
-def minimum(a: TensorType, b: TensorType) -> Layer:
-    """Element-wise minimum of two tensors of equal shape."""
-    return Layer(Minimum())
-
-
-@layer
-def maximum(a: TensorType, b: TensorType) -> Layer:
-    """Element-wise maximum of two tensors of equal shape."""
-    return Layer(Maximum())
 
 
 @layer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,6 +13,7 @@ from itc.ir.op import RUN, Array, Layer, Op, Pair, RuleError, Types, as_float, l
 from itc.ir.ops.conv import window_size
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 def pool_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import at_least, needs, needs_float, no_maps
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 def angles(positions: int, pairs: int, base: float) -> Array:

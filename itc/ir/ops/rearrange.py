@@ -1,8 +1,7 @@
-"""Changes of shape and element order: reshape, transpose, broadcast, channel shuffle."""
+"""Changes of shape and element order: reshape, transpose, broadcast, channel and pixel shuffle."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from itc.ir.op import Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import at_least, needs
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation
@@ -113,6 +113,35 @@ class ChannelShuffle(Op):
         return (shuffled.reshape(x.shape),)
 
 
+@operation
+@dataclass(frozen=True)
+class PixelShuffle(Op):
+    """Channels moved to pixels: a map of `factor` times the height and width, of factor^2 times fewer channels.
+
+    As in PyTorch, channel c * factor^2 + i * factor + j becomes row i and column j of each block of channel c.
+    """
+
+    name = "pixel_shuffle"
+    factor: int = 2
+
+    def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
+        x = operands[0]
+        needs(3, x, "pixel_shuffle")
+        at_least(1, "factor", self.factor)
+        if x.channels % self.factor**2:
+            message = f"{x.channels} channels do not divide into blocks of {self.factor} x {self.factor} pixels"
+            raise RuleError(message, 0, attribute="factor")
+        channels, height, width = x.shape[-3:]
+        shape = (channels // self.factor**2, height * self.factor, width * self.factor)
+        return (x.with_shape((*x.shape[:-3], *shape)),)
+
+    def evaluate(self, *operands: Array) -> tuple[Array, ...]:
+        x, r = operands[0], self.factor
+        *leading, channels, height, width = x.shape
+        blocks = x.reshape(-1, r, r, height, width).transpose(0, 3, 1, 4, 2)
+        return (blocks.reshape(*leading, channels // r**2, height * r, width * r),)
+
+
 @layer
 def reshape(x: TensorType, shape: tuple[int, ...]) -> Layer:
     """The same elements in another shape; a size of -1 is inferred."""
@@ -138,3 +167,9 @@ def broadcast(x: TensorType, *, like: TensorType) -> Layer:
 def channel_shuffle(x: TensorType, groups: int) -> Layer:
     """Interleaves the channels of `groups` groups, as between grouped convolutions."""
     return Layer(ChannelShuffle(groups))
+
+
+@layer
+def pixel_shuffle(x: TensorType, factor: int) -> Layer:
+    """Channels moved to pixels: `factor` times the height and width, of `factor` squared times fewer channels."""
+    return Layer(PixelShuffle(factor))

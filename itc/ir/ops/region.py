@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from itc.ir.op import RUN, Array, Layer, Op, Pair, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 #: Logarithm of the largest growth factor of a box, 1000 / 16, as in public implementations.
 MAX_GROWTH = log(1000 / 16)

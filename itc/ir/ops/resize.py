@@ -1,17 +1,19 @@
-"""Nearest and bilinear resizing of maps, equal to PyTorch's `interpolate` on a CPU."""
+"""Nearest, bilinear and bicubic resizing of maps, equal to PyTorch's `interpolate` on a CPU."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
+from itc.ir.op import Array, Layer, Op, Pair, RuleError, Types, layer, operation
 from itc.ir.rules import at_least, needs, needs_float
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
-MODES = ("nearest", "bilinear")
+MODES = ("nearest", "bilinear", "bicubic")
+#: The coefficient of the cubic convolution (Keys 1981), as in PyTorch.
+CUBIC = -0.75
 
 
 @operation
@@ -41,8 +43,10 @@ class Resize(Op):
         if self.mode not in MODES:
             raise RuleError(f"`{self.mode}` is not a mode; known: {', '.join(MODES)}", attribute="mode")
         if self.align_corners and self.mode == "nearest":
-            help = "write `mode=bilinear`, or remove `align_corners`"
-            raise RuleError("`align_corners` is for bilinear resizing", attribute="align_corners", help=help)
+            help = "write `mode=bilinear` or `mode=bicubic`, or remove `align_corners`"
+            raise RuleError(
+                "`align_corners` is for bilinear and bicubic resizing", attribute="align_corners", help=help
+            )
         at_least(0, "factor", self.factor)
         at_least(0, "size", self.size)
         if (len(operands) == 2) + bool(self.factor) + all(self.size) != 1 or any(self.size) != all(self.size):
@@ -80,6 +84,31 @@ class Resize(Op):
         low = np.minimum(sample.astype(np.int64), size - 1)
         return low, np.minimum(low + 1, size - 1), np.minimum(sample - low, 1)
 
+    def temporary_bytes(self, types: Types, results: Types) -> int:
+        """The map behind the first axis, and the second pixel of each sample along the other."""
+        (*_, width), (*_, target) = types[0].shape, results[0].shape
+        return results[0].bytes * max(2 * width, width + target) // target
+
+    def cubic_source(self, size: int, target: int) -> tuple[Array, Array]:
+        """For each of `target` pixels, the four source pixels around its sample, and their weights: [target, 4]."""
+        distance, pixels = self.distance(size, target), np.arange(target)
+        sample = pixels * distance if self.align_corners else (pixels + 0.5) * distance - 0.5
+        first = np.floor(sample).astype(np.int64)
+        offsets = np.arange(-1, 3)
+        apart = np.abs((sample - first)[:, None] - offsets)
+        near = ((CUBIC + 2) * apart - (CUBIC + 3)) * apart * apart + 1
+        far = ((CUBIC * apart - 5 * CUBIC) * apart + 8 * CUBIC) * apart - 4 * CUBIC
+        return np.clip(first[:, None] + offsets, 0, size - 1), np.where(apart <= 1, near, far)
+
+    def sources(self, size: int, target: int) -> list[tuple[Array, Array]]:
+        """The source pixels of `target` pixels with their weights, which add up to 1."""
+        if self.mode == "nearest":
+            return [(self.nearest_source(size, target), np.ones(target))]
+        if self.mode == "bilinear":
+            low, high, weight = self.linear_source(size, target)
+            return [(low, 1 - weight), (high, weight)]
+        return list(zip(*(array.T for array in self.cubic_source(size, target)), strict=True))
+
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x = operands[0]
         for axis, target in zip((-2, -1), self.sizes(*(o.shape for o in operands)), strict=True):
@@ -90,9 +119,14 @@ class Resize(Op):
         size = x.shape[axis]
         if self.mode == "nearest":
             return np.asarray(x.take(self.nearest_source(size, target), axis))
-        low, high, weight = self.linear_source(size, target)
-        weight = weight.astype(x.dtype).reshape((-1, 1) if axis == -2 else (-1,))
-        return np.asarray(x.take(low, axis) * (1 - weight) + x.take(high, axis) * weight)
+        column = (-1, 1) if axis == -2 else (-1,)
+        (pixels, share), *others = self.sources(size, target)
+        out = x.take(pixels, axis) * share.astype(x.dtype).reshape(column)
+        for pixels, share in others:
+            seen = x.take(pixels, axis)
+            seen *= share.astype(x.dtype).reshape(column)
+            out += seen
+        return np.asarray(out)
 
 
 @layer
@@ -102,12 +136,12 @@ def resize_(
     *,
     size: Pair | None = None,
     like: TensorType | None = None,
-    mode: Literal["nearest", "bilinear"] = "nearest",
+    mode: Literal["nearest", "bilinear", "bicubic"] = "nearest",
     align_corners: bool = False,
 ) -> Layer:
     """The map at `factor` times its size, PyTorch's `scale_factor`, at height and width `size`, or at those of `like`.
 
-    A factor's sizes round down, its samples are 1 / factor apart. `align_corners` is PyTorch's, for bilinear resizing.
+    A factor's sizes round down, its samples are 1 / factor apart. `align_corners` is PyTorch's; `nearest` has none.
     """
     needs(3, x, "resize")
     if (factor is None) + (size is None) + (like is None) != 2:

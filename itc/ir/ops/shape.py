@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import MANY, Array, Layer, Op, RuleError, layer, operation
 from itc.ir.rules import array_axis, at_least, axis_of, channels_or, needs
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation

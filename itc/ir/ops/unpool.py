@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from itc.ir.op import Array, Layer, Op, Pair, RuleError, layer, operation
 from itc.ir.ops.pool import Pool
 from itc.ir.rules import needs, needs_integer
 from itc.ir.types import TensorType
+from itc.records import dataclass
 
 
 @operation

@@ -83,7 +83,7 @@ class Counters(Machines):
             raise fail("E0501", f"there is no counter {machine}")
         return machine
 
-    def compile(self, net: Net, machine: Any, objective: str) -> Any:
+    def compile(self, net: Net, machine: Any, objective: str, mapping: str = "spatial", batch: int = 1) -> Any:
         return net, machine
 
     def report(self, program: Any) -> Report:

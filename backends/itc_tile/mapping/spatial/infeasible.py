@@ -11,6 +11,7 @@ import numpy as np
 from itc.diagnostics import CompileError, Diagnostic, Label
 from itc.ir.net import Net
 from itc_tile.cost.candidates import Candidates, candidates
+from itc_tile.cost.cycles import has_units
 from itc_tile.cost.memory import kernel_memory, total
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine, presets
@@ -176,7 +177,7 @@ def _larger_machine(graph: KernelGraph, machine: Machine) -> str:
     """The smallest preset that the net fits on."""
     larger = sorted((load_machine(name) for name in presets()), key=lambda other: (other.memory, other.clock))
     for other in larger:
-        if other.memory > machine.memory and set(other.compute) >= set(machine.compute):
+        if other.memory > machine.memory and all(has_units(each.kernel, other) for each in graph.instances.values()):
             demands = [
                 _TileDemand(kernel.label, kernel.replicas, kernel.candidates)
                 for kernel in kernel_candidates(graph, other)

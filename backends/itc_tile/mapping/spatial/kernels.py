@@ -10,7 +10,7 @@ from math import sqrt
 import numpy as np
 
 from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import check_units
 from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
 from itc_tile.kernels.graph import KernelGraph, Residency
 from itc_tile.kernels.instances import KernelInstance
@@ -117,7 +117,7 @@ def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandid
     executions = {label: intervals(graph, instance) for label, instance in graph.instances.items()}
     out = []
     for label, instance in graph.instances.items():
-        compute_units(machine, instance.kernel.result.tensor.dtype, instance.apply.span)
+        check_units(instance.kernel, machine, instance.apply.span)
         residency = graph.residency[label]
         splits = candidates(instance.kernel, residency, machine)
         readers = tuple(graph.instances[consumer] for consumer in graph.consumers[label])

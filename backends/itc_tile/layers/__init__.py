@@ -1,0 +1,1 @@
+"""Layers as bulk-synchronous supersteps: plans and costs, as poplibs makes them."""

@@ -1,0 +1,1 @@
+"""Predicted against expected cycles and memory."""
