@@ -101,11 +101,13 @@ class Planning:
 
     def throughput(self) -> Timing | None:
         """The shortest period of plans whose tiles receive before they compute, and of those that do both at once."""
-        plans = (self._shortest_period(overlapped) for overlapped in (False, True))
-        return min((plan for plan in plans if plan), key=lambda timing: timing.period, default=None)
+        best: Timing | None = None
+        for overlapped in (False, True):
+            best = self._shortest_period(overlapped, best)
+        return best
 
-    def _shortest_period(self, overlapped: bool) -> Timing | None:
-        """Plans with memory for more images at once, where memory limits the period.
+    def _shortest_period(self, overlapped: bool, known: Timing | None) -> Timing | None:
+        """The shortest period of `known` and plans with memory for more images at once, where memory limits the period.
 
         Targets are multiples of the first plan's resource bound, in ascending order, up to the best period so far.
         Kernels with a memory shortfall at the target get smaller parts.
@@ -113,9 +115,12 @@ class Planning:
         chooser = partial(choose, self.kernels, self.machine, overlapped=overlapped)
         costs = self.feasible(chooser)
         if costs is None:
-            return None
-        first = best = time_program(costs.program, costs)
+            return known
         bound = costs.one_at_a_time.resource_bound()
+        if known and known.period <= bound:
+            return known
+        first = time_program(costs.program, costs)
+        best = min(known or first, first, key=lambda timing: timing.period)
         for factor in PERIOD_TARGETS:
             if best.period <= bound * factor:
                 break
