@@ -6,16 +6,23 @@ import: it is loaded to list choices, so what computes something imports what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from keyword import iskeyword
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
+from itc.diagnostics import fail
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Transform
 from itc.records import dataclass
 from itc.tables import Table
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule
+else:
+    GraphModule = object  # nothing imports PyTorch before a module is made
 
 Arrays = Mapping[str, Array]
 #: The options that `itc show` has for every stage.
@@ -136,12 +143,31 @@ class Machines(Protocol):
     def simulate(self, program: Any, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label, computed from the stores of the machine."""
 
+    def validate(self, rows: Path, machine: Any) -> Report:
+        """Predicted against expected figures of a file for a machine that is loaded. Raises CompileError."""
+        raise fail("E0566", f"{rows} is not compared: the backend of {machine} has no model to validate")
+
+
+class Module(GraphModule):
+    """A network as a trainable module: `module(*inputs)` gives a dict from output label to tensor [batch, ...]."""
+
+    def iterate(self, /, *inputs: Any, **named_inputs: Any) -> Iterator[tuple[str, Any]]:
+        """The outputs as (label, tensor), each as soon as it is there; what is behind the last one taken never runs."""
+        raise NotImplementedError
+
+    def loss(self, outputs: Mapping[str, Any], targets: Any, ignore_index: int = -100) -> Any:
+        """The training loss by the `@loss` annotations; `targets` are tensors by name, or the only one."""
+        raise NotImplementedError
+
 
 class Modules(Protocol):
     """Trainable modules of another framework."""
 
-    def lower(self, net: Net, form: str = "rolled") -> Any:
-        """A module with the net's parameters under their keys; `form` is `rolled` or `unrolled`."""
+    def lower(self, net: Net, form: str = "rolled", halting: str = "stop") -> Module:
+        """A module with the net's parameters under their keys.
+
+        `form` is `rolled` or `unrolled`; loops that halt `stop` with their slowest image, or run `masked` to the end.
+        """
 
     def forward(self, net: Net, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""

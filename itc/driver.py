@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import itc_dsl
-from itc.diagnostics import CompileError
+from itc.diagnostics import CompileError, fail
 from itc.ir.net import Net
 from itc.ir.op import Array
 from itc.passes import Adapt, Rewritten, Transform, flat, named, unchanged
@@ -23,7 +23,7 @@ from itc.source import Source
 if TYPE_CHECKING:
     from itc.analysis.cost import Cost
     from itc.analysis.difference import Difference
-    from itc.backend import Machines, Modules, Report
+    from itc.backend import Machines, Module, Modules, Report
     from itc.explanations import Explanation
     from itc.figures import Compared, Published
 
@@ -50,6 +50,18 @@ OBJECTIVES = ("throughput", "first", "last", "latency")
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """`["f=29", "refine.share=none"]` as the keyword arguments of `load`; later ones win."""
     return dict(itc_dsl.parse_setting(text) for text in texts)
+
+
+def parse_iterations(texts: Iterable[str]) -> int | dict[str, int]:
+    """`["8"]` or `["refine=8"]` as numbers of iterations. Raises CompileError (E0424) for what is no number."""
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        if not number.strip().isdecimal():
+            help = "write `--iterations 8`, or `--iterations NAME=8` for each loop"
+            raise fail("E0424", f"the number of iterations is a whole number, not `{number[:40]}`", help=help)
+        found[name.strip()] = int(number)
+    return found.get("", found)
 
 
 def load(path: str | Path, network: str | None = None, /, **settings: Any) -> Network:
@@ -227,12 +239,18 @@ class Network:
         found = checkpoints.initial(spec, seed.__index__()) if path is None else checkpoints.load(Path(path), spec)
         return dict(self.adapt(found))
 
-    def interpret(self, inputs: Arrays, weights: Arrays) -> dict[str, Array]:
+    def interpret(
+        self, inputs: Arrays, weights: Arrays, iterations: int | Mapping[str, int] | None = None
+    ) -> dict[str, Array]:
         """Outputs by label, by the reference interpreter; `inputs` are arrays [batch, ...].
+
+        With `iterations` they are those of `with_iterations(iterations)`.
 
         Raises CompileError for arrays that are not as the network has them (E0612 to E0614, E0660 to E0663), and for
         what would take too much memory or time (E0665, E0666).
         """
+        if iterations is not None:
+            return self.with_iterations(iterations).interpret(inputs, weights)
         from itc.arguments import checked
         from itc.interpreter import interpret
 
@@ -246,9 +264,28 @@ class Network:
 
         check_workload(workload(self.ir, batch), f"computing {self.ir.name}", self.ir.span)
 
-    def torch(self, form: str = "rolled") -> Any:
-        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph)."""
-        return training_backend().lower(self.ir, form)
+    def with_iterations(self, iterations: int | Mapping[str, int]) -> Network:
+        """The network with another number of iterations on the same parameters, of its loop or of loops by name.
+
+        Exits and conditions follow the loop: those of all iterations or of every n-th go on, one at the last iteration
+        moves with it, others stay. Raises CompileError where private parameters have fewer sets (E0422), for a loop
+        that there is not (E0423), and for a number below 1 (E0424).
+        """
+        from itc.ir.iteration_counts import with_iterations
+
+        return replace(self, ir=with_iterations(self.ir, iterations), spec=self.spec or self.ir)
+
+    def torch(self, form: str = "rolled", halting: str = "stop", weights: str | Path | Arrays | None = None) -> Module:
+        """A `torch.fx.GraphModule`: `rolled` (the body called in a loop) or `unrolled` (one flat graph).
+
+        At inference a rolled loop that halts stops with its slowest image; with `halting="masked"` all iterations run
+        and images that have halted are frozen, so that the module can be exported, traced and compiled as a whole.
+        `weights` are a checkpoint's file, or arrays by key; else they are fresh.
+        """
+        module = training_backend().lower(self.ir, form, halting)
+        if weights is not None:
+            module.load_state_dict(self.weights(weights) if isinstance(weights, str | Path) else weights)
+        return module
 
     def emit(self, to: str = "") -> str:
         """The source of a module that does not import itc: of a target such as `torch`, or the default one."""

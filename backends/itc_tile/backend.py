@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from itc.backend import Backend, Machines, Option, Stage
@@ -70,6 +71,11 @@ class TileMachines(Machines):
         from itc_tile.simulate.values import simulate
 
         return simulate(program, inputs, weights)
+
+    def validate(self, rows: Path, machine: Any) -> Any:
+        from itc_tile.validate.report import validate
+
+        return validate(rows, machine)
 
 
 def text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from itc.backend import Backend, Option, Stage, Target
+from itc.backend import Backend, Module, Option, Stage, Target
 from itc.ir.net import Net
 from itc.ir.op import Array
 
@@ -15,11 +15,11 @@ FORM = Option("form", "rolled", "Loops as loops, or one flat graph.", choices=("
 class TorchModules:
     """Nets as torch.fx.GraphModules."""
 
-    def lower(self, net: Net, form: Any = "rolled") -> Any:
+    def lower(self, net: Net, form: Any = "rolled", halting: Any = "stop") -> Module:
         """The module, in training mode; see `itc_torch.lower`."""
         from itc_torch.module import lower
 
-        return lower(net, form)
+        return lower(net, form, halting=halting)
 
     def forward(self, net: Net, inputs: Mapping[str, Array], weights: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by label for arrays [batch, ...], at inference."""

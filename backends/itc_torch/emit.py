@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itc.ir import Net
+from itc_torch.identities import without_identities
 from itc_torch.lowerings import check_operations
 from itc_torch.names import check_keys
 from itc_torch.source import module_text
@@ -17,4 +18,4 @@ def emit_module(net: Net) -> str:
     """
     check_keys(net)
     check_operations(net)
-    return module_text(net)
+    return module_text(without_identities(net))

@@ -51,15 +51,26 @@ def sine_table(x: Tensor, base: float = 10000.0) -> Tensor:
     return table.to(x.dtype).expand_as(x)
 
 
-def rotary(x: Tensor, heads: int = 1, base: float = 10000.0) -> Tensor:
-    """Turns the pairs of channels (i, i + d / 2) of each head by an angle."""
+def rotary(
+    x: Tensor,
+    heads: int = 1,
+    base: float = 10000.0,
+    interleaved: bool = False,
+) -> Tensor:
+    """Turns the pairs of channels (i, i + d / 2), or (2 i, 2 i + 1), of each head by an angle."""
     pairs = x.shape[-1] // (2 * heads)
     position = torch.arange(x.shape[-2], dtype=torch.float64, device=x.device)
     pair = torch.arange(pairs, dtype=torch.float64, device=x.device)
     angle = (position[:, None] / base ** (pair / pairs))[:, None]
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second = x.reshape(*x.shape[:-1], heads, -1).chunk(2, dim=-1)
+    by_head = x.reshape(*x.shape[:-1], heads, -1)
+    if interleaved:
+        first, second = by_head[..., ::2], by_head[..., 1::2]
+    else:
+        first, second = by_head.chunk(2, dim=-1)
     turned = (first * cosine - second * sine, second * cosine + first * sine)
+    if interleaved:
+        return torch.stack(turned, dim=-1).flatten(-3)
     return torch.cat(turned, dim=-1).flatten(-2)
 
 
@@ -67,12 +78,20 @@ def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    mask: Tensor | None = None,
     heads: int = 1,
     causal: bool = False,
 ) -> Tensor:
     """Attention of tokens q to tokens k with values v, in parts of the channels."""
     q, k, v = (x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2) for x in (q, k, v))
-    attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    if mask is None:
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    else:
+        allowed = mask.reshape(mask.shape[0], 1, -1, mask.shape[-1])
+        if causal:
+            allowed = allowed & allowed.new_ones(q.shape[-2], k.shape[-2]).tril()
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        attended = attended.masked_fill(~allowed.any(-1, keepdim=True), 0)
     return torch.flatten(attended.transpose(-3, -2), -2)
 
 
@@ -112,11 +131,14 @@ def align_regions(
     size: tuple[int, int] = (7, 7),
     scale: float = 1.0,
     sampling: int = 2,
+    aligned: bool = False,
 ) -> Tensor:
     """Features [b, n, c, *size] of boxes [b, n, 4], by bilinear samples."""
-    left, top, right, bottom = (boxes * scale).unbind(-1)
-    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling)
-    columns = axis_shares(left, right, size[1], x.shape[-1], sampling)
+    corners = boxes * scale - 0.5 if aligned else boxes * scale
+    left, top, right, bottom = corners.unbind(-1)
+    least = None if aligned else 1
+    rows = axis_shares(top, bottom, size[0], x.shape[-2], sampling, least)
+    columns = axis_shares(left, right, size[1], x.shape[-1], sampling, least)
     return torch.einsum("bnph,bchw,bnqw->bncpq", rows, x, columns)
 
 
@@ -126,9 +148,11 @@ def axis_shares(
     parts: int,
     places: int,
     sampling: int,
+    least: int | None,
 ) -> Tensor:
     """The share of each place in each part of a box: [b, n, parts, places]."""
-    step = (last - first).clamp(min=1) / parts
+    extent = last - first if least is None else (last - first).clamp(min=least)
+    step = extent / parts
     samples = torch.arange(parts * sampling, dtype=first.dtype, device=first.device)
     at = first[..., None] + (samples + 0.5) / sampling * step[..., None]
     inside = (at >= -1) & (at <= places)
@@ -164,16 +188,24 @@ def propose_regions(
     boxes = decoded(anchors, by_anchor).clamp(min=0).minimum(edges)
     large = (boxes[..., 2:] - boxes[..., :2] >= least).all(-1)
     ranked = scores.movedim(1, -1).flatten(1).masked_fill(~large, -math.inf)
-    order = ranked.argsort(dim=1, descending=True, stable=True)[:, :candidates]
+    order = likeliest(ranked, candidates)
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     alive = large.gather(1, order)
+    places = torch.arange(alive.shape[1], device=alive.device)
     chosen = []
     for _ in range(min(count, boxes.shape[1])):
         first = alive.long().argmax(1, keepdim=True)
         box = boxes.gather(1, first[..., None].expand(-1, -1, 4))
         chosen.append(torch.where(alive.any(1)[:, None, None], box, 0))
-        alive = (alive & ~(overlaps(box, boxes) > overlap)).scatter(1, first, False)
+        alive = alive & ~(overlaps(box, boxes) > overlap) & (places != first)
     return F.pad(torch.cat(chosen, dim=1), (0, 0, 0, count - len(chosen)))
+
+
+def likeliest(scores: Tensor, count: int) -> Tensor:
+    """The places of the `count` highest scores [b, n], the first of equal ones first."""
+    if torch.onnx.is_in_onnx_export():  # it has no stable sort, but its top k is stable
+        return scores.topk(min(count, scores.shape[1]), dim=1).indices
+    return scores.argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
 def anchor_boxes(
@@ -209,3 +241,51 @@ def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
     shared = (torch.minimum(box[..., 2:], boxes[..., 2:]) - low).clamp(min=0).prod(-1)
     own = (box[..., 2:] - box[..., :2]).prod(-1)
     return shared / (own + (boxes[..., 2:] - boxes[..., :2]).prod(-1) - shared)
+
+
+def cross_entropy(
+    output: Tensor,
+    target: Tensor,
+    class_axis: int = 1,
+    ignore_index: int = -100,
+) -> Tensor:
+    """The mean over all targets but `ignore_index`: classes, or shares of each."""
+    if target.is_floating_point():
+        target = target.movedim(class_axis, 1)
+    output = output.movedim(class_axis, 1)
+    return F.cross_entropy(output, target, ignore_index=ignore_index)
+
+
+def kl(output: Tensor, target: Tensor, class_axis: int = 1) -> Tensor:
+    """The divergence of shares of classes from the output's, mean over positions."""
+    found = output.log_softmax(class_axis)
+    apart = F.kl_div(found, same_shape(output, target), reduction="none")
+    return apart.sum(class_axis).mean()
+
+
+def mse(output: Tensor, target: Tensor) -> Tensor:
+    """The mean of the squared differences."""
+    return F.mse_loss(output, same_shape(output, target))
+
+
+def l1(output: Tensor, target: Tensor) -> Tensor:
+    """The mean of the absolute differences."""
+    return F.l1_loss(output, same_shape(output, target))
+
+
+def huber(output: Tensor, target: Tensor) -> Tensor:
+    """Half the squared differences up to 1, linear from there on, in the mean."""
+    return F.huber_loss(output, same_shape(output, target))
+
+
+def bce(output: Tensor, target: Tensor) -> Tensor:
+    """The binary cross entropy of probabilities with the sigmoid of the output."""
+    return F.binary_cross_entropy_with_logits(output, same_shape(output, target))
+
+
+def same_shape(output: Tensor, target: Tensor) -> Tensor:
+    """The target, which is not broadcast."""
+    if target.shape != output.shape:
+        sizes = f"{list(target.shape)} for an output of {list(output.shape)}"
+        raise ValueError(f"the target has another shape: {sizes}")
+    return target

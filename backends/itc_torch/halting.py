@@ -42,7 +42,7 @@ class AdaptiveTime:
         counted = torch.where(was_running, score, torch.zeros_like(score))
         self.iterations = self.iterations + was_running.to(score.dtype)
         self.total = self.total + counted
-        halts = was_running & ((self.total >= self.bound) | (t == self.last))
+        halts = was_running if t == self.last else was_running & (self.total >= self.bound)
         self.remainder = torch.where(halts, left, self.remainder)
         self.running = was_running & ~halts
         weight = torch.where(halts, left, counted)

@@ -46,12 +46,13 @@ class Input:
         return dtype in INTEGERS.get(self.dtype, (torch.bool,))
 
 
-def check_tensors(inputs: Sequence[Input], given: Sequence[object], named: Mapping[str, object]) -> None:
-    """Raises TypeError or ValueError, which name the input, for tensors that a module does not take.
+def check_tensors(inputs: Sequence[Input], given: Sequence[object], named: Mapping[str, object]) -> dict[str, Tensor]:
+    """The tensors by the name of their input; raises TypeError or ValueError for those that a module does not take.
 
     Names and their number are left to the call itself, and so are the stand-ins of `torch.fx` while it traces.
     """
     first: tuple[str, int] | None = None
+    tensors: dict[str, Tensor] = {}
     by_name = {**dict(zip((each.name for each in inputs), given, strict=False)), **named}
     for each in inputs:
         tensor = by_name.get(each.name)
@@ -63,6 +64,8 @@ def check_tensors(inputs: Sequence[Input], given: Sequence[object], named: Mappi
         name, batch = first = first or (each.name, tensor.shape[0])
         if tensor.shape[0] != batch:
             raise ValueError(f"the input `{each.name}` has {tensor.shape[0]} samples, `{name}` has {batch}")
+        tensors[each.name] = tensor
+    return tensors
 
 
 def optional_input(value: Value, given: Name, first: Value, batch: Name) -> Expr:

@@ -184,7 +184,7 @@ def matmul(op: MatMul, a: Ref, b: Ref) -> Expr:
 
 
 def attend(op: Attend, *operands: Ref) -> Expr:
-    if op.heads == 1:
+    if op.heads == 1 and len(operands) == 3:
         return call(F.scaled_dot_product_attention, *operands, is_causal=op.causal or None)
     return call(functions.attention, *operands, heads=op.heads, causal=op.causal or None)
 
@@ -194,7 +194,8 @@ def sinusoid(op: Sinusoid, x: Ref) -> Expr:
 
 
 def rope(op: Rope, x: Ref) -> Expr:
-    return call(functions.rotary, x, heads=unless(op.heads, 1), base=unless(op.base, 10000.0))
+    options = {"heads": unless(op.heads, 1), "base": unless(op.base, 10000.0)}
+    return call(functions.rotary, x, **options, interleaved=op.interleaved or None)
 
 
 def own_function(target: Callable[..., Any]) -> Callable[..., Expr]:

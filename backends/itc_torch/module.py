@@ -13,6 +13,7 @@ from itc.arguments import checked
 from itc.ir import Net, parse_net, verify
 from itc.ir.op import Array
 from itc.ir.types import NUMPY_NAMES
+from itc_torch.identities import without_identities
 from itc_torch.inference import run
 from itc_torch.lowerings import check_operations
 from itc_torch.names import check_keys
@@ -22,28 +23,35 @@ from itc_torch.rolled import rolled
 from itc_torch.unrolled import unrolled
 
 Form = Literal["rolled", "unrolled"]
-FORMS = {"rolled": rolled, "unrolled": unrolled}
+Halting = Literal["stop", "masked"]
 
 
-def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors) -> Network:
+def lower(net: Net, form: Form = "rolled", parameters: Parameters = tensors, halting: Halting = "stop") -> Network:
     """`net` as a torch.fx.GraphModule with the values of `itc.weights.initial`, in training mode.
 
     `rolled` keeps loops as loops (a body's graph, called once an iteration), `unrolled` is one flat graph; keys and
-    shapes of both state_dicts are those of `net.params`. Raises CompileError for keys that torch cannot have
-    (E0290) and operations without a lowering (E0522), and ValueError for another form.
+    shapes of both state_dicts are those of `net.params`. At inference a rolled loop that halts stops with its slowest
+    image; `masked` it runs all its iterations, with the same values, and can be exported, traced and compiled whole.
+    Raises CompileError for keys that torch cannot have (E0290) and operations without a lowering (E0522), and
+    ValueError for another form or way to halt.
     """
-    if not isinstance(form, str) or form not in FORMS:
+    if not isinstance(form, str) or form not in ("rolled", "unrolled"):
         raise ValueError(f"the form is rolled or unrolled, not {form!r:.60}")
+    if halting not in ("stop", "masked"):
+        raise ValueError(f"`halting` is stop or masked, not {halting!r:.60}")
     check_keys(net)
     check_operations(net)
-    module = FORMS[form](net, parameters)
-    module.meta[SOURCE] = (net, form)
+    lean = without_identities(net)
+    module = rolled(lean, parameters, halting == "masked") if form == "rolled" else unrolled(lean, parameters)
+    module.meta[SOURCE] = (net, form, halting)
     return module
 
 
-def restored(text: str, form: Form, state: Mapping[str, Tensor], training: bool, frozen: Sequence[str]) -> Network:
+def restored(
+    text: str, form: Form, halting: Halting, state: Mapping[str, Tensor], training: bool, frozen: Sequence[str]
+) -> Network:
     """The module that `Network.__reduce__` took apart: its values, its mode, and which parameters are `frozen`."""
-    module = lower(verify(parse_net(text)), form)
+    module = lower(verify(parse_net(text)), form, halting=halting)
     module.load_state_dict(dict(state))
     for key in frozen:
         module.get_parameter(key).requires_grad_(False)

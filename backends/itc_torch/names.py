@@ -14,12 +14,14 @@ from itc.diagnostics import CompileError, Diagnostic
 from itc.ir import Net
 from itc_torch import functions
 
+#: What a module has beside the attributes of every module.
+METHODS = frozenset({"iterate", "loss"})
 CONSTANTS = ("EXITS", "ITERATIONS", "LABELS")
 #: Functions and classes that an emitted module may define beside its class, and what it imports.
 OWN = frozenset(name for name, value in vars(functions).items() if inspect.isfunction(value))
 DEFINED = frozenset({"Group", "kaiming", "lecun", "norm", "normal", "sinusoid", "uniform", "xavier"})
 HALTING = frozenset({"AdaptiveTime", "Threshold"})
-IMPORTED = frozenset({"Any", "F", "Tensor", "annotations", "math", "nn", "torch"})
+IMPORTED = frozenset({"Any", "F", "Iterator", "Tensor", "annotations", "math", "nn", "torch"})
 #: Names that an emitted module reads from outside of its methods: nothing of a spec may be called so there.
 MODULE_NAMES = OWN | DEFINED | HALTING | IMPORTED
 #: What else the lines of `forward` read, and the variable that they throw away.
@@ -113,7 +115,10 @@ def _faults(key: str, keys: set[str], root: nn.Module, inner: nn.Module) -> list
     found = [
         (segment, f"`{segment}` is a word of Python or an attribute of every module")
         for position, segment in enumerate(segments)
-        if hasattr(inner if position else root, segment) or keyword.iskeyword(segment) or not _SEGMENT.match(segment)
+        if hasattr(inner if position else root, segment)
+        or (position == 0 and segment in METHODS)
+        or keyword.iskeyword(segment)
+        or not _SEGMENT.match(segment)
     ]
     prefixes = (".".join(segments[:n]) for n in range(1, len(segments)))
     return found + [(segments[-1], f"{prefix} is a parameter too") for prefix in prefixes if prefix in keys]

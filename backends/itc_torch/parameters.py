@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,5 +65,9 @@ def load_weights(module: nn.Module, values: Mapping[str, Array]) -> None:
     faults = weights.argument_faults(values, wanted, "what is loaded", "the module", narrow)
     if faults:
         raise CompileError(faults)
-    native = {key: np.array(value, value.dtype.newbyteorder("=")) for key, value in values.items()}
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in native.items()})
+    module.load_state_dict({key: as_tensor(value) for key, value in values.items()})
+
+
+def as_tensor(value: Any) -> Any:
+    """An array as a tensor that shares nothing with it; whatever else it is as it is."""
+    return torch.from_numpy(np.array(value, value.dtype.newbyteorder("="))) if isinstance(value, np.ndarray) else value

@@ -64,17 +64,31 @@ class HaltingLoop(Loop):
     """At most `count` iterations: at inference as many as the slowest image takes, in training all of them.
 
     `body` gives its score behind what a loop's gives, and the last argument makes of the scores what the loop hands
-    out. In training the iterations that no image needs run as well, so that every set of a norm sees its images.
+    out. In training the iterations that no image needs run as well, so that every set of a norm sees its images; if
+    `masked` they always run, so that what is run does not depend on values.
     """
+
+    def __init__(self, body: nn.Module, count: int, widths: tuple[int, ...], masked: bool = False) -> None:
+        super().__init__(body, count, widths)
+        self.masked = masked
 
     def forward(self, carried: Values, walked: tuple[Values, ...], captured: Values, *halts: Halting) -> Values:
         (halting,) = halts
         for iteration in range(1, self.count + 1):
             after, _, score = self.body(*self.arguments(iteration, carried, walked, captured))
             carried = halting.step(iteration, score, carried, after)
-            if not (self.training or bool(halting.running.any())):
+            if not (self.masked or self.training or bool(halting.running.any())):
                 break
         return halting.results(carried)
+
+
+def contains(runs: tuple[range, ...], iteration: int) -> bool:
+    """Whether one of the ascending `runs` has an iteration, in Python that `torch.compile` follows, by halves."""
+    first, last = 0, len(runs)
+    while last - first > 1:
+        middle = (first + last) // 2
+        first, last = (middle, last) if runs[middle].start <= iteration else (first, middle)
+    return last > first and iteration in runs[first]
 
 
 class When(nn.Module):
@@ -87,7 +101,8 @@ class When(nn.Module):
         self.otherwise = otherwise
 
     def forward(self, iteration: int, for_body: Values, for_otherwise: Values) -> Values:
-        result: Values = self.body(*for_body) if iteration in self.iterations else self.otherwise(*for_otherwise)
+        chosen = contains(self.iterations.runs, iteration)
+        result: Values = self.body(*for_body) if chosen else self.otherwise(*for_otherwise)
         return result
 
     def extra_repr(self) -> str:
@@ -103,7 +118,7 @@ class Emit(nn.Module):
         self.body = body
 
     def forward(self, iteration: int, *captured: Any) -> Values | None:
-        result: Values | None = self.body(*captured) if iteration in self.iterations else None
+        result: Values | None = self.body(*captured) if contains(self.iterations.runs, iteration) else None
         return result
 
     def extra_repr(self) -> str:

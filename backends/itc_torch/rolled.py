@@ -18,20 +18,24 @@ from itc_torch.parameters import Parameters, tensors
 from itc_torch.sets import set_number
 
 
-def rolled(net: Net, parameters: Parameters = tensors) -> Network:
-    """The module of `net` with one graph for each body: it does not grow with the iterations."""
+def rolled(net: Net, parameters: Parameters = tensors, masked: bool = False) -> Network:
+    """The module of `net` with one graph for each body: it does not grow with the iterations.
+
+    Loops that halt run all their iterations if `masked`, else as many as the slowest image takes.
+    """
     scope = Scope(net)
     scope.inputs()
     scope.parameters(parameters(net))
-    _Rolled(scope).statements(net.body)
+    _Rolled(scope, masked).statements(net.body)
     return finish(scope, [scope.node(output.value.name) for output in net.outputs])
 
 
 class _Rolled:
     """Adds statements to the graph of one body."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, masked: bool) -> None:
         self.scope = scope
+        self.masked = masked
         self.emitted: list[fx.Node] = []
         self.numbers: dict[Index, Any] = {}
 
@@ -61,7 +65,7 @@ class _Rolled:
 
     def body(self, body: Body, arguments: tuple[str, ...] = ()) -> tuple[_Rolled, tuple[Any, ...]]:
         """A graph for `body`, its output still open: the lowering that filled it, and the nodes that it yields."""
-        inner = _Rolled(Scope(self.scope.net, self.scope))
+        inner = _Rolled(Scope(self.scope.net, self.scope), self.masked)
         for name in arguments:
             inner.scope.argument(name)
         inner.statements(body.statements)
@@ -90,7 +94,7 @@ class _Rolled:
         args: tuple[Any, ...] = (carried, walked, captured)
         region = regions.Loop(module, loop.count, widths)
         if loop.halt:
-            region = regions.HaltingLoop(module, loop.count, widths)
+            region = regions.HaltingLoop(module, loop.count, widths, self.masked)
             args = (*args, self.scope.realise(halting_of(loop)))
         node = self.scope.run(region, f"loop_{loop.var}", args)
         self.define(loop.results, node)

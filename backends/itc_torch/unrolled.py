@@ -21,7 +21,10 @@ MAX_OPERATIONS = 40_000
 
 
 def unrolled(net: Net, parameters: Parameters = tensors) -> Network:
-    """The module of `net` as a flat graph, which grows with the iterations (E0161)."""
+    """The module of `net` as a flat graph, which grows with the iterations (E0161).
+
+    Loops that halt run all their iterations.
+    """
     _check_size(net)
     scope = Scope(net)
     scope.inputs()

@@ -28,6 +28,7 @@ OWN = {
     "fmt": "fmt:fmt",
     "explain": "explain:explain",
     "machines": "machines:machines",
+    "validate": "validate:command",
     "sweep": "sweep:sweep",
     "zoo": "zoo:zoo",
     "weights": "weights:app",
@@ -35,7 +36,7 @@ OWN = {
     "ops": "reference:ops",
     "std": "reference:std",
 }
-COMPLETED = ("show", "run", "emit")
+COMPLETED = ("show", "run", "emit", "validate")
 #: The flags of the help, of every command.
 HELP = {"help_option_names": ["-h", "--help"]}
 #: What typer raises for a wrong use of the command line.

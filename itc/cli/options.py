@@ -49,7 +49,8 @@ def specs(files: Iterable[Path]) -> Iterator[Path]:
             yield file
             continue
         found = (path for path in file.rglob("*.itn") if path.is_file())
-        yield from sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(file).parts))
+        shown = sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(file).parts))
+        yield from shown or [file]  # a folder without specs is read as a file, which is an error
 
 
 def check_passes(names: list[str] | None) -> None:

@@ -21,7 +21,7 @@ from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say
 from itc.cli.terminal import console
 from itc.diagnostics import CompileError, fail, shortened
-from itc.driver import Compiled, Network, parse_settings, read
+from itc.driver import Compiled, Network, parse_iterations, parse_settings, read
 from itc.files import folder, writable, writable_folder
 from itc.ir.op import Array
 from itc.pictures import Picture, as_input, open_picture, write_classes
@@ -70,6 +70,10 @@ def run(
         typer.Option(help="Kernels on tiles of their own, one at a time on all tiles, or the better of both."),
     ] = MappingName.SPATIAL,
     batch: Annotated[int, typer.Option(min=1, help="Images that a temporal program takes at once.")] = 1,
+    iterations: Annotated[
+        list[str] | None,
+        typer.Option(help="Iterations to run instead of the spec's, on the same weights: a number, or NAME=NUMBER."),
+    ] = None,
     precision: options.Precision = "f32",
     set_: options.Set = None,
     network: options.NetworkName = None,
@@ -80,6 +84,8 @@ def run(
     with reporting(as_json):
         loaded = read(spec)
         chosen = loaded.network(network, **parse_settings(set_ or []))
+        if iterations:
+            chosen = chosen.with_iterations(parse_iterations(iterations))
         goal = (objective.value, mapping.value, batch, precision)
         job = Job(chosen, loaded.files, machine, *goal, picture, weights, out, as_json)
         result = job.run()

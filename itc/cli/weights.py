@@ -13,6 +13,7 @@ from itc import checkpoints as imports
 from itc import weights as checkpoints
 from itc.checkpoints import Checked, Imported, import_weights
 from itc.cli import options
+from itc.cli.arguments import for_typer
 from itc.cli.errors import reporting
 from itc.cli.printing import print_json, print_tables, say
 from itc.driver import parse_settings, read
@@ -30,6 +31,7 @@ class Rope(StrEnum):
 
 
 @app.command("list")
+@for_typer
 def list_(
     spec: options.Spec,
     set_: options.Set = None,
@@ -52,6 +54,7 @@ def list_(
 
 
 @app.command("import")
+@for_typer
 def import_(
     file: Annotated[Path, typer.Argument(help="A safetensors or .npz file.", metavar="FILE", show_default=False)],
     spec: Annotated[Path, typer.Option("--spec", help="The spec, an .itn file.", metavar="SPEC", show_default=False)],

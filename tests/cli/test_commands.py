@@ -211,7 +211,8 @@ def test_a_machine_may_have_any_name(tmp_path: Path) -> None:
 
 
 def test_the_public_names() -> None:
-    assert itc.__all__ == ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "sweep"]
+    names = ["Compiled", "CompileError", "Diagnostic", "Network", "Sweep", "__version__", "load", "loads", "sweep"]
+    assert itc.__all__ == names
     assert all(hasattr(itc, name) for name in itc.__all__)
 
 

@@ -24,6 +24,7 @@ from itc_dsl import Program, check, load_net, parse, parse_setting
 from itc_dsl.lowering import lower
 from itc_dsl.settings import choose
 from itc_tile import compile_net, load_machine, parse_machine, report
+from itc_tile.validate.rows import read_rows
 from tests.fuzz import binaries, texts
 
 #: Characters of IR text up to which a spec's net is also read back; reading long ones is slow and tells no more.
@@ -79,6 +80,13 @@ def setting(text: str) -> None:
 def machine(text: str) -> None:
     """A machine, and a small net mapped onto it."""
     report(compile_net(tiny(), parse_machine(Source("fuzzed.yaml", text)))).json()
+
+
+def expected_rows(text: str) -> None:
+    """A file of expected figures."""
+    with NamedTemporaryFile(suffix=".csv") as file:
+        Path(file.name).write_bytes(text.encode("utf-8", "replace"))
+        read_rows(Path(file.name), load_machine("gc200"))
 
 
 def checkpoint(text: str) -> None:
@@ -170,6 +178,9 @@ TARGETS = {
     "t": Target(mapped, texts.small_specs, SPEC_WORDS),
     "i": Target(ir, texts.irs, IR_WORDS),
     "m": Target(machine, texts.machines, [*texts.NUMBERS, *YAML_WORDS, "torus", "cycles", "B/cycle", "1 x 1", ":"]),
+    "v": Target(
+        expected_rows, texts.expected_rows, [*texts.NUMBERS, ",", "3x3", "x", "True", "IpuModel2", "gemm_2x3x4"]
+    ),
     "o": Target(setting, texts.settings, [*texts.WORDS, *texts.NUMBERS, "refine.share", "every(2)", "\0f=3"]),
     "c": Target(checkpoint, texts.checkpoints, texts.NUMBERS, binaries.mutated_safetensors),
     "z": Target(archive, binaries.npzs, ("PK\3\4", "PK\1\2", *texts.NUMBERS), binaries.mutated_npz),
@@ -180,5 +191,5 @@ BINARY = frozenset("czp")
 #: The targets by what a user calls their inputs.
 KINDS = {
     "specs": "s", "mapped": "t", "irs": "i", "machines": "m", "settings": "o", "safetensors": "c", "npz": "z",
-    "pictures": "p",
+    "pictures": "p", "expected": "v",
 }  # fmt: skip

@@ -93,6 +93,18 @@ def machines() -> tuple[str, ...]:
     return (*map(preset_text, presets()), *(path.read_bytes().decode("utf-8", "replace") for path in wrong))
 
 
+def expected_rows() -> tuple[str, ...]:
+    """Files of expected figures, one of each format."""
+    figures = "IpuModel2_cycles,IpuModel2_total_mem,IpuModel2_max_tile_mem"
+    sizes = "name,batch,groups,cin,cout,field,kernel,stride,pad_lo,pad_up"
+    vertex = "field_elems,in_groups(16ch),out_groups(16ch),conv_units,half_partials,coeff_load_B_per_cycle,cycles"
+    return (
+        f"{sizes},{figures}\nsmall,1,1,16,16,8x8,3x3,1x1,1x1,1x1,9000,17000000,213000\n",
+        f"name,{figures}\ngemm_64x64x64,4000,17000000,213000\n",
+        f"{vertex}\n49,1,1,16,True,8,529\n",
+    )
+
+
 def settings() -> tuple[str, ...]:
     """What `--set` may be given; more than one at once with a NUL between, as no argument holds one."""
     return (

@@ -40,7 +40,7 @@ def test_published_vectors(field: int, inputs: int, outputs: int, sums: str, cyc
 def test_workers_divide_all_elements(rows: int, width: int, workers: int) -> None:
     runs = worker_runs(rows, width, workers)
     assert len(runs) == workers
-    assert sum(map(sum, runs)) == rows * width
+    assert sum(run * count for of in runs for run, count in of) == rows * width
 
 
 @given(SIZES, SIZES, st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 2, 4]))

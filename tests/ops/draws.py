@@ -467,7 +467,11 @@ def _attend(v: Values) -> Drawn:
     types = [
         TensorType("f32", (*leading, *sizes)) for sizes in ((tokens, width), (others, width), (others, value_width))
     ]
-    return drawn(v, Layer(Attend(heads, causal)), types)
+    if leading or v.chance():
+        return drawn(v, Layer(Attend(heads, causal)), types)
+    mask = TensorType("bool", v.pick((others,), (tokens, others)))
+    arrays = [v.normal((BATCH, *type.shape)) for type in types]
+    return drawn(v, Layer(Attend(heads, causal)), [*types, mask], *arrays, v.normal((BATCH, *mask.shape)) > -0.5)
 
 
 def _sinusoid(v: Values) -> Drawn:
@@ -478,7 +482,7 @@ def _sinusoid(v: Values) -> Drawn:
 def _rope(v: Values) -> Drawn:
     heads = v.number(1, 3)
     x = v.tokens(2 * heads * v.number(1, 4))
-    return drawn(v, LAYERS["rope"](x, heads, base=v.pick(10000.0, 100.0)), [x])
+    return drawn(v, LAYERS["rope"](x, heads, base=v.pick(10000.0, 100.0), interleaved=v.chance()), [x])
 
 
 def _embed(v: Values) -> Drawn:
@@ -496,7 +500,8 @@ def _roi_align(v: Values) -> Drawn:
     x = TensorType("f32", (v.number(1, 3), v.number(2, 9), v.number(2, 9)))
     boxes = TensorType("f32", (v.number(1, 4), 4))
     corners = v.rng.uniform(-10, 90, (BATCH, boxes.shape[0], 2, 2)).astype(np.float32)
-    layer = LAYERS["roi_align"](x, boxes, v.pair(1, 4), scale=0.125, sampling=v.number(1, 3))
+    options = {"scale": 0.125, "sampling": v.number(1, 3), "aligned": v.chance()}
+    layer = LAYERS["roi_align"](x, boxes, v.pair(1, 4), **options)
     return drawn(v, layer, [x, boxes], v.normal((BATCH, *x.shape)), np.sort(corners, -2).reshape(BATCH, -1, 4))
 
 

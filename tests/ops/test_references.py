@@ -51,7 +51,7 @@ def test_transposed_convolution_is_the_gradient_of_a_convolution(drawn: Drawn) -
 @given(operations("attend"))
 def test_attention_is_softmax_of_products(drawn: Drawn) -> None:
     """Head by head, token by token; the products that torch counts are the MACs."""
-    op, (q, k, v) = drawn.op, (torch.from_numpy(a) for a in drawn.arrays)
+    op, (q, k, v, *mask) = drawn.op, (torch.from_numpy(a) for a in drawn.arrays)
     assert isinstance(op, Attend)
     found, heads = torch.from_numpy(drawn.evaluate()), op.heads
     with FlopCounterMode(display=False) as counter:
@@ -59,7 +59,9 @@ def test_attention_is_softmax_of_products(drawn: Drawn) -> None:
             scores = a @ b.mT / sqrt(a.shape[-1])
             if op.causal:
                 scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf)
-            expected = scores.softmax(-1) @ c
+            for allowed in mask:
+                scores = scores.masked_fill(~allowed.reshape(len(q), -1, k.shape[-2]), -torch.inf)
+            expected = scores.softmax(-1).nan_to_num(0) @ c
             torch.testing.assert_close(found.chunk(heads, -1)[head], expected, rtol=1e-4, atol=1e-5)
     assert counter.get_total_flops() == 2 * len(q) * op.macs(*drawn.types)
 
@@ -143,8 +145,9 @@ def test_regions_are_means_of_bilinear_samples(drawn: Drawn) -> None:
     assert isinstance(op, RoiAlign)
     found = value(op, features, boxes)
     for (sample, region, _, i, j), _ in np.ndenumerate(found[:, :, :1]):
-        left, top, right, bottom = boxes[sample, region] * op.scale
-        steps = max(bottom - top, 1) / op.size[0], max(right - left, 1) / op.size[1]
+        left, top, right, bottom = boxes[sample, region] * op.scale - (0.5 if op.aligned else 0)
+        least = -np.inf if op.aligned else 1
+        steps = max(bottom - top, least) / op.size[0], max(right - left, least) / op.size[1]
         points = [
             sampled(features[sample], top + (i + (a + 0.5) / op.sampling) * steps[0],
                     left + (j + (b + 0.5) / op.sampling) * steps[1])

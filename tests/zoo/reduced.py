@@ -15,15 +15,25 @@ Settings = dict[str, Any]
 
 #: Of every network of a file: its own depth and width at a reduced input. A file that is not here has its own size.
 REDUCED: dict[str, Settings] = {
+    "albert": {"words": 11, "embedding": 8, "width": 12, "heads": 2, "inner": 16, "depth": 3, "positions": 9}
+    | {"segments": 5, "tokens": 6},
     "cgnet": {"height": 40, "width": 48},
+    "cornet": {"size": 32, "width": 32, "classes": 10},
+    "deep_thinking": {"width": 8, "times": 4, "exits": [1, 4], "size": 8},
+    "drrn": {"width": 8, "units": 4, "size": 8},
     "enet": {"height": 40, "width": 48},
     "espnetv2": {"height": 64, "width": 96},
     "faster_rcnn": {"height": 96, "width": 128, "count": 6},
     "faster_rcnn_iterative": {"height": 96, "width": 128, "count": 6},
+    "flow": {"width": 16, "hidden": 16, "reach": 1, "height": 32, "wide": 48, "times": 3},
+    "hrm": {"layers": 1, "width": 16, "heads": 2, "inner": 24, "tokens": 5, "words": 5, "steps": 2},
     "iamnn": {"size": 32},
     "iterative_net": {"size": 32},
     "itnet": {"height": 48, "width": 64},
     "mobilenet_v2": {"size": 64},
+    "neural_ca": {"inner": 8, "times": 4, "size": 8},
+    "recurrent_depth": {"words": 11, "width": 16, "heads": 2, "inner": 24, "prelude": 1, "depth": 2, "coda": 1}
+    | {"times": 3, "exits": [1, 3], "tokens": 6},
     "recurrent_unet": {"height": 32, "width": 48},
     "resnet": {"size": 32},
     # With weights of gain one, 16 steps of three cycles of seven calls are chaotic, and float32 says nothing of them.
@@ -35,6 +45,7 @@ REDUCED: dict[str, Settings] = {
 }
 #: The CIFAR forms do not halve the input in their stems.
 REDUCED_NETWORK: dict[str, Settings] = {f"resnet{n}_cifar10": {"size": 16} for n in (18, 34, 50, 101, 152)}
+REDUCED_NETWORK["cornet_s"] = {"width": 8}
 #: What is smaller still in the quick suite, which has one network of a file.
 QUICK: dict[str, Settings] = {
     "faster_rcnn": {"depths": [1, 1, 1, 1], "classes": 4, "height": 64, "width": 96},

@@ -50,6 +50,14 @@ ELSEWHERE = {
 NO_PUBLIC_CODE = "no public code"
 NOT_COMPARED = "not compared"
 STATED = {
+    "albert": NOT_COMPARED,
+    "cornet": NOT_COMPARED,
+    "deep_thinking": NOT_COMPARED,
+    "drrn": NOT_COMPARED,
+    "flow": NO_PUBLIC_CODE,
+    "hrm": NOT_COMPARED,
+    "neural_ca": NOT_COMPARED,
+    "recurrent_depth": NOT_COMPARED,
     "faster_rcnn_iterative": NO_PUBLIC_CODE,
     "iamnn": NO_PUBLIC_CODE,
     "iterative_net": NO_PUBLIC_CODE,

@@ -95,8 +95,19 @@ def attend(graph: Graph, op: Attend, operands: Operands) -> str:
     scores = graph("Div", graph("MatMul", q, _transposed(graph, k, rank)), scale)
     if op.causal:
         scores = graph("Add", scores, _mask(graph, operands))
-    out = graph("MatMul", graph("Softmax", scores, axis=-1), v)
+    masked = len(operands.names) == 4
+    weights = _masked(graph, operands, scores) if masked else graph("Softmax", scores, axis=-1)
+    out = graph("MatMul", weights, v)
     return graph.reshape(_heads_last(graph, out, rank), *with_batch(operands.result))
+
+
+def _masked(graph: Graph, operands: Operands, scores: str) -> str:
+    """Softmax where a mask allows, zeros elsewhere."""
+    mask = operands.types[3].shape
+    allowed = graph.reshape(operands.names[3], 0, 1, mask[0] if len(mask) == 2 else 1, mask[-1])
+    least = graph.number(float(np.finfo(NUMPY_NAMES[operands.dtype]).min), operands.dtype)
+    weights = graph("Softmax", graph("Where", allowed, scores, least), axis=-1)
+    return graph("Where", allowed, weights, graph.number(0, operands.dtype))
 
 
 def _by_head(graph: Graph, op: Attend, operands: Operands, position: int) -> str:

@@ -29,7 +29,7 @@ def roi_align(graph: Graph, op: RoiAlign, operands: Operands) -> str:
         output_width=width,
         sampling_ratio=op.sampling,
         spatial_scale=op.scale,
-        coordinate_transformation_mode="output_half_pixel",
+        coordinate_transformation_mode="half_pixel" if op.aligned else "output_half_pixel",
     )
     return graph.reshape(out, -1, *operands.result.shape)
 

@@ -116,10 +116,13 @@ def rope(graph: Graph, op: Rope, operands: Operands) -> str:
     half = channels // (2 * op.heads)
     at = angles(tokens, half, op.base)[:, None]
     cosine, sine = (graph.constant(f(at).astype(NUMPY_NAMES[operands.dtype])) for f in (np.cos, np.sin))
-    split = graph.reshape(operands.names[0], 0, *leading, tokens, op.heads, 2 * half)
-    first, second = graph.results("Split", 2, split, axis=-1, num_outputs=2)
+    pair = (half, 2) if op.interleaved else (2, half)
+    split = graph.reshape(operands.names[0], 0, *leading, tokens, op.heads, *pair)
+    axis = -1 if op.interleaved else -2
+    first, second = (graph("Gather", split, graph.integer(n), axis=len(leading) + 5 + axis) for n in (0, 1))
     turned = (
         graph("Sub", graph("Mul", first, cosine), graph("Mul", second, sine)),
         graph("Add", graph("Mul", second, cosine), graph("Mul", first, sine)),
     )
-    return graph.reshape(graph("Concat", *turned, axis=-1), *with_batch(operands.result))
+    pairs = (graph("Unsqueeze", part, graph.integers(axis)) for part in turned)
+    return graph.reshape(graph("Concat", *pairs, axis=axis), *with_batch(operands.result))

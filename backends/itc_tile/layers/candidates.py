@@ -13,7 +13,7 @@ import numpy as np
 from itc_tile.layers.rearrangement import Rearrangement, estimate, rearrangement
 from itc_tile.layers.reduction import SUM_BYTES, Reduction, reduction
 from itc_tile.layers.share import Share
-from itc_tile.layers.splits import Splits, splits
+from itc_tile.layers.splits import splits
 from itc_tile.layers.transforms import Form
 from itc_tile.layers.vertex import Vertex, compute_cycles, padding_elements
 from itc_tile.layers.vertices import OPERAND_BYTES, Ints, ceil_div
@@ -34,7 +34,6 @@ class Candidates:
 
     form: Form
     vertex: Vertex
-    serial: tuple[int, int]
     share: Share
     compute: Ints
     received: Ints
@@ -43,11 +42,6 @@ class Candidates:
     moved: Rearrangement
     held: Ints
     estimate: Ints
-
-    @property
-    def parts(self) -> int:
-        """Serial parts."""
-        return self.serial[0] * self.serial[1]
 
 
 def candidates(
@@ -58,11 +52,15 @@ def candidates(
     layer, grains = form.layer, vertex.grains
     share = Share(layer, grains, serial, splits(layer, grains, serial, machine.tiles))
     share = _promising(share, vertex, machine.supersteps, below)
-    used = share.splits.used
-    if not used.size:
+    if not share.splits.used.size:
         return None
     bandwidth, workers = machine.exchange.bandwidth, machine.tile.workers
     compute = compute_cycles(share, vertex, machine)
+    keep = share.parts * compute < below
+    share, compute = share.only(keep), compute[keep]
+    used = share.splits.used
+    if not used.size:
+        return None
     padding = padding_elements(share, vertex, machine.supersteps)
     received = _received(share, padding, machine)
     partials = -(-share.partials * vertex.sum_bytes // bandwidth)
@@ -73,7 +71,6 @@ def candidates(
     return Candidates(
         form,
         vertex,
-        serial,
         share,
         compute,
         received,
@@ -91,12 +88,10 @@ def _promising(share: Share, vertex: Vertex, supersteps: Supersteps, below: floa
     taps = share.taps * share.layer.kernel[1] * share.inputs * grains.inputs
     results = -(-share.rows // share.layer.spread[0]) * -(-share.columns // share.layer.spread[1])
     results = results * share.batch * share.outputs * grains.outputs * share.groups * grains.groups
-    parts = share.serial[0] * share.serial[1]
-    keep = parts * taps * results / vertex.macs_per_cycle(supersteps) < below
+    keep = share.parts * taps * results / vertex.macs_per_cycle(supersteps) < below
     if vertex.sum_bytes != SUM_BYTES:
         keep &= share.splits.depth == 1
-    each = {name: values[keep] for name, values in vars(share.splits).items()}
-    return Share(share.layer, grains, share.serial, Splits(**each))
+    return share.only(keep)
 
 
 def _received(share: Share, padding: tuple[Ints, Ints], machine: Machine) -> Ints:
@@ -135,7 +130,7 @@ def _held(share: Share, vertex: Vertex, padding: tuple[Ints, Ints], reduced: Red
 
 def _of_all_parts(cycles: Ints, share: Share, workers: int) -> Ints:
     """Cycles of all serial parts: weights are sliced for each, and sums of parts of the inputs are added."""
-    parts = share.serial[0] * share.serial[1]
+    parts = share.parts
     if parts == 1:
         return cycles
     weights = -(-share.layer.weight_elements // share.splits.used)

@@ -10,7 +10,7 @@ from itc_tile.layers.planner import Choice, plan
 from itc_tile.layers.splits import AXES
 from itc_tile.layers.vertices import OPERAND_BYTES
 from itc_tile.machine.model import Machine
-from itc_tile.machine.supersteps import Supersteps
+from itc_tile.machine.supersteps import Fitted, Supersteps
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class Phases:
 
 
 @dataclass(frozen=True)
+class Volumes:
+    """What the fitted constants are multiplied with: cycles of exchange at full rate, bytes, and serial parts."""
+
+    exchange: float
+    rearranged: float
+    regrouped: float
+    parts: float
+
+
+@dataclass(frozen=True)
 class LayerCost:
     """A planned layer: cycles by phase, tiles used, and on the fullest tile temporaries and accumulators in bytes.
 
@@ -46,6 +56,7 @@ class LayerCost:
 
     layer: Layer
     phases: Phases
+    volumes: Volumes
     vertex: str
     splits: dict[str, int]
     serial: tuple[int, int]
@@ -59,36 +70,51 @@ def layer_cost(layer: Layer, machine: Machine) -> LayerCost:
     assert machine.supersteps is not None
     choice = plan(layer, machine)
     each, index = choice.candidates, choice.index
-    partials = int(each.share.partials[index])
+    volumes = _volumes(choice, layer, machine)
     return LayerCost(
         layer,
-        _phases(choice, layer, machine),
+        _phases(choice, volumes, machine.supersteps.fitted),
+        volumes,
         each.vertex.kind,
         {axis: int(getattr(each.share.splits, axis)[index]) for axis in AXES},
-        each.serial,
+        each.share.serial,
         int(each.share.splits.used[index]),
         int(each.held[index]),
-        partials * each.vertex.sum_bytes,
+        int(each.share.partials[index]) * each.vertex.sum_bytes,
     )
 
 
-def _phases(choice: Choice, layer: Layer, machine: Machine) -> Phases:
-    """The phases of all serial parts. An exchange of partial sums happens only where tiles add them."""
-    assert machine.supersteps is not None
-    each, index, fitted = choice.candidates, choice.index, machine.supersteps.fitted
-    adds = int(each.share.splits.depth[index]) > 1
+def _volumes(choice: Choice, layer: Layer, machine: Machine) -> Volumes:
+    """The volumes of all serial parts. An exchange of partial sums happens only where tiles add them."""
+    each, index = choice.candidates, choice.index
     later = -(-int(each.reduction.received[index]) // machine.exchange.bandwidth)
-    exchange = int(each.received[index]) + later + (int(each.partials[index]) if adds else 0)
-    added = int(each.reduction.cycles[index])
-    moved = fitted.rearrange * int(each.moved.bytes[index]) + fitted.regroup * int(each.moved.regrouped[index])
-    return Phases(
-        compute=each.parts * int(each.compute[index]),
-        exchange=ceil(each.parts * fitted.exchange * exchange),
-        rearrange=ceil(each.parts * moved + fitted.rearrange * _spread_bytes(layer, machine)),
-        reduce=each.parts * added if adds else 0,
-        cast=0 if adds else each.parts * added,
-        sync=each.parts * fitted.layer,
+    first = int(each.partials[index]) if _adds(choice) else 0
+    parts = each.share.parts
+    return Volumes(
+        parts * (int(each.received[index]) + first + later),
+        parts * int(each.moved.bytes[index]) + _spread_bytes(layer, machine),
+        parts * int(each.moved.regrouped[index]),
+        parts,
     )
+
+
+def _phases(choice: Choice, volumes: Volumes, fitted: Fitted) -> Phases:
+    each, index = choice.candidates, choice.index
+    added = each.share.parts * int(each.reduction.cycles[index])
+    adds = _adds(choice)
+    return Phases(
+        compute=each.share.parts * int(each.compute[index]),
+        exchange=ceil(fitted.exchange * volumes.exchange),
+        rearrange=ceil(fitted.rearrange * volumes.rearranged + fitted.regroup * volumes.regrouped),
+        reduce=added if adds else 0,
+        cast=0 if adds else added,
+        sync=ceil(fitted.layer * volumes.parts),
+    )
+
+
+def _adds(choice: Choice) -> bool:
+    """Whether tiles add partial sums of one result."""
+    return int(choice.candidates.share.splits.depth[choice.index]) > 1
 
 
 def _spread_bytes(layer: Layer, machine: Machine) -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+import numpy as np
+
 Role = Literal["forward", "input gradient", "weight gradient", "product"]
 Pair = tuple[int, int]
 
@@ -43,6 +45,14 @@ class Layer:
         places = prod(self.source) if any(self.source) else prod(self.result)
         return self.groups * self.batch * self.inputs * places
 
+    @property
+    def read_elements(self) -> int:
+        """Elements of the input that some window reads, at most."""
+        if not any(self.source):
+            return self.input_elements
+        sizes = zip(self.source, self.result, self.kernel, strict=True)
+        return self.groups * self.batch * self.inputs * prod(min(size, out * taps) for size, out, taps in sizes)
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -76,10 +86,9 @@ class Convolution:
 
     def _taps(self, axis: int) -> int:
         """Pairs of an output position and a kernel position that meet an element of the input."""
-        positions = range(self.result[axis])
-        starts = [position * self.stride[axis] - self.below[axis] for position in positions]
-        ends = [min(start + self.kernel[axis], self.field[axis]) for start in starts]
-        return sum(max(0, end - max(start, 0)) for start, end in zip(starts, ends, strict=True))
+        starts = np.arange(self.result[axis]) * self.stride[axis] - self.below[axis]
+        ends = np.minimum(starts + self.kernel[axis], self.field[axis])
+        return int(np.maximum(0, ends - np.maximum(starts, 0)).sum())
 
 
 def forward(layer: Convolution) -> Layer:

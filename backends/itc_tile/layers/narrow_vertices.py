@@ -5,11 +5,11 @@ As `vertices`, from the cycle estimators of poplibs; sums are in float32.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
-from itc_tile.layers.vertices import Counts, Ints, by_shape, worker_runs
+from itc_tile.layers.vertices import MOST_SHAPES, Counts, Ints, by_shape, worker_runs
 
 #: Columns of a kernel that the units hold at a time.
 WINDOW = 4
@@ -28,10 +28,10 @@ def slic(
     return np.asarray(28 + 15 * blocks + 6 * (blocks - 1) + 1 + loads + blocks * (first + (windows - 1) * later))
 
 
-@cache
+@lru_cache(MOST_SHAPES)
 def _slic_workers(rows: int, width: int, zeroing: bool, stride: int, workers: int) -> int:
     runs = worker_runs(rows, width, workers)
-    each = (17 + sum(13 + zeroing + 2 * (_slic_run(run, zeroing, stride) - 1) for run in of) for of in runs)
+    each = (17 + sum(count * (11 + zeroing + 2 * _slic_run(run, zeroing, stride)) for run, count in of) for of in runs)
     return workers * max(each)
 
 

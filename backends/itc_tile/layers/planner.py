@@ -19,6 +19,8 @@ from itc_tile.machine.model import Machine
 
 #: Parts into which output or input channels are cut where the whole does not fit.
 SERIAL_PARTS = (2, 3, 4, 6, 8, 12, 16)
+#: Estimates of temporaries are rough: a plan is refused from so many times the memory of a tile.
+MOST_DOUBLED = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def plan(layer: Layer, machine: Machine) -> Choice:
     """The plan of a layer. Raises CompileError: E0564 where not even serial parts fit a tile."""
     assert machine.supersteps is not None
     bound = machine.supersteps.temporary * machine.tile.memory
-    while bound < 2 * machine.tile.memory:
+    while bound < MOST_DOUBLED * machine.tile.memory:
         search = Search(bound)
         _weigh_whole(search, layer, machine)
         if search.fitting is None or search.fitting is not search.best:

@@ -6,7 +6,7 @@ A reduction of many partials has several stages, so that no tile receives from t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def _stage_cycles(results: Ints, depth: int, wide: bool, workers: int) -> Ints:
     return np.where(results % 4 == 0, aligned, general)
 
 
-@cache
+@lru_cache(4096)
 def reduction_stages(depth: int) -> tuple[tuple[int, int], ...]:
     """For each stage the partials that it adds, and the depth that is left."""
     count = 3 if depth >= 125 else 2 if depth >= 16 else 1

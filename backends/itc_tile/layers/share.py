@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from itc_tile.layers.layer import Layer
-from itc_tile.layers.splits import Grains, Splits
+from itc_tile.layers.splits import AXES, Grains, Splits
 from itc_tile.layers.vertices import Ints
 
 
@@ -20,6 +21,16 @@ class Share:
     grains: Grains
     serial: tuple[int, int]
     splits: Splits
+
+    @property
+    def parts(self) -> int:
+        """Serial parts."""
+        return self.serial[0] * self.serial[1]
+
+    def only(self, keep: NDArray[np.bool_]) -> Share:
+        """The share under some of the splits."""
+        kept = {axis: getattr(self.splits, axis)[keep] for axis in AXES}
+        return replace(self, splits=Splits(**kept))
 
     @cached_property
     def groups(self) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from itc_tile.layers.vertices import Ints, ceil_div
 #: A plan uses at least one in so many tiles, where the layer has so many parts.
 LEAST_SHARE = 2
 #: Combinations of splits that are weighed at once, at most; beyond these, every other split of an axis is left out.
-MOST_COMBINATIONS = 2_000_000
+MOST_COMBINATIONS = 300_000
 AXES = ("groups", "batch", "outputs", "inputs", "rows", "columns", "taps")
 
 
@@ -94,7 +94,7 @@ def _thinned(counts: Ints, combinations: int) -> Ints:
     return counts
 
 
-@cache
+@lru_cache(4096)
 def part_counts(size: int, most: int) -> Ints:
     """For each size that parts of an axis can have, the fewest parts that give it."""
     counts = np.arange(1, min(size, most) + 1)

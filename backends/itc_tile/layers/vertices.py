@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import gcd
 from typing import TypeVar
 
@@ -23,6 +23,10 @@ Counts = Ints | int
 OPERAND_BYTES = 2
 #: Cycles in which a worker streams one element of the field past its unit's weights.
 STREAM = 4
+#: Pairs of sizes that a table may have a place for.
+MOST_PAIRS = 4_000_000
+#: Shapes of a tile's field whose cycles are kept.
+MOST_SHAPES = 1 << 16
 
 
 Number = TypeVar("Number", int, Ints)
@@ -102,9 +106,11 @@ def amp_nx1(
     return np.asarray(zeroing + once + loops)
 
 
-@cache
+@lru_cache(MOST_SHAPES)
 def _stream_nx1(rows: int, width: int, workers: int) -> int:
-    each = [workers * (17 + sum(map(_run_nx1, runs))) for runs in worker_runs(rows, width, workers)]
+    each = [
+        workers * (17 + sum(count * _run_nx1(run) for run, count in runs)) for runs in worker_runs(rows, width, workers)
+    ]
     return max(*each, min(each) + 9)
 
 
@@ -113,24 +119,33 @@ def _run_nx1(elements: int) -> int:
     return {1: 29, 2: 34}.get(elements, 34 + STREAM * (elements - 3)) - 6
 
 
-@cache
-def worker_runs(rows: int, width: int, workers: int) -> tuple[tuple[int, ...], ...]:
-    """Elements in a row that each worker takes, of rows that are cut into equal parts over the workers."""
+def worker_runs(rows: int, width: int, workers: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Runs of elements in a row that each worker takes, with counts: rows are cut into equal parts over workers."""
     cuts = workers // gcd(workers, rows)
     parts = rows * cuts
     return tuple(_runs(w * parts // workers, (w + 1) * parts // workers, cuts, width) for w in range(workers))
 
 
-def _runs(first: int, end: int, cuts: int, width: int) -> tuple[int, ...]:
-    """Lengths of the runs between two parts of rows."""
-    runs = []
-    for row in range(first // cuts, -(-end // cuts)):
-        start, stop = max(first - row * cuts, 0), min(end - row * cuts, cuts)
-        runs.append(stop * width // cuts - start * width // cuts)
-    return tuple(run for run in runs if run)
+def _runs(first: int, end: int, cuts: int, width: int) -> tuple[tuple[int, int], ...]:
+    """Lengths and counts of the runs between two parts of rows: the end of a row, whole rows, the start of a row."""
+    (above, start), (below, stop) = divmod(first, cuts), divmod(end, cuts)
+    if above == below:
+        runs = [(stop * width // cuts - start * width // cuts, 1)]
+    else:
+        head = [(width - start * width // cuts, 1)] if start else []
+        runs = [*head, (width, below - above - len(head)), (stop * width // cuts, 1)]
+    return tuple((run, count) for run, count in runs if run and count)
 
 
 def by_shape(rows: Ints, width: Ints, cycles: Callable[[int, int], int]) -> Ints:
     """A function of rows and width for each pair of an array, called once for each that is different."""
-    shapes, where = np.unique(np.stack([rows, width]), axis=1, return_inverse=True)
-    return np.array([cycles(int(r), int(w)) for r, w in shapes.T], np.int64)[where.reshape(-1)]
+    stride = int(width.max()) + 1
+    pairs = rows * stride + width
+    if pairs.max() > MOST_PAIRS:
+        different, where = np.unique(pairs, return_inverse=True)
+        return np.array([cycles(*divmod(int(pair), stride)) for pair in different], np.int64)[where]
+    table = np.zeros(int(pairs.max()) + 1, np.int64)
+    table[pairs] = 1
+    for pair in np.flatnonzero(table):
+        table[pair] = cycles(*divmod(int(pair), stride))
+    return table[pairs]

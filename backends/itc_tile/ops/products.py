@@ -12,7 +12,7 @@ from itc.ir.ops.matmul import Attend, MatMul
 from itc.ir.ops.position import Rope, Sinusoid
 from itc_tile.ops.record import Evaluation, Product, ShardedOp, Stacks, TileOp, Types, VectorPass, Work, register
 from itc_tile.ops.rules import along, everything, move_work, rows, softmax_pass
-from itc_tile.tiling.boxes import Boxes, extent, multiples
+from itc_tile.tiling.boxes import Boxes, extent, multiples, whole
 from itc_tile.tiling.sets import Ints, Windows
 
 
@@ -62,25 +62,33 @@ def attend_access(op: Attend, types: Types, boxes: Boxes) -> list[Boxes]:
     """The same queries, and all keys and values, of the heads of the result."""
     heads = multiples(boxes[..., -1, :], types[2].shape[-1] // op.heads) // (types[2].shape[-1] // op.heads)
     out = []
-    for position, type in enumerate(types):
+    for position, type in enumerate(types[:3]):
         read = boxes.copy()
         read[..., -1, :] = heads * (type.shape[-1] // op.heads)
         if position:
             read[..., -2, :] = [0, type.shape[-2]]
+        out.append(read)
+    for mask in types[3:]:
+        read = whole(mask.shape, boxes.shape[:-2])
+        if len(mask.shape) == 2:
+            read[..., 0, :] = boxes[..., -2, :]
         out.append(read)
     return out
 
 
 def attend_work(shards: ShardedOp) -> Work:
     """For each head the products of queries with keys and of weights with values, and a softmax between."""
-    op, (q, k, v) = shards.op, shards.types
+    op, (q, k, v) = shards.op, shards.types[:3]
     others = k.shape[-2]
     heads = extent(shards.operands[0], -1) // (q.shape[-1] // op.heads)
     queries = result_rows(shards)
     width = np.minimum(shards.width, v.shape[-1] // op.heads)
     scores = Product(queries, 1, q.shape[-1] // op.heads, np.full_like(queries, others), heads)
     weighted = Product(queries, 1, others, width, heads)
-    return Work((scores, weighted), (softmax_pass(queries * heads * others),))
+    passes = [softmax_pass(queries * heads * others)]
+    if len(shards.types) == 4:
+        passes.insert(0, VectorPass(queries * heads * others, simple=1, access=1))
+    return Work((scores, weighted), tuple(passes))
 
 
 def rope_access(op: Rope, types: Types, boxes: Boxes) -> list[Boxes]:
@@ -91,11 +99,14 @@ def rope_access(op: Rope, types: Types, boxes: Boxes) -> list[Boxes]:
 
 
 def rope_windows(op: Rope, types: Types) -> dict[int, Windows]:
-    """Both channels of a pair, half a head apart."""
+    """Both channels of a pair, half a head apart or neighbours."""
     head = types[0].shape[-1] // op.heads
 
     def taps(positions: Ints) -> Iterator[tuple[Ints, Ints]]:
         start, within = positions // head * head, positions % head
+        if op.interleaved:
+            yield positions // 2 * 2, positions // 2 * 2 + 2
+            return
         yield positions, positions + 1
         yield start + (within + head // 2) % head, start + (within + head // 2) % head + 1
 

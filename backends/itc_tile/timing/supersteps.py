@@ -19,6 +19,7 @@ from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Emit, Loop, Statement, When, walk
 from itc_tile.cost.cycles import kernel_cycles
+from itc_tile.cost.memory import value_bytes
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.footprint import FullestTile
 from itc_tile.program.program import OperandTransfer, Program, sent_value
@@ -93,7 +94,8 @@ def time_supersteps(program: Program) -> SuperstepTiming:
     walking = _Walk(program)
     walking.statements(program.steps, {})
     assert walking.now == sum(each.total for each in walking.kernels.values())
-    return SuperstepTiming(program, walking.now, walking.outputs, walking.loops, walking.kernels, walking.compute)
+    outputs = {label: walking.outputs[label] for label in program.net.labels}
+    return SuperstepTiming(program, walking.now, outputs, walking.loops, walking.kernels, walking.compute)
 
 
 def kernel_phases(program: Program) -> Iterator[tuple[str, Ints]]:
@@ -102,8 +104,8 @@ def kernel_phases(program: Program) -> Iterator[tuple[str, Ints]]:
     for label, node in program.nodes.items():
         cycles = kernel_cycles(node.kernel, program.regions[label], program.machine, program.images)
         if not node.kernel.body and program.residency[label].inputs:  # a copy from one buffer to another
-            result = program.regions[label][node.kernel.result.name]
-            cycles = -(-np.prod(result[..., 1] - result[..., 0], axis=-1) * 4 * program.images // ports)
+            bytes = value_bytes(node.kernel.result, program.regions[label])
+            cycles = -(-bytes * program.images // ports)
         yield label, np.asarray(cycles)
 
 

@@ -1,4 +1,4 @@
-"""The statements of `forward`: loops stay loops, regions become conditions, outputs go into a dict as they are made."""
+"""The statements of `iterate`: loops stay loops, regions become conditions, outputs are yielded as they are made."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from itc_torch.source.conditions import condition, members
 from itc_torch.source.expressions import code, label_text, quoted
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, Code
 from itc_torch.source.methods import Methods, sets_of
+from itc_torch.source.order import finals, handed_out, returns_at_once
 from itc_torch.source.variables import Frame
 from itc_torch.source.writer import Writer
 
 
 class Forward(Writer):
-    """Writes the body of `forward`; `functions` are those that it calls."""
+    """Writes the body of `iterate`, or of `forward` for a net with one output; `functions` are those that it calls."""
 
     def __init__(self, net: Net, attribute: Callable[[str], str]) -> None:
         super().__init__(net)
@@ -32,19 +33,33 @@ class Forward(Writer):
         self.functions: dict[Callable[..., Any], None] = {}
         self.reach: dict[str, IterationSet] = {}
         self.series: dict[int, tuple[Value, ...]] = {}
-        self.handed_out = _handed_out(net)
+        self.handed_out = handed_out(net)
+        self.finals = finals(net)
         self.methods = Methods(net)
+        #: The attribute of what runs loops that halt to their end.
+        self.masked = self.methods.own("masked")
 
     def run(self) -> list[str]:
         """The lines of the whole body."""
-        finals = [output for output in self.net.outputs if output.value.name not in self.handed_out]
-        with self.variables.body(self.net.body, [output.value.name for output in finals]) as frame:
+        alone = returns_at_once(self.net)
+        with self.variables.body(self.net.body, [output.value.name for output in self.net.outputs] * alone) as frame:
+            if not alone:
+                self.needed_until_yielded(frame)
             self.optional_inputs()
-            if self.handed_out:
-                self.write("outputs: dict[str, Tensor] = {}")
-            self.statements(self.net.body, frame)
-            self.finish(finals)
+            self.final_outputs(-1)
+            self.statements(self.net.body, frame, after=self.final_outputs)
+            if alone:
+                self.write(Bracket("{", (f"{quoted(self.net.labels[0])}: {self.last_variable()}",), "}"), "return ")
         return self.out
+
+    def last_variable(self) -> str:
+        return self.variables.of(self.net.outputs[0].value.name)
+
+    def needed_until_yielded(self, frame: Frame) -> None:
+        """An output is read behind the statement that defines it."""
+        for position, outputs in self.finals.items():
+            for output in outputs:
+                frame.last[output.value.name] = max(position + 1, frame.last.get(output.value.name, 0))
 
     def optional_inputs(self) -> None:
         """Omitted inputs are zeros."""
@@ -57,7 +72,10 @@ class Forward(Writer):
 
     # Operations
 
-    def statements(self, statements: Sequence[Statement], frame: Frame) -> None:
+    def statements(
+        self, statements: Sequence[Statement], frame: Frame, after: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Writes statements, and what comes `after` each, by its position."""
         self.want_carries(statements, frame)
         for frame.at, statement in enumerate(statements):
             match statement:
@@ -69,6 +87,7 @@ class Forward(Writer):
                     self.when(statement)
                 case Emit():
                     self.emit(statement)
+            after(frame.at)
         frame.at = len(statements)
 
     def want_carries(self, statements: Sequence[Statement], frame: Frame) -> None:
@@ -202,7 +221,7 @@ class Forward(Writer):
     def collect(self, emit: Emit, variable: str, series: Value) -> None:
         """Hands an element of a series out, and keeps it if something reads the series later."""
         for output in self.handed_out.get(series.name, ()):
-            self.write(f"outputs[{self.exit_label(output, emit)}] = {variable}")
+            self.write(f"yield {self.exit_label(output, emit)}, {variable}")
         if self.variables.knows(series.name):
             self.write(f"{self.variables.of(series.name)}.append({variable})")
 
@@ -300,51 +319,18 @@ class Forward(Writer):
         score = self.variables.of(loop.halt.score.name)
         items = (self.loop_variable(loop.var), score, _bracketed(carried), _bracketed(after))
         self.write(Bracket(f"{halting}.step(", items), f"{_tuple(carried)} = ")
-        self.write(f"if not (self.training or {halting}.running.any()):")
+        self.write(f"if not (self.{self.masked} or self.training or {halting}.running.any()):")
         self.write(f"{INDENT}break")
 
     # Outputs
 
-    def finish(self, finals: list[Output]) -> None:
-        """Returns the outputs at the end, in the order of the net's labels."""
-        variables = [(output, self.variables.of(output.value.name)) for output in finals]
-        if not self.handed_out and all(output.at is None for output in finals):
-            items = tuple(f"{quoted(output.name)}: {variable}" for output, variable in variables)
-            self.write(Bracket("{", items, "}"), "return ")
-            return
-        if not self.handed_out:
-            self.write("outputs: dict[str, Tensor] = {}")
-        for output, variable in variables:
-            for position, label in enumerate(output.labels):
-                element = variable if output.at is None else f"{variable}[{position}]"
-                self.write(f"outputs[{quoted(label)}] = {element}")
-        ordered = run_order(self.net) == self.net.labels
-        self.write("outputs" if ordered else "{label: outputs[label] for label in LABELS}", "return ")
-
-
-def _handed_out(net: Net) -> dict[str, list[Output]]:
-    """Outputs whose series a loop of the net collects itself: they leave while it runs."""
-    collected = {v.name for s in net.body if isinstance(s, Loop) for _, values in s.collected for v in values}
-    out: dict[str, list[Output]] = {}
-    for output in net.outputs:
-        if output.value.name in collected:
-            out.setdefault(output.value.name, []).append(output)
-    return out
-
-
-def run_order(net: Net) -> tuple[str, ...]:
-    """The labels in the order in which `forward` comes to them."""
-    outputs = _handed_out(net)
-    loops = [
-        (order, t, position, label)
-        for order, loop in enumerate(net.body)
-        if isinstance(loop, Loop)
-        for position, value in enumerate(loop.results)
-        for output in outputs.get(value.name, ())
-        for t, label in zip(output.at or (), output.labels, strict=True)
-    ]
-    finals = (label for output in net.outputs if output.value.name not in outputs for label in output.labels)
-    return (*(label for *_, label in sorted(loops)), *finals)
+    def final_outputs(self, position: int) -> None:
+        """Yields the outputs that the statement of a position of the net defines, other than in a loop's iterations."""
+        for output in [] if returns_at_once(self.net) else self.finals.get(position, ()):
+            variable = self.variables.of(output.value.name)
+            for number, label in enumerate(output.labels):
+                element = variable if output.at is None else f"{variable}[{number}]"
+                self.write(f"yield {quoted(label)}, {element}")
 
 
 def _tuple(names: Sequence[str], *more: str) -> str:

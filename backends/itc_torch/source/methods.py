@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itc.ir import Apply, Index, Net, Op, Value
 from itc_torch.expressions import Ref
 from itc_torch.lowerings import lower_op
-from itc_torch.names import attribute_name
+from itc_torch.names import METHODS, attribute_name
 from itc_torch.source.expressions import code
 from itc_torch.source.layout import lines
 from itc_torch.source.parameters import attribute_text
@@ -30,7 +30,7 @@ class Methods:
 
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.taken = {param.key.split(".")[0] for param in net.params}
+        self.taken = {param.key.split(".")[0] for param in net.params} | METHODS
         self.names: dict[Layer, tuple[str, Apply]] = {}
         self.sets = False
 
@@ -44,6 +44,12 @@ class Methods:
         layer = Layer(apply.op, axes, tuple(last for *_, last in keys))
         self.sets = self.sets or bool(apply.refs[0].index)
         return self.names.setdefault(layer, (self.fresh(apply.op.name), apply))[0]
+
+    def own(self, hint: str) -> str:
+        """A name that nothing else of the class gets."""
+        name = self.fresh(hint)
+        self.taken.add(name)
+        return name
 
     def fresh(self, hint: str) -> str:
         """A name for a method."""

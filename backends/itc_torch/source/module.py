@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 from re import search
 from textwrap import fill
 
-from itc.ir import Net, Output, SeriesType
+from itc.ir import Loop, Net, Output, SeriesType, walk
 from itc.ir.types import FLOATS, NUMPY_NAMES
 from itc.visible import visible
 from itc_torch.halting import halting_classes
@@ -16,9 +17,11 @@ from itc_torch.names import argument_names, class_name
 from itc_torch.source.checking import compiled
 from itc_torch.source.conditions import members
 from itc_torch.source.expressions import quoted
-from itc_torch.source.forward import Forward, run_order
+from itc_torch.source.forward import Forward
 from itc_torch.source.functions import function_texts
 from itc_torch.source.layout import INDENT, WIDTH, Bracket, docstring, lines
+from itc_torch.source.losses import loss_functions, loss_method
+from itc_torch.source.order import returns_at_once, run_order
 from itc_torch.source.parameters import attribute, declarations, definitions
 
 
@@ -30,8 +33,14 @@ def module_text(net: Net) -> str:
 def _text(net: Net) -> str:
     forward = Forward(net, partial(attribute, net))
     body = forward.run()
-    written = "\n".join((*_class(net), "", *_forward(net, forward), *body, *forward.methods.text()))
-    parts = [*definitions(net), *halting_classes(net), *function_texts(forward.functions), written]
+    methods = "\n".join((*_methods(net, forward, body), *loss_method(net), *forward.methods.text()))
+    written = "\n".join((*_class(net, forward), "", methods))
+    parts = [
+        *definitions(net),
+        *halting_classes(net),
+        *function_texts([*forward.functions, *loss_functions(net)]),
+        written,
+    ]
     constants = "\n".join(_constants(net, forward))
     head = ["\n".join(docstring(_about(net))), _imports("\n".join(parts)), *([constants] if constants else [])]
     return "\n\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
@@ -50,7 +59,8 @@ def _about(net: Net) -> list[str]:
 
 def _imports(text: str) -> str:
     """The imports of what `text` uses, in the order that linters want."""
-    standard = ["import math"] * ("math." in text) + ["from typing import Any"] * (bool(search(r"\bAny\b", text)))
+    standard = ["import math"] * ("math." in text) + ["from collections.abc import Iterator"]
+    standard += ["from typing import Any"] * bool(search(r"\bAny\b", text))
     functions = ["import torch"] * bool(search(r"\btorch\.", text))
     functions += ["import torch.nn.functional as F"] * bool(search(r"\bF\.", text))
     groups = [["from __future__ import annotations"], standard, [*functions, "from torch import Tensor, nn"]]
@@ -64,12 +74,15 @@ def _constants(net: Net, forward: Forward) -> Iterator[str]:
         yield from lines(Bracket("(", tuple(map(quoted, net.labels))), before="LABELS = ")
 
 
-def _class(net: Net) -> Iterator[str]:
+def _class(net: Net, forward: Forward) -> Iterator[str]:
     yield f"class {class_name(net.name)}(nn.Module):"
     yield from docstring(["Gives every output as a tensor under its label.", "\n".join(_interface(net))], indent=1)
     yield ""
-    yield f"{INDENT}def __init__(self) -> None:"
+    halts = any(isinstance(statement, Loop) and statement.halt for statement in walk(net.body))
+    yield f"{INDENT}def __init__(self{', masked: bool = False' * halts}) -> None:"
     yield f"{INDENT * 2}super().__init__()"
+    if halts:
+        yield f"{INDENT * 2}self.{forward.masked} = masked  # loops that halt run to their end"
     yield from declarations(net, indent=2)
 
 
@@ -97,19 +110,57 @@ def _shape(sizes: tuple[int, ...]) -> str:
     return f"[batch{''.join(f', {size}' for size in sizes)}]"
 
 
-def _forward(net: Net, forward: Forward) -> Iterator[str]:
-    """The head of `forward`; where its arguments would hide names that its lines read, it hands them on by others."""
-    if forward.interface == forward.arguments:
-        yield from _head(net, "forward", forward.arguments)
-        return
-    method = forward.methods.fresh("compute")
-    yield from _head(net, "forward", forward.interface)
-    yield from lines(Bracket(f"return self.{method}(", tuple(forward.interface)), indent=2)
+def _methods(net: Net, forward: Forward, body: list[str]) -> Iterator[str]:
+    """`forward` and `iterate`: one has the lines of `body`, the other calls it."""
+    at_once = returns_at_once(net)
+    yield from _method(net, forward, "forward", body if at_once else _collected(net, forward))
     yield ""
-    yield from _head(net, method, forward.arguments)
+    yield from _method(net, forward, "iterate", _items(forward) if at_once else body)
 
 
-def _head(net: Net, method: str, arguments: list[str]) -> Iterator[str]:
+def _method(net: Net, forward: Forward, name: str, body: list[str]) -> Iterator[str]:
+    """A method with the lines of `body`; where its arguments would hide what they read, it hands them on by others."""
+    yield from _head(net, name, forward.interface, ABOUT[name])
+    if forward.interface != forward.arguments:
+        hidden = forward.methods.own(f"compute_{name}")
+        yield from lines(Bracket(f"return self.{hidden}(", tuple(forward.interface)), indent=2)
+        yield ""
+        yield from _head(net, hidden, forward.arguments, ABOUT[name])
+    yield from body
+
+
+def _collected(net: Net, forward: Forward) -> list[str]:
+    """The lines of `forward` where `iterate` has the computation."""
+    outputs = Bracket("dict(", (Bracket("self.iterate(", tuple(forward.arguments)),))
+    if run_order(net) == net.labels:
+        return list(lines(outputs, indent=2, before="return "))
+    ordered = f"{INDENT * 2}return {{label: outputs[label] for label in LABELS}}"
+    return [*lines(outputs, indent=2, before="outputs = "), ordered]
+
+
+def _items(forward: Forward) -> list[str]:
+    """The lines of `iterate` where `forward` has the computation."""
+    outputs = Bracket("self.forward(", tuple(forward.arguments), ").items()")
+    return list(lines(outputs, indent=2, before="yield from "))
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a method gives, as a type and as a sentence."""
+
+    type: str
+    sentence: str
+
+
+ABOUT = {
+    "forward": About("dict[str, Tensor]", "All outputs by label."),
+    "iterate": About("Iterator[tuple[str, Tensor]]", "The outputs one by one, each as soon as it is computed."),
+}
+
+
+def _head(net: Net, method: str, arguments: list[str], about: About) -> Iterator[str]:
     kinds = ("Tensor | None = None" if value.name in net.optional else "Tensor" for value in net.inputs)
     typed = ("self", *(f"{name}: {kind}" for name, kind in zip(arguments, kinds, strict=True)))
-    yield from lines(Bracket(f"def {method}(", typed, ") -> dict[str, Tensor]:"), indent=1)
+    yield from lines(Bracket(f"def {method}(", typed, f") -> {about.type}:"), indent=1)
+    if method in ABOUT:
+        yield f'{INDENT * 2}"""{about.sentence}"""'

@@ -91,11 +91,22 @@ class NameChecker:
         self.emitting = True
         self.expression(emit.value)
         self.emitting = False
-        if emit.at and not (isinstance(emit.at, ast.Name) and emit.at.text == "all"):
-            self.expression(emit.at)
+        if emit.at:
+            self.exits(emit.at)
         for annotation in emit.annotations:
             if annotation.name.text == "loss":
                 self.loss(annotation)
+
+    def exits(self, at: ast.Expr) -> None:
+        """`all`, `last` and `every(n)` are words here, unless a variable is called so."""
+        match at:
+            case ast.Name(text=("all" | "last") as word) if word not in self.known:
+                return
+            case ast.Call(callee=ast.Ident(text="every"), arguments=arguments) if "every" not in self.known:
+                for argument in arguments:
+                    self.expression(argument.value)
+            case _:
+                self.expression(at)
 
     def loss(self, annotation: ast.Annotation) -> None:
         """The kind is a word; a weight may use `iteration`."""

@@ -15,9 +15,9 @@ MAX_EXITS = 1000
 
 def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
     """The iterations of the exits: ascending, limited in number, and within the loop (E0403, E0404)."""
-    if isinstance(at, ast.Name) and at.text == "all" and "all" not in scope.names:
-        bounded(loop.loop.count, at)
-        return loop.loop.iterations
+    word = relative(at)
+    if word and word not in scope.names:
+        return _relative(scope, word, at, loop)
     numbers = _numbers(scope, scope.value(at), at)
     beyond = [n for n in numbers if not 1 <= n <= loop.loop.count]
     if beyond:
@@ -33,6 +33,37 @@ def exits_of(scope: Scope, at: ast.Expr, loop: OpenLoop) -> IterationSet:
         )
     bounded(len(numbers), at)
     return IterationSet.of(numbers)
+
+
+def relative(at: ast.Expr) -> str:
+    """The word of exits relative to the loop: `all`, `last`, or `every` of `every(n)`; empty for others."""
+    match at:
+        case ast.Name(text=("all" | "last") as word):
+            return word
+        case ast.Call(callee=ast.Ident(text="every")):
+            return "every"
+    return ""
+
+
+def _relative(scope: Scope, word: str, at: ast.Expr, loop: OpenLoop) -> IterationSet:
+    """Exits that follow the loop: in all iterations, in the last, or in every n-th (E0390, E0404)."""
+    count = loop.loop.count
+    if word == "last":
+        return IterationSet.span(count, count)
+    every = _every(scope, at, count) if isinstance(at, ast.Call) else 1
+    bounded(count // every, at)
+    return IterationSet.joined([range(every, count + 1, every)])
+
+
+def _every(scope: Scope, at: ast.Call, count: int) -> int:
+    """The n of `every(n)`: 1 to the number of iterations (E0404)."""
+    help = "write `at every(2)` for exits after 2, 4, 6, ... iterations"
+    if len(at.arguments) != 1 or at.arguments[0].name:
+        raise fail("E0404", "`every` takes the distance of the exits", at.span, "one number", help)
+    every = scope.integer(at.arguments[0].value, "`every`")
+    if not 1 <= every <= count:
+        raise fail("E0404", f"no exit is at every {every} of {count} iterations", at.span, f"from 1 to {count}", help)
+    return every
 
 
 def bounded(count: int, at: ast.Expr) -> None:

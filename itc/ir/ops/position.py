@@ -53,12 +53,14 @@ class Sinusoid(Op):
 class Rope(Op):
     """Rotary embedding (Su et al. 2021): rotates the channel pairs i, i + d/2 of each head by the position's angle.
 
-    Of tokens [..., tokens, heads * d]; positions count from 0, angles are position / base ** (2 i / d).
+    Of tokens [..., tokens, heads * d]; positions count from 0, angles are position / base ** (2 i / d). With
+    `interleaved`, pairs are the neighbours 2 i and 2 i + 1.
     """
 
     name = "rope"
     heads: int = 1
     base: float = 10000.0
+    interleaved: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x = operands[0]
@@ -75,9 +77,10 @@ class Rope(Op):
         x = operands[0]
         at = angles(x.shape[-2], x.shape[-1] // (2 * self.heads), self.base)[:, None]
         cosine, sine = np.cos(at).astype(x.dtype), np.sin(at).astype(x.dtype)
-        first, second = np.split(x.reshape(*x.shape[:-1], self.heads, -1), 2, -1)
-        turned = np.concatenate([first * cosine - second * sine, second * cosine + first * sine], -1)
-        return (turned.reshape(x.shape),)
+        by_head = x.reshape(*x.shape[:-1], self.heads, -1)
+        first, second = (by_head[..., ::2], by_head[..., 1::2]) if self.interleaved else np.split(by_head, 2, -1)
+        turned = first * cosine - second * sine, second * cosine + first * sine
+        return ((np.stack(turned, -1) if self.interleaved else np.concatenate(turned, -1)).reshape(x.shape),)
 
 
 @layer
@@ -88,7 +91,10 @@ def sinusoid(x: TensorType, *, base: float = 10000.0) -> Layer:
 
 
 @layer
-def rope(x: TensorType, heads: int = 1, *, base: float = 10000.0) -> Layer:
-    """Rotary position embedding of queries or keys with `heads` heads."""
+def rope(x: TensorType, heads: int = 1, *, base: float = 10000.0, interleaved: bool = False) -> Layer:
+    """Rotary position embedding of queries or keys with `heads` heads.
+
+    Pairs of channels are half a head apart, as in GPT-NeoX, or with `interleaved` neighbours, as in GPT-J and Huginn.
+    """
     no_maps("rope", x)
-    return Layer(Rope(heads, base))
+    return Layer(Rope(heads, base, interleaved))

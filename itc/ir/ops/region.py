@@ -21,8 +21,8 @@ class RoiAlign(Op):
     """Features of each box on a grid of `size`, each the mean of `sampling` x `sampling` bilinear samples.
 
     Operands: features [c, h, w] and boxes [n, 4] as x1, y1, x2, y2, which are multiplied by `scale` to coordinates of
-    the features. The result is [n, c, *size]. As in torchvision's `roi_align` with `aligned=False`, boxes are at least
-    one pixel wide, and samples more than one pixel outside the map are zero.
+    the features. The result is [n, c, *size]. As in torchvision's `roi_align`, boxes are at least one pixel wide, or
+    with `aligned` shifted by half a pixel; samples more than one pixel outside the map are zero.
     """
 
     name = "roi_align"
@@ -30,6 +30,7 @@ class RoiAlign(Op):
     size: Pair = (7, 7)
     scale: float = 1.0
     sampling: int = 2
+    aligned: bool = False
 
     def result_types(self, *operands: TensorType) -> tuple[TensorType, ...]:
         x, boxes = operands
@@ -60,6 +61,7 @@ class RoiAlign(Op):
     def evaluate(self, *operands: Array) -> tuple[Array, ...]:
         x, boxes = operands
         corners = boxes * np.asarray(self.scale, boxes.dtype)
+        corners = corners - np.asarray(0.5, boxes.dtype) if self.aligned else corners
         rows, columns = (
             self._weights(corners[..., axis], corners[..., axis + 2], self.size[1 - axis], x.shape[3 - axis])
             for axis in (1, 0)
@@ -68,7 +70,7 @@ class RoiAlign(Op):
 
     def _weights(self, first: Array, last: Array, parts: int, positions: int) -> Array:
         """Weights [batch, n, parts, positions] of the positions along one axis in each part of each box."""
-        step = np.maximum(last - first, 1) / parts
+        step = (last - first if self.aligned else np.maximum(last - first, 1)) / parts
         offsets = (np.arange(parts * self.sampling, dtype=first.dtype) + np.asarray(0.5, first.dtype)) / self.sampling
         at = first[..., None] + offsets * step[..., None]
         inside = (at >= -1) & (at <= positions)
@@ -185,12 +187,20 @@ def overlaps(box: Array, boxes: Array) -> Array:
 
 
 @layer
-def roi_align(x: TensorType, boxes: TensorType, size: Pair = (7, 7), *, scale: float = 1.0, sampling: int = 2) -> Layer:
+def roi_align(
+    x: TensorType,
+    boxes: TensorType,
+    size: Pair = (7, 7),
+    *,
+    scale: float = 1.0,
+    sampling: int = 2,
+    aligned: bool = False,
+) -> Layer:
     """The features of each box on a grid of `size`; `scale` is the map's resolution relative to the boxes' pixels.
 
-    As torchvision's `roi_align` with `aligned=False`: boxes are not shifted by half a pixel, and are at least 1 x 1.
+    As torchvision's `roi_align`: boxes are at least 1 x 1, or with `aligned` (Mask R-CNN) shifted by half a pixel.
     """
-    return Layer(RoiAlign(size, float(scale), sampling))
+    return Layer(RoiAlign(size, float(scale), sampling, aligned))
 
 
 @layer

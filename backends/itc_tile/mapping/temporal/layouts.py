@@ -21,7 +21,7 @@ from itc_tile.cost.cycles import compute_units
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
-from itc_tile.mapping.temporal.rearrangement import Produced, Required, rearrangement_cycles
+from itc_tile.mapping.temporal.rearrangement import Produced, Required, rearrangement_cycles, transfer_rows
 from itc_tile.program.program import shard_regions
 from itc_tile.program.steps import Target
 from itc_tile.tiling.partition import Split
@@ -30,6 +30,7 @@ from itc_tile.tiling.sets import Ints
 Floats = NDArray[np.float64]
 SHORTLIST = 3  # splits by each criterion
 SWEEPS = 2
+EXCESS = 1e12  # cycles of a byte above the limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +78,17 @@ class LayoutSpace:
                         out.append(Operand(producer, node.label, reader.operand, times, type.bytes))
         return out
 
-    def costs(self, operand: Operand, producers: Sequence[Split], consumers: Sequence[Split]) -> Floats:
-        """Cycles of all transfers of an operand, by split of its producer and of its consumer."""
+    def costs(self, operand: Operand, producers: Sequence[Split], consumers: Sequence[Split], price: float) -> Floats:
+        """Cycles of all transfers of an operand, by split of its producer and of its consumer, and of its table.
+
+        A byte of the table costs `price` cycles; the producer has about as many rows as the reader.
+        """
         source, target = (self.graph.instances[label] for label in (operand.producer, operand.consumer))
         required = _required(target, operand.position, consumers)
-        rows = [
-            rearrangement_cycles(_produced(source, split), required, self.images, self.machine) for split in producers
-        ]
-        return operand.times * np.array(rows)
+        layouts = [_produced(source, split) for split in producers]
+        cycles = [rearrangement_cycles(layout, required, self.images, self.machine) for layout in layouts]
+        tables = [2 * self.machine.code.copy_ * transfer_rows(layout, required) for layout in layouts]
+        return operand.times * np.array(cycles) + price * np.array(tables)
 
 
 def _produced(node: KernelInstance, split: Split) -> Produced:
@@ -100,10 +104,14 @@ def _required(node: KernelInstance, operand: int, splits: Sequence[Split]) -> Re
 
 @dataclass(eq=False)
 class LayoutChoice:
-    """The choice of one split of each kernel, where a byte of memory costs `price` cycles."""
+    """The choice of one split of each kernel, where a byte of parameters costs `price` cycles.
+
+    Parameters of all kernels add up on a tile, other contents take turns: these are to be at most `limit` bytes.
+    """
 
     space: LayoutSpace
     price: float
+    limit: float
     shortlist: dict[str, list[Split]] = field(default_factory=dict)
     own: dict[str, Floats] = field(default_factory=dict)
 
@@ -112,13 +120,15 @@ class LayoutChoice:
             self.shortlist[label], self.own[label] = self._shortlisted(label, found)
 
     def _shortlisted(self, label: str, found: Candidates) -> tuple[list[Split], Floats]:
-        """The splits that are best alone, with and without receiving, and among those of whole channels or maps."""
+        """The splits that are best alone, with and without receiving, of whole channels or maps, and of few shards."""
         times, images = self.space.graph.instances[label].executions, self.space.images
-        memory = found.memory + found.buffered * (images - 1)
-        computing: Floats = times * images * found.compute + self.price * memory
+        transient = found.memory - found.parameters + found.buffered * (images - 1)
+        excess = np.maximum(0, transient - max(self.limit, float(transient.min())))
+        computing: Floats = times * images * found.compute + self.price * found.parameters + EXCESS * excess
         alone = computing + times * images * found.receive
         maps, channels = found.splits[:, 0] == found.splits[:, 0].min(), found.splits[:, 1:].max(axis=1) == 1
-        orders = (alone, computing, np.where(maps, alone, np.inf), np.where(channels, alone, np.inf))
+        tables = computing + self.price * 2 * self.space.machine.code.copy_ * found.shards
+        orders = (alone, computing, tables, np.where(maps, alone, np.inf), np.where(channels, alone, np.inf))
         best: Ints = np.unique(np.concatenate([np.argsort(order, kind="stable")[:SHORTLIST] for order in orders]))
         return [found.split(int(index)) for index in best], computing[best]
 
@@ -131,7 +141,8 @@ class LayoutChoice:
     def _edges(self) -> list[tuple[Operand, Floats]]:
         lists = self.shortlist
         return [
-            (each, self.space.costs(each, lists[each.producer], lists[each.consumer])) for each in self.space.operands
+            (each, self.space.costs(each, lists[each.producer], lists[each.consumer], self.price))
+            for each in self.space.operands
         ]
 
     def _parents(self) -> dict[str, tuple[Operand, Floats]]:

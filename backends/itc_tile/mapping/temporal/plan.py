@@ -21,8 +21,10 @@ from itc_tile.program.supersteps.exchanges import loop_invariant
 from itc_tile.tiling.partition import Split
 from itc_tile.timing.supersteps import time_supersteps
 
-#: Cycles that a byte of memory costs, as shares of the cycles of a kernel for all of a tile's memory.
-PRICES = (0.0, 0.1, 1.0, 10.0, 1e3, 1e9)
+#: Prices of a byte of parameters and tables, as shares of the cycles of a kernel for all of a tile's memory, and limits
+#: of all other contents of a tile, as shares of its memory; tried in this order until a program fits.
+ATTEMPTS = ((0, 1), (0.3, 0.6), (3, 0.4), (30, 0.3), (100, 0.3), (300, 0.3), (1e3, 0.2), (1e4, 0.15))
+PRICE_OF_KEEPING = 10  # from which on no operand stays on its tiles for all iterations unless it must
 NONE: frozenset[Target] = frozenset()
 MARGIN = 1.25  # of an estimate of memory, for transfer tables and values that live on
 
@@ -60,9 +62,9 @@ class Temporal:
         splits = candidate_splits(graph, part)
         invariant = loop_invariant(graph)
         spaces = [LayoutSpace(graph, part, images, kept, splits) for kept in dict.fromkeys((invariant, NONE))]
-        for price in PRICES:
-            for space in spaces:
-                choice = LayoutChoice(space, price * _cycles_of_a_byte(space))
+        for price, share in ATTEMPTS:
+            for space in spaces[-1:] if price > PRICE_OF_KEEPING else spaces:
+                choice = LayoutChoice(space, price * _cycles_of_a_byte(space), share * machine.tile.memory)
                 placements = _placed(space, choice.chosen(), groups, machine, bool(price))
                 schedule = Supersteps(self.batch, tuple(sorted(space.kept)))
                 program = shared_addresses(build_program(graph, machine, placements, schedule))
@@ -128,7 +130,7 @@ def _part(machine: Machine, groups: int) -> Machine:
 def _placed(
     space: LayoutSpace, splits: Mapping[str, Split], groups: int, machine: Machine, spread: bool
 ) -> list[Placement]:
-    """Shard i of each kernel on tile i; with `spread`, kernels of few shards on the tiles of fewest parameters."""
+    """Shard i of each kernel on tile i; with `spread`, on the tiles of fewest parameters."""
     part = space.machine.tiles
     filled = np.zeros(part, np.int64)
     bases = np.arange(groups)[:, None] * part
@@ -137,8 +139,7 @@ def _placed(
     for label, split in splits.items():
         tiles = np.arange(split.shards)
         if spread:
-            blocks = filled[: part // split.shards * split.shards].reshape(-1, split.shards).max(axis=1)
-            tiles = tiles + int(np.argmin(blocks)) * split.shards
+            tiles = np.sort(np.argsort(filled, kind="stable")[: split.shards])
         filled[tiles] += _parameters(space, label, split)
         placements.append(Placement(label, split, bases + tiles))
     return placements

@@ -74,12 +74,25 @@ def rearrangement_cycles(source: Produced, target: Required, images: int, machin
     return np.asarray(copied + (total > 0) * (fixed + load / exchange.bandwidth))
 
 
+def transfer_rows(source: Produced, target: Required) -> Floats:
+    """For each layout of a reader the rows of the transfer that its busiest tile receives."""
+    sizes, rows = source.boxes[..., 1].max(axis=0), np.ones(len(target.hulls), np.int64)
+    for axis, count in enumerate(source.split.parts(target.hulls.shape[-2])):
+        first, end = (_part(target.hulls[:, axis, side] - side, int(sizes[axis]), count) for side in (0, 1))
+        rows *= np.maximum(end - first + 1, 1)
+    return np.maximum.reduceat(rows, target.begins).astype(np.float64)
+
+
 def _central_shard(source: Produced, hull: Boxes) -> Ints:
     """For each required region the shard that produces its centre."""
     sizes = source.boxes[..., 1].max(axis=0)
     centre = hull.sum(axis=-1) // 2
     shard = np.zeros(len(hull), np.int64)
     for axis, count in enumerate(source.split.parts(hull.shape[-2])):
-        size = max(1, int(sizes[axis]))
-        shard = shard * count + np.minimum(np.minimum(centre[:, axis], size - 1) * count // size, count - 1)
+        shard = shard * count + _part(centre[:, axis], int(sizes[axis]), count)
     return shard
+
+
+def _part(positions: Ints, size: int, count: int) -> Ints:
+    """The part of an axis of `size`, cut into `count` parts, that has each position."""
+    return np.minimum(np.clip(positions, 0, max(size - 1, 0)) * count // max(1, size), count - 1)
