@@ -128,9 +128,10 @@ class Machines(Protocol):
         """A machine by its name or the path of its file; one that is loaded as it is. Raises CompileError."""
 
     def compile(self, net: Net, machine: Any, objective: str, mapping: str = "spatial", batch: int = 1) -> Any:
-        """A program, for `throughput` or `latency`; raises CompileError where the net does not fit.
+        """A program for `throughput`, the `first` or the `last` output; `latency` is another name of the last.
 
-        `mapping` is `spatial`, `temporal` (for `batch` images at once) or `auto`, the better of both.
+        `mapping` is `spatial`, `temporal` (for `batch` images at once) or `auto`, the better of both. Raises
+        CompileError where the net does not fit.
         """
 
     def report(self, program: Any) -> Report:

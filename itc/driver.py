@@ -44,6 +44,7 @@ class _DefaultMachine:
 
 
 MACHINE = _DefaultMachine()
+OBJECTIVES = ("throughput", "first", "last", "latency")
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -316,15 +317,15 @@ class Network:
         """The program for a machine: a name, the path of a file, or loaded. Raises CompileError if it does not fit.
 
         Without a machine it is the default one of the backend that has machines, the first of several. `objective` is
-        the goal of the mapping: `throughput` of a stream of images, or `latency` of one. Under `spatial` mapping
-        kernels own their tiles; under `temporal` mapping they run one at a time on all tiles, for `batch` images at
-        once; `auto` is the better of both. With another `precision` than `f32`, the program is that of the network as
-        `quantize` gives it.
+        the goal of the mapping: `throughput` of a stream of images, or for one image the `first` or the `last` output,
+        of which `latency` is another name. Under `spatial` mapping kernels own their tiles; under `temporal` mapping
+        they run one at a time on all tiles, for `batch` images at once; `auto` is the better of both. With another
+        `precision` than `f32`, the program is that of the network as `quantize` gives it.
         """
         from itc.transforms.quantize import quantization
 
-        if objective not in ("throughput", "latency"):
-            raise ValueError(f"the objective is throughput or latency, not {objective!r:.60}")
+        if objective not in OBJECTIVES:
+            raise ValueError(f"the objective is one of {', '.join(OBJECTIVES)}, not {objective!r:.60}")
         if mapping not in ("spatial", "temporal", "auto"):
             raise ValueError(f"the mapping is spatial, temporal or auto, not {mapping!r:.60}")
         if not isinstance(batch, int) or batch < 1:

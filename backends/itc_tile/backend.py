@@ -112,8 +112,8 @@ MACHINE = Option("machine", DEFAULT, "A machine by name (see `itc machines`) or 
 OBJECTIVE = Option(
     "objective",
     "throughput",
-    "Goal of the mapping: throughput of a stream, or latency of one image.",
-    choices=("throughput", "latency"),
+    "Goal of the mapping: throughput of a stream, or the first or last output of one image (latency: the last).",
+    choices=("throughput", "first", "last", "latency"),
 )
 MAPPING = Option(
     "mapping",

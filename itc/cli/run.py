@@ -46,9 +46,11 @@ MACs of all iterations, graph size and latency of convolutions."""
 
 
 class Objective(StrEnum):
-    """Goal of a mapping: throughput of a stream of images, or latency of one."""
+    """Goal of a mapping: throughput of a stream of images, or the first or last output of one (`latency`: the last)."""
 
     THROUGHPUT = "throughput"
+    FIRST = "first"
+    LAST = "last"
     LATENCY = "latency"
 
 
@@ -88,7 +90,8 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the drawn outputs.")] = Path("out"),
     objective: Annotated[
-        Objective, typer.Option(help="Goal of the mapping: throughput of a stream, or latency of one image.")
+        Objective,
+        typer.Option(help="Goal of the mapping: throughput of a stream, or the first or last output of one image."),
     ] = Objective.THROUGHPUT,
     mapping: Annotated[
         MappingName,

@@ -71,6 +71,11 @@ class IterationSet:
         return tuple(accumulate((len(run) for run in self.runs), initial=0))
 
     @property
+    def first(self) -> int:
+        """The least member, or 0 for the empty set."""
+        return self.runs[0][0] if self.runs else 0
+
+    @property
     def last(self) -> int:
         """The greatest member, or 0 for the empty set."""
         return self.runs[-1][-1] if self.runs else 0

@@ -22,6 +22,7 @@ from itc.ir.types import TensorType
 from itc_tile import compile_net
 from itc_tile.cost.bound import lower_bound
 from itc_tile.cost.distinct import distinct_boxes
+from itc_tile.cost.sharing import shared_bound
 from itc_tile.kernels.fusion import fuse
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.kernel import Kernel
@@ -34,7 +35,7 @@ from tests.tile.machines import compiled, machines_of_any_units
 
 GC200 = load_machine("gc200")
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
-OBJECTIVES: tuple[Objective, ...] = ("throughput", "latency")
+OBJECTIVES: tuple[Objective, ...] = ("throughput", "first", "last")
 SKIPPING = Limits(size=12, statements=3, stride=6)
 
 
@@ -60,6 +61,9 @@ def check_order(timing: Timing) -> None:
     assert timing.outputs.keys() == in_stream.keys() == bound.outputs.keys()
     for label, cycles in timing.outputs.items():
         assert bound.outputs[label] <= cycles <= in_stream[label], label
+    shared = shared_bound(timing.program.graph, timing.program.machine)
+    assert shared.period <= timing.period
+    assert all(bound.outputs[label] <= shared.outputs[label] <= cycles for label, cycles in timing.outputs.items())
 
 
 STRIDED_CONV = """

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from itc.ir import IterationSet, Net, parse_net
+from itc.ir import IterationSet, Net, parse_net, print_net
 from itc.ir.net import Loop
 from itc_tile import compile_net
 from itc_tile.machine.model import load_machine
@@ -80,3 +80,16 @@ def test_what_is_laid_out_does_not_grow_with_the_number_of_exits() -> None:
         with_exit, without = by_exits(loop, IterationSet.span(1, COUNT))
         assert with_exit == IterationSet.of(exits)
         assert without == IterationSet.of(set(range(1, COUNT + 1)) - set(exits))
+
+
+def test_rare_exits_do_not_slow_a_stream() -> None:
+    """The head receives in the first and the last iteration alone: cycles of an iteration do not grow with the loop."""
+    cycles = []
+    for count in (16, 1024):
+        text = (
+            print_net(net_at(IterationSet.of([1, COUNT])))
+            .replace("1..64", f"1..{count}")
+            .replace("{1, 64}", f"{{1, {count}}}")
+        )
+        cycles.append(time_program(compile_net(parse_net(text), GC200)).period / count)
+    assert cycles[1] <= 1.02 * cycles[0]

@@ -54,7 +54,9 @@ def test_instances() -> None:
     shared, private = (_graph(kind) for kind in (True, False))
     assert shared.instances["expand_1"].executions == private.instances["expand_1"].executions == 4
     assert (shared.instances["expand_1"].replicas, private.instances["expand_1"].replicas) == (1, 4)
-    assert shared.replica_executions["expand_1"] == 4 and private.replica_executions["expand_1"] == 1
+    assert (
+        shared.executions_of_fullest_replica["expand_1"] == 4 and private.executions_of_fullest_replica["expand_1"] == 1
+    )
 
 
 def _graph(shared: bool) -> KernelGraph:

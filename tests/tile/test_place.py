@@ -12,8 +12,9 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine
 from itc_tile.machine.network import hops, link_loads
 from itc_tile.mapping.spatial.infeasible import usable_memory
+from itc_tile.mapping.spatial.kernels import kernel_candidates
 from itc_tile.mapping.spatial.placement import place, refine_placement, serpentine
-from itc_tile.mapping.spatial.planner import choose, kernel_candidates
+from itc_tile.mapping.spatial.planner import choose
 from itc_tile.program.build import build_program
 from itc_tile.program.program import Placement
 from itc_tile.timing.exchange import Exchange, transfer_volume

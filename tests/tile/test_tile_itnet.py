@@ -49,6 +49,12 @@ def test_report(gc200: Program, golden: Golden) -> None:
     values = found.json()
     assert values == json.loads(json.dumps(values))
     kernels = values.pop("kernels")
+    for output in values["outputs"]:
+        path = output["path"]
+        on_path = path.pop("kernels")
+        assert sum(path.values()) == output["cycles"]
+        assert sum(k["compute_cycles"] for k in on_path) == path["compute_cycles"]
+        assert sum(k["exchange_cycles"] for k in on_path) == path["exchange_cycles"] + path["sync_cycles"]
     assert sum(k["tiles"] * k["copies"] for k in kernels) == values["fit"]["tiles_used"]
     assert sum(k["macs"] * k["runs"] for k in kernels) == values["macs"] == 6_210_304_200
     assert [o["label"] for o in values["outputs"]] == list(net().labels)
@@ -74,3 +80,16 @@ def test_program_and_times_do_not_grow_with_iterations() -> None:
     assert abs(texts[0] - texts[1]) <= 0.05 * texts[0], "only how many places each exchange goes between may differ"
     assert list(time_program(short).outputs) == list(time_program(long).outputs)
     assert list(lower_bound(short.graph, machine).outputs) == list(lower_bound(long.graph, machine).outputs)
+
+
+def test_objectives_on_gc200(gc200: Program) -> None:
+    """Each objective has the best figure of its own; the bounds say how much better any plan can be."""
+    machine = load_machine("gc200")
+    first, last = (report(compile_net(net(), machine, objective)) for objective in ("first", "last"))
+    stream = report(gc200)
+    assert first.outputs[0].cycles <= 1_200_000 < min(last.outputs[0].cycles, stream.outputs[0].cycles)
+    assert last.outputs[-1].cycles <= 6_600_000 < min(first.outputs[-1].cycles, stream.outputs[-1].cycles)
+    assert last.outputs[-1].bound_cycles > 5_500_000, "the bound forbids what one would wish for"
+    assert stream.stream.period_cycles <= 890_000 < min(r.stream.period_cycles for r in (first, last))
+    assert stream.stream.ratio <= 1.07 and last.outputs[-1].ratio <= 1.1 and first.outputs[0].ratio <= 1.15
+    assert compile_net(net(), machine, "latency") == compile_net(net(), machine, "last")

@@ -20,7 +20,8 @@ from itc_tile.machine.network import link_loads
 from itc_tile.program.footprint import footprint
 from itc_tile.program.program import Program
 from itc_tile.timing.exchange import Exchange
-from itc_tile.timing.schedule import OUT, Lifetimes, PipelineLayout, coprime
+from itc_tile.timing.schedule import OUT, Lifetimes, PipelineLayout
+from itc_tile.timing.spacing import coprime
 from itc_tile.timing.timing import Timing, compute_cycles, time_program
 from tests.random_nets import Limits, nets
 from tests.tile.events import Events, earliest, stream_events
@@ -101,11 +102,11 @@ def test_a_plan_has_room_for_what_waits(monkeypatch: pytest.MonkeyPatch) -> None
     first = footprint(compile_net(net, machine, "latency"))["mix_1"]
     times = float(((machine.tile.memory - total(first)) / (first[INPUTS] + first[OUTPUT])).min()) + 1
     answers = iter([{"mix_1": times}])
-    monkeypatch.setattr("itc_tile.mapping.spatial.plan.RELAXATIONS", ())
-    monkeypatch.setattr("itc_tile.mapping.spatial.plan.memory_shortfall", lambda *_: next(answers, {}))
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.ROUNDS", 1)
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.Costs.shortfall", property(lambda _: next(answers, {})))
     second = footprint(compile_net(net, machine, "latency"))["mix_1"]
     assert int((total(second) + times * (second[INPUTS] + second[OUTPUT])).max()) <= machine.tile.memory
-    monkeypatch.setattr("itc_tile.mapping.spatial.plan.memory_shortfall", lambda *_: {"mix_1": times})
+    monkeypatch.setattr("itc_tile.mapping.spatial.plan.Costs.shortfall", property(lambda _: {"mix_1": times}))
     with pytest.raises(CompileError, match="and more for transfer tables and pipeline buffers"):
         compile_net(net, machine, "latency")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 
 import numpy as np
 
@@ -91,10 +90,9 @@ class KernelGraph:
         return {var: definitions((loop,)) - {value.name for value in loop.results} for var, loop in self.loops.items()}
 
     @cached_property
-    def replica_executions(self) -> dict[str, int]:
-        """For each kernel the executions of one replica for one image, as if every recurring loop executed it."""
-        counts = {var: loop.count for var, loop in self.loops.items()}
-        return {label: prod(counts[var] for var in each.recurring_loops) for label, each in self.instances.items()}
+    def executions_of_fullest_replica(self) -> dict[str, int]:
+        """For each kernel the executions for one image of the replica that executes most."""
+        return {label: each.executions_of_fullest_replica for label, each in self.instances.items()}
 
     @cached_property
     def reuse_distance(self) -> dict[str, int]:

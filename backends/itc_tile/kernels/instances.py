@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,11 @@ class KernelInstance:
         """Required regions by partition, filled as partitions are tried; see `itc_tile.program.shard_regions`."""
         return {}
 
+    @cached_property
+    def tables(self) -> dict[Hashable, Any]:
+        """Transfer tables by what they lie between, filled as partitions are tried; see `itc_tile.program.build`."""
+        return {}
+
     @property
     def executions(self) -> int:
         """Executions of all replicas together for one image."""
@@ -84,6 +90,11 @@ class KernelInstance:
         """The most iterations of a loop in which one replica executes."""
         axis = self.axes.get(var)
         return int(np.bincount(axis.groups).max()) if axis else len(self.reach[var])
+
+    @cached_property
+    def executions_of_fullest_replica(self) -> int:
+        """Executions for one image of the replica that executes most."""
+        return prod(self._most_executions(var) for var in self.reach)
 
     def reuse_distance(self, count: int) -> int:
         """The fewest iterations from one execution of a replica to its next, in the last of its recurring loops.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from itc_tile.kernels.graph import KernelGraph
@@ -35,8 +36,12 @@ class Auto:
         """For a stream the period; for one batch the last output of its last image."""
         if program.supersteps:
             timing = time_supersteps(program)
-            return timing.period if objective == "throughput" else max(timing.outputs.values(), default=0)
+            return timing.period if objective == "throughput" else _latency(timing.outputs, objective)
         stream = time_program(program)
         if objective == "throughput":
             return stream.period
-        return max(stream.outputs.values(), default=0) + (self.batch - 1) * stream.period
+        return _latency(stream.outputs, objective) + (self.batch - 1) * stream.period
+
+
+def _latency(outputs: Mapping[str, int], objective: Objective) -> int:
+    return min(outputs.values(), default=0) if objective == "first" else max(outputs.values(), default=0)

@@ -10,7 +10,7 @@ from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine
 from itc_tile.program.program import Program
 
-Objective = Literal["throughput", "latency"]
+Objective = Literal["throughput", "first", "last", "latency"]
 MappingName = Literal["spatial", "temporal", "auto"]
 MOST_IMAGES = 4096  # of a batch
 

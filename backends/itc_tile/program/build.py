@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from itc.ir.net import Value
 from itc.ir.types import DTYPE_BYTES, TensorType
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
@@ -26,7 +27,9 @@ from itc_tile.program.program import (
 from itc_tile.program.steps import ExchangeStep, with_exchanges
 from itc_tile.program.supersteps.exchanges import ExchangePlacement
 from itc_tile.tiling.boxes import Boxes, is_empty, whole
-from itc_tile.tiling.region import Region, crossings
+from itc_tile.tiling.crossings import Crossings
+from itc_tile.tiling.partition import Split
+from itc_tile.tiling.region import Region
 
 
 def build_program(
@@ -36,7 +39,7 @@ def build_program(
     placed = {placement.label: placement for placement in placements}
     found = graph.instances
     _check(machine, placed, found, supersteps is not None)
-    tables = _Tables(graph, {label: shard_regions(node, placed[label].split) for label, node in found.items()})
+    tables = _Tables(graph, {label: placement.split for label, placement in placed.items()})
     edges, exits, loads = tuple(tables.edges()), tuple(tables.exits()), tuple(tables.loads())
     if supersteps:
         placing = ExchangePlacement(graph, frozenset(supersteps.kept))
@@ -83,23 +86,34 @@ def _check(
 class _Tables:
     """The transfers of a placed graph."""
 
-    def __init__(self, graph: KernelGraph, required: Mapping[str, Mapping[str, Region]]) -> None:
+    def __init__(self, graph: KernelGraph, splits: Mapping[str, Split]) -> None:
         self.graph = graph
         self.net = graph.net
         self.nodes = graph.instances
-        self.required = required
-        self.produced = produced_boxes(graph.net, graph.instances, required)
+        self.splits = splits
+        self.required = {label: shard_regions(node, splits[label]) for label, node in self.nodes.items()}
+        self.produced = produced_boxes(graph.net, graph.instances, self.required)
 
     def edges(self) -> Iterator[OperandTransfer]:
         for value, group in self.graph.readers.items():
             for node, operand in ((reader.instance, reader.operand) for reader in group):
-                formal = node.kernel.inputs[operand]
                 for producer in self.graph.reaching.producers(value, node.reach):
-                    table = transfer_table(
-                        self.produced[producer], self.required[node.label][formal.name], formal.tensor
-                    )
+                    table = self.incoming(node, node.kernel.inputs[operand], producer)
                     if len(table):
                         yield OperandTransfer(node.label, operand, value, producer, table)
+
+    def incoming(self, node: KernelInstance, formal: Value, producer: str = "") -> TransferTable:
+        """The table of an operand or, without a producer, of a parameter; known ones are not computed again."""
+        between = formal.name, producer, self.splits.get(producer), self.splits[node.label]
+        if between not in node.tables:
+            required = self.required[node.label][formal.name]
+            node.tables[between] = (
+                transfer_table(self.produced[producer], required, formal.tensor)
+                if producer in self.nodes
+                else host_table(required, formal.tensor)
+            )
+        table: TransferTable = node.tables[between]
+        return table
 
     def exits(self) -> Iterator[OutputTransfer]:
         for output in self.net.outputs:
@@ -111,13 +125,16 @@ class _Tables:
     def loads(self) -> Iterator[ParameterTransfer]:
         for node in self.nodes.values():
             for position, (ref, formal) in enumerate(zip(node.refs, node.kernel.params, strict=True)):
-                host = whole(formal.tensor.shape, (1,))
-                table = transfer_table(host, self.required[node.label][formal.name], formal.tensor)
-                yield ParameterTransfer(node.label, position, ref.key, table)
+                yield ParameterTransfer(node.label, position, ref.key, self.incoming(node, formal))
 
 
 def transfer_table(produced: Boxes, read: Region, type: TensorType) -> TransferTable:
     """The table from shards that produce disjoint boxes of a value to shards that read some, by target."""
-    found = crossings(read, produced)
-    target, source = np.nonzero(~is_empty(found.boxes)[..., 0, 0])
-    return TransferTable(source, target, found.take((target, source)), DTYPE_BYTES[type.dtype])
+    source, target, region = Crossings(read, produced).rows()
+    return TransferTable(source, target, region, DTYPE_BYTES[type.dtype])
+
+
+def host_table(read: Region, type: TensorType) -> TransferTable:
+    """The table from the host, one shard that holds the whole value, to shards that read some."""
+    target = np.flatnonzero(~is_empty(read.boxes)[:, 0, 0])
+    return TransferTable(np.zeros_like(target), target, read.take(target), DTYPE_BYTES[type.dtype])

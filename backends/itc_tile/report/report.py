@@ -18,9 +18,18 @@ from itc.tables import Table
 from itc_tile.cost.bound import Bound, lower_bound
 from itc_tile.cost.cycles import mac_cycles
 from itc_tile.cost.memory import total
+from itc_tile.cost.sharing import SharedBound, shared_bound
 from itc_tile.program.footprint import fullest_tile, total_bytes
 from itc_tile.program.program import Program, Supersteps
 from itc_tile.program.supersteps.addresses import occupied
+from itc_tile.report.reasons import (
+    LimitReport,
+    PathReport,
+    StreamShares,
+    path_reports,
+    period_limit,
+    stream_shares,
+)
 from itc_tile.report.tables import tables
 from itc_tile.timing.supersteps import KernelCycles, SuperstepTiming, time_supersteps
 from itc_tile.timing.timing import Timing, time_program
@@ -90,13 +99,17 @@ class KernelReport:
 
 @dataclass(frozen=True, slots=True)
 class OutputReport:
-    """Latency of an output of one image alone in the machine; `bound_cycles` is the longest path to it."""
+    """Latency of an output of one image alone in the machine; `bound_cycles` is the bound of the longest path to it.
+
+    `path` are the kernels of its critical path.
+    """
 
     label: str
     cycles: int
     seconds: float
     bound_cycles: int
     ratio: float
+    path: PathReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,10 @@ class LoopReport:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """A stream of images: `period_cycles` between two images, `image_cycles` the makespan of one."""
+    """A stream of images: `period_cycles` between two images, `image_cycles` the makespan of one.
+
+    `limit` is what limits the period, and `shares` where the time of the tiles goes.
+    """
 
     period_cycles: int
     images_per_second: float
@@ -121,16 +137,22 @@ class StreamReport:
     bound_cycles: int
     ratio: float
     loops: tuple[LoopReport, ...]
+    limit: LimitReport | None = None
+    shares: StreamShares | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BoundReport:
-    """Lower bounds of the period on this machine, in cycles; see `itc_tile.cost.bound`."""
+    """Lower bounds of the period on this machine, in cycles; see `itc_tile.cost.bound`.
+
+    `tiles_cycles` is that of kernels with tiles of their own, see `itc_tile.cost.sharing`; 0 where they have none.
+    """
 
     compute_cycles: int
     work_cycles: int
     memory_cycles: int
     exchange_cycles: int
+    tiles_cycles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,7 @@ def report(program: Program, timing: Timing | None = None) -> Report:
         return _batch_report(program, time_supersteps(program))
     timing = timing or time_program(program)
     bound = lower_bound(program.graph, program.machine)
+    shared = shared_bound(program.graph, program.machine)
     return Report(
         network=program.net.name,
         machine=program.machine.name,
@@ -192,9 +215,9 @@ def report(program: Program, timing: Timing | None = None) -> Report:
         clock_hz=program.machine.clock,
         macs=_macs(program),
         fit=_fit(timing),
-        outputs=_outputs(timing, bound),
-        stream=_stream(timing, bound),
-        bound=BoundReport(bound.compute, bound.work, bound.memory, bound.exchange),
+        outputs=_outputs(timing, shared),
+        stream=_stream(timing, bound, max(bound.stream, shared.period)),
+        bound=BoundReport(bound.compute, bound.work, bound.memory, bound.exchange, shared.period),
         host=_host(program),
         kernels=tuple(_kernel(timing, label) for label in program.nodes),
     )
@@ -238,15 +261,17 @@ def _kernel(timing: Timing, label: str) -> KernelReport:
     )
 
 
-def _outputs(timing: Timing, bound: Bound) -> tuple[OutputReport, ...]:
-    seconds = timing.program.machine.seconds
+def _outputs(timing: Timing, bound: SharedBound) -> tuple[OutputReport, ...]:
+    seconds, paths = timing.program.machine.seconds, path_reports(timing)
     return tuple(
-        OutputReport(label, cycles, seconds(cycles), bound.outputs[label], cycles / max(1, bound.outputs[label]))
+        OutputReport(
+            label, cycles, seconds(cycles), bound.outputs[label], cycles / max(1, bound.outputs[label]), paths[label]
+        )
         for label, cycles in timing.outputs.items()
     )
 
 
-def _stream(timing: Timing, bound: Bound) -> StreamReport:
+def _stream(timing: Timing, bound: Bound, least: int) -> StreamReport:
     frames = timing.schedule.layout.frames
     machine = timing.program.machine
     loops = tuple(
@@ -260,9 +285,11 @@ def _stream(timing: Timing, bound: Bound) -> StreamReport:
         image_cycles=frames[""].makespan,
         images_at_once=frames[""].makespan / timing.period,
         utilisation=bound.compute / timing.period,
-        bound_cycles=bound.stream,
-        ratio=timing.period / max(1, bound.stream),
+        bound_cycles=least,
+        ratio=timing.period / max(1, least),
         loops=loops,
+        limit=period_limit(timing),
+        shares=stream_shares(timing),
     )
 
 

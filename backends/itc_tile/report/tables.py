@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from itc.tables import Column, Table, facts
@@ -21,7 +22,8 @@ CYCLES = """Simulated cycles of all runs, by phase; idle: the tiles that wait fo
 on average. `runs` counts the supersteps of a kernel."""
 
 if TYPE_CHECKING:
-    from itc_tile.report.report import BreakdownReport, Report
+    from itc_tile.report.reasons import PathReport
+    from itc_tile.report.report import BreakdownReport, Report, StreamReport
 
 LONGEST = 5  # kernels in a table
 
@@ -53,6 +55,7 @@ def stream_table(report: Report) -> Table:
         "work": bound.work_cycles,
         "memory": bound.memory_cycles,
         "exchange": bound.exchange_cycles,
+        "tiles of their own": bound.tiles_cycles,
     }
     limit = max(limits, key=limits.__getitem__)
     rows = (
@@ -61,8 +64,18 @@ def stream_table(report: Report) -> Table:
         ("period / bound", f"{stream.ratio:.2f}"),
         ("images at once", f"{stream.images_at_once:.1f}"),
         ("use of the peak", f"{stream.utilisation:.1%}"),
+        *_reasons(stream),
     )
     return facts("a stream of images, simulated", rows, STREAM)
+
+
+def _reasons(stream: StreamReport) -> Iterator[tuple[str, str]]:
+    """What limits the period, and where the time of the tiles goes."""
+    if stream.limit:
+        yield "limited by", f"{stream.limit.resource} of {stream.limit.kernel}"
+    if stream.shares:
+        names = ("compute", "exchange", "sync", "idle", "unused")
+        yield "time of the tiles", ", ".join(f"{name} {getattr(stream.shares, name):.0%}" for name in names)
 
 
 def breakdown_tables(report: Report) -> tuple[Table, ...]:
@@ -85,12 +98,28 @@ def _cycles(label: str, runs: int, cycles: BreakdownReport) -> tuple[str, ...]:
 
 
 def outputs_table(report: Report) -> Table:
-    """The cycles until each output of one image, against the longest path."""
-    titles = ("output", "cycles", "ms", "longest path", "ratio")
-    columns = tuple(Column(title, right=title != "output") for title in titles)
+    """The cycles until each output of one image, against the bound, and the longest kernel of its critical path."""
+    reasons = any(row.path for row in report.outputs)
+    titles = (
+        "output",
+        "cycles",
+        "ms",
+        "bound",
+        "ratio",
+        *(("compute", "exchange", "longest kernel") if reasons else ()),
+    )
+    columns = tuple(Column(title, right=title not in ("output", "longest kernel")) for title in titles)
     rows = (
         (row.label, f"{row.cycles:,}", f"{row.seconds * 1e3:.3f}", f"{row.bound_cycles:,}", f"{row.ratio:.2f}")
+        + (_path(row.path, row.cycles) if row.path else ())
         for row in report.outputs
     )
     title = "one image alone" if report.breakdown is None else f"a batch of {report.batch}"
     return Table(f"{title}, simulated", columns, tuple(rows), OUTPUTS, by_output=True)
+
+
+def _path(path: PathReport, cycles: int) -> tuple[str, str, str]:
+    """Shares of compute and exchange in a latency, and the kernel that takes most of it."""
+    longest = [f"{kernel.label} {kernel.cycles / max(1, cycles):.0%}" for kernel in path.kernels[:1]]
+    moving = path.exchange_cycles + path.sync_cycles
+    return f"{path.compute_cycles / max(1, cycles):.0%}", f"{moving / max(1, cycles):.0%}", "".join(longest)

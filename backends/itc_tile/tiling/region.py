@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from itc_tile.tiling.boxes import Boxes, emptied, intersection
+from itc_tile.tiling.boxes import Boxes, emptied
 from itc_tile.tiling.sets import Ints, Sets, distinct_rows, either
 
 
@@ -82,22 +82,6 @@ def union(left: Region, right: Region, shape: tuple[int, ...]) -> Region:
         return left
     sets = [either(left.axis(axis), right.axis(axis), size) for axis, size in enumerate(shape)]
     return region_of(sets, left.boxes.shape[:-2])
-
-
-def crossings(regions: Region, boxes: Boxes) -> Region:
-    """What each of n regions has of each of m boxes: a region of leading axes [n, m]."""
-    if not regions.tables:
-        return Region(intersection(regions.boxes[:, None], boxes[None]))
-    sets = []
-    for axis in range(boxes.shape[-2]):
-        if axis not in regions.tables:
-            sets.append(Sets(regions.boxes[:, None, axis]).within(boxes[None, :, axis]))
-            continue
-        own, row = regions.axis(axis).distinct()
-        intervals, column = Sets(boxes[:, axis]).distinct()
-        found = Sets(own.bounds[:, None], own.table).within(intervals.bounds[None])
-        sets.append(Sets(found.bounds[row[:, None], column[None]], own.table))
-    return region_of(sets, (len(regions.boxes), len(boxes)))
 
 
 def shared(left: Region, right: Region) -> Region:

@@ -84,15 +84,22 @@ def _bounds(first: Ints, end: Ints) -> Ints:
 
 
 def distinct_rows(rows: Ints) -> tuple[Ints, Ints]:
-    """The rows [n, k] that differ among rows [..., k] of small numbers, and for each row the number of its own."""
+    """The rows [n, k] that differ among rows [..., k] of natural numbers, and for each row the number of its own."""
     flat = rows.reshape(-1, rows.shape[-1])
-    span = int(flat.max(initial=0)) + 1
-    if span ** rows.shape[-1] < 1 << 62:
-        keys = flat @ (span ** np.arange(rows.shape[-1], dtype=np.int64))
-        _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
-        return flat[first], numbers.reshape(rows.shape[:-1])
-    found, numbers = np.unique(flat, axis=0, return_inverse=True)
-    return found, numbers.reshape(rows.shape[:-1])
+    _, first, numbers = np.unique(row_keys(flat), return_index=True, return_inverse=True)
+    return flat[first], numbers.reshape(rows.shape[:-1])
+
+
+def row_keys(rows: Ints) -> Ints:
+    """For each of rows [n, k] of natural numbers a number, in the order of the rows, equal for equal rows alone."""
+    keys, span = np.zeros(len(rows), np.int64), 1
+    for column in rows.T:
+        size = int(column.max(initial=0)) + 1
+        if span * size >= 1 << 62:
+            keys = np.unique(keys, return_inverse=True)[1].reshape(-1)
+            span = int(keys.max(initial=0)) + 1
+        keys, span = keys * size + column, span * size
+    return keys
 
 
 def joined(count: int, size: int, intervals: Callable[[], Iterator[Intervals]]) -> Sets:

@@ -30,7 +30,7 @@ from itc_tile.kernels.definitions import ReachingDefinitions
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.network import hops, link_loads
 from itc_tile.program.program import OperandTransfer, Program
-from itc_tile.tiling.sets import Ints
+from itc_tile.tiling.sets import Ints, row_keys
 
 Pair = tuple[int, int]
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Exchange:
         """
         exchange = self.program.machine.exchange
         most = max(float(self.received[label].max()), self._linking.get(label, 0.0))
-        most = max([most, *(self._sending[p][label] for p in producers if label in self._sending.get(p, {}))])
+        most = max([most, *(self.sending[p][label] for p in producers if label in self.sending.get(p, {}))])
         fixed = exchange.sync + exchange.latency + exchange.hop * self._distance.get(label, 0)
         return fixed + int(np.ceil(most / exchange.bandwidth))
 
@@ -118,7 +118,7 @@ class Exchange:
         return found
 
     @cached_property
-    def _sending(self) -> dict[str, dict[str, float]]:
+    def sending(self) -> dict[str, dict[str, float]]:
         """By producer and reader, the load of the producer's scarcest port at the reader's share, see `_shared`."""
         return {
             label: self._shared({reader: _used(load) for reader, load in readers.items()})
@@ -154,7 +154,7 @@ class Exchange:
         if not self.program.machine.exchange.multicast:
             return np.arange(len(edge.table))
         rows = np.column_stack([edge.table.source, edge.table.region.identities()])
-        return np.unique(rows, axis=0, return_index=True)[1]
+        return np.unique(row_keys(rows), return_index=True)[1]
 
     @cached_property
     def _distance(self) -> dict[str, int]:

@@ -18,21 +18,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd, lcm, prod
+from math import lcm, prod
 
 import numpy as np
 
 from itc.analysis.reach import Reach
+from itc.ir.iterations import IterationSet
 from itc.ir.net import Loop, When
 from itc_tile.cost.memory import INPUTS, OUTPUT, is_one_buffer, kernel_memory
 from itc_tile.kernels.definitions import Definition
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.program.footprint import extra_value_bytes
 from itc_tile.program.program import OUT, OperandTransfer, Pipeline
 from itc_tile.tiling.sets import Ints
 from itc_tile.timing.exchange import Exchange
+from itc_tile.timing.spacing import Occupation, circular_gap, coprime, replica_iterations, smallest_gap, widest_gap
 from itc_tile.timing.timeline import Frame, Timeline
 
 Buffer = tuple[str, int]
+MOST_FACTORS = 64  # numbers of shares that are tried for an iteration of an interleaved loop
 
 
 class PipelineLayout(Timeline):
@@ -42,16 +46,22 @@ class PipelineLayout(Timeline):
         super().__init__(exchange, compute)
         self.frames: dict[str, Frame] = {}
         self.alone = True
+        self.intervals: dict[str, int] = {}
+        self.partial: dict[str, list[Occupation]] = {}
         self.residency = self.program.graph.residency
         whole = self.lay_out(0)
         self.min_interval = {var: frame.min_interval for var, frame in self.frames.items()}
         self.one_at_a_time = max(whole.min_interval, whole.makespan)
         self.defined = {name: var for var, frame in self.frames.items() for name in frame.ready}
         self.loop_of = {label: var for var, frame in self.frames.items() for label in frame.start}
+        self.occupations = [*self._executing(), *self._receiving(), *self._sending()]
+        for each in self.occupations:
+            if each.var and len(each.iterations) < self.counts[each.var]:
+                self.partial.setdefault(each.var, []).append(each)
 
     def lay_out(self, period: int) -> Frame:
         """The frames for a period; for period 0, those of an image alone in the machine."""
-        self.frames, self.alone = {}, not period
+        self.frames, self.alone, self.intervals = {}, not period, {}
         self.frames[""] = self.image(period)
         return self.frames[""]
 
@@ -74,13 +84,27 @@ class PipelineLayout(Timeline):
             inner.step = inner.initiation_interval = inner.min_interval
         else:
             needed = max([1, *(inner.ready[value.name] for value in loop.body.yields)])
-            inner.step = share * coprime(-(-needed // share), loop.count)
+            inner.step = share * self.interleaving(loop.var, -(-needed // share), share)
         self.alone = around
         self.frames[loop.var] = inner
         for emit, values in loop.collected:
             for result, value in zip(values, emit.body.yields, strict=True):
                 self.define(result, inner.last + inner.ready[value.name], frame)
         self.ended(loop, inner.last, inner, frame)
+
+    def interleaving(self, var: str, least: int, share: int) -> int:
+        """The smallest number of shares of an iteration that is coprime to a loop's count.
+
+        Of the first ones, the smallest that keeps apart what happens in some iterations alone.
+        """
+        count = self.counts[var]
+        first = factor = coprime(least, count)
+        while factor < first + min(2 * count, MOST_FACTORS):
+            partial = self.partial.get(var, [])
+            if all(each.cycles <= share * circular_gap(each.iterations, factor, count) for each in partial):
+                return factor
+            factor = coprime(factor + 1, count)
+        return first
 
     def divisible(self, period: int) -> int:
         """The smallest period from this one on that all loops divide into whole cycles.
@@ -92,11 +116,90 @@ class PipelineLayout(Timeline):
 
     def execution_interval(self, label: str) -> int:
         """Minimum cycles between two executions of one replica of a kernel."""
-        var = "".join(self.recurring_loop[label])
+        if label not in self.intervals:
+            self.intervals[label] = min(self.spacing(*each) for each in self.replica_iterations[label])
+        return self.intervals[label]
+
+    @cached_property
+    def replica_iterations(self) -> dict[str, list[tuple[str, IterationSet]]]:
+        """For each kernel its recurring loop, if any, and the iterations in which each replica executes there."""
+        return {label: list(replica_iterations(node)) for label, node in self.program.nodes.items()}
+
+    def spacing(self, var: str, iterations: IterationSet) -> int:
+        """Minimum cycles between two of these iterations of a loop, of one image or of several."""
         frame = self.frames[var]
-        return frame.initiation_interval * (
-            self.reuse_distance[label] if frame.initiation_interval == frame.step else 1
+        if not var:
+            return frame.initiation_interval
+        around = self.frames[frame.around].initiation_interval
+        if len(iterations) == 1:
+            return max(around, frame.initiation_interval)
+        if frame.initiation_interval == frame.step:
+            behind = around - (iterations.last - iterations.first) * frame.step
+            return max(frame.step, min(smallest_gap(iterations) * frame.step, behind))
+        return frame.initiation_interval * circular_gap(
+            iterations, frame.step // frame.initiation_interval, frame.count
         )
+
+    def _executing(self) -> Iterator[Occupation]:
+        for label, replicas in self.replica_iterations.items():
+            yield from (Occupation(*each, self.compute[label], label) for each in replicas)
+
+    def _receiving(self) -> Iterator[Occupation]:
+        for value, group in self.program.readers.items():
+            for reader in group:
+                label, iterations = reader.instance.label, self.sends(value, reader.instance)
+                latency = self.exchange.transfer_latencies.get(label, 0)
+                yield Occupation(self.defined[value], iterations, latency, label, True, label)
+
+    def _sending(self) -> Iterator[Occupation]:
+        for edge, origin in self.origins:
+            var, latency = self.defined[edge.value], self.exchange.transfer_latencies[edge.consumer]
+            iterations = self.sends(edge.value, self.program.nodes[edge.consumer])
+            if ("first", var) in origin.steps[:1]:
+                iterations = IterationSet.span(1, 1)
+            walked = any(step == "element" for step, _ in origin.steps)
+            yield Occupation(var, iterations, latency, edge.consumer, True, "" if walked else edge.producer)
+
+    def sends(self, value: str, reader: KernelInstance) -> IterationSet:
+        """The iterations, of the loop in which a value is defined, in which a kernel receives it."""
+        return reader.reach.get(self.defined[value], IterationSet.span(1, 1))
+
+    @cached_property
+    def origins(self) -> list[tuple[OperandTransfer, Definition]]:
+        """Every transfer between kernels with each definition that it brings."""
+        return [(edge, origin) for edge in self.program.edges for origin in self._origins(edge)]
+
+    def _origins(self, edge: OperandTransfer) -> Iterator[Definition]:
+        if edge.producer in self.program.placements:
+            reach = self.program.nodes[edge.consumer].reach
+            found = self.reaching.definitions(edge.value, reach)
+            yield from (origin for origin in found if origin.producer == edge.producer)
+
+    def is_free_in_time(self) -> bool:
+        """Whether each execution and transfer ends before the next one of the same tiles or ports begins."""
+        return all(each.cycles <= self._interval(each) for each in self.occupations)
+
+    def _interval(self, each: Occupation) -> int:
+        interval = self.spacing(each.var, each.iterations)
+        return max(interval, self.execution_interval(each.replica)) if each.replica else interval
+
+    def resource_bound(self) -> int:
+        """Minimum period that the executions and transfers of each replica allow."""
+        return max([1, *(self.least_period(each) for each in self.occupations)])
+
+    def least_period(self, each: Occupation) -> int:
+        """The period below which a replica would be asked for two executions or transfers at once."""
+        period = self._occupied(each.cycles, each.var, each.iterations)
+        if not each.replica:
+            return period
+        own = (self._occupied(each.cycles, *replica) for replica in self.replica_iterations[each.replica])
+        return min(period, max(own))
+
+    def _occupied(self, cycles: int, var: str, iterations: IterationSet) -> int:
+        if not var:
+            return cycles
+        outer = prod(self.counts[v] for v in self.frames[var].reach)
+        return -(-cycles * outer // widest_gap(iterations, self.counts[var]))
 
     def end(self, label: str, var: str) -> int:
         """End of a kernel's last execution in an iteration of loop `var` (or of the image)."""
@@ -120,11 +223,6 @@ class PipelineLayout(Timeline):
         if not is_one_buffer(node.kernel, self.residency[label].inputs):
             return self.begin(label)
         return self.frames[self.loop_of[label]].ready[node.apply.values[0].name]
-
-
-def coprime(least: int, number: int) -> int:
-    """The smallest number >= `least` that is coprime to `number`."""
-    return next(k for k in range(max(1, least), least + number + 2) if gcd(k, number) == 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,34 +274,7 @@ class Lifetimes:
     def __init__(self, layout: PipelineLayout) -> None:
         self.layout = layout
         self.program = layout.program
-        self.origins = [(edge, origin) for edge in self.program.edges for origin in self._origins(edge)]
-
-    def _origins(self, edge: OperandTransfer) -> Iterator[Definition]:
-        if edge.producer in self.program.placements:
-            reach = self.program.nodes[edge.consumer].reach
-            found = self.layout.reaching.definitions(edge.value, reach)
-            yield from (origin for origin in found if origin.producer == edge.producer)
-
-    def resource_bound(self) -> int:
-        """Minimum period that the executions and transfers of each replica allow."""
-        longest = 1
-        for label, count in self.intervals_per_period.items():
-            longest = max(
-                longest, count * max(self.layout.compute[label], self.layout.exchange.transfer_latencies.get(label, 0))
-            )
-        for edge, _ in self.origins:
-            longest = max(
-                longest,
-                self.intervals_per_period[edge.producer] * self.layout.exchange.transfer_latencies[edge.consumer],
-            )
-        return longest
-
-    @cached_property
-    def intervals_per_period(self) -> dict[str, int]:
-        """For each kernel, by label, execution intervals in a period."""
-        frames = self.layout.frames
-        counts = {var: prod(frames[v].count for v in frame.reach) for var, frame in frames.items()}
-        return {label: counts["".join(loops)] for label, loops in self.layout.recurring_loop.items()}
+        self.slots: dict[Buffer, Ints] = {}
 
     def depths(self) -> dict[Buffer, int]:
         """For each operand and result, how many values are live at once."""
@@ -221,18 +292,15 @@ class Lifetimes:
             for reader in group:
                 label = reader.instance.label
                 time = self.layout.end(label, var) - frames[var].ready[value]
-                yield (
-                    (label, reader.operand),
-                    time,
-                    max(frames[var].initiation_interval, self.layout.execution_interval(label)),
-                )
+                interval = self.layout.spacing(var, self.layout.sends(value, reader.instance))
+                yield (label, reader.operand), time, max(interval, self.layout.execution_interval(label))
 
     def _results(self) -> Iterator[tuple[Buffer, int, int]]:
         """Results, from the begin of their execution to the end of their last transfer."""
         for label in self.program.nodes:
             taken = self.layout.begin(label) + self.layout.compute[label] - self.layout.taken_from(label)
             yield (label, OUT), taken, self.layout.execution_interval(label)
-        for edge, origin in self.origins:
+        for edge, origin in self.layout.origins:
             yield (edge.producer, OUT), *self._sending(edge, origin)
 
     def _sending(self, edge: OperandTransfer, origin: Definition) -> tuple[int, int]:
@@ -276,8 +344,13 @@ class Lifetimes:
         found = {label: np.zeros(p.shards, np.int64) for label, p in self.program.placements.items()}
         for buffer, count in depths.items():
             if count > 1:
-                found[buffer[0]] += (count - 1) * extra_value_bytes(self.program, *buffer)
+                found[buffer[0]] += (count - 1) * self._extra_value_bytes(buffer)
         return found
+
+    def _extra_value_bytes(self, buffer: Buffer) -> Ints:
+        if buffer not in self.slots:
+            self.slots[buffer] = extra_value_bytes(self.program, *buffer)
+        return self.slots[buffer]
 
     def memory_shortfall(self, period: int, free_memory: Mapping[str, Ints]) -> dict[str, float]:
         """Kernels, by label, whose tiles lack memory at a period: the buffering factor that they need.
@@ -301,17 +374,17 @@ def replayed(exchange: Exchange, compute: Mapping[str, int], pipeline: Pipeline)
     return Schedule(layout, pipeline.period, pipeline.depths)
 
 
-def schedule(exchange: Exchange, compute: Mapping[str, int], free_memory: Mapping[str, Ints]) -> Schedule:
+def schedule(layout: PipelineLayout, free_memory: Mapping[str, Ints]) -> Schedule:
     """The schedule of the smallest period for which `free_memory`, bytes on each shard's tile, suffices."""
-    layout = PipelineLayout(exchange, compute)
     lifetimes = Lifetimes(layout)
-    target = lifetimes.resource_bound()
+    target = layout.resource_bound()
     while True:
         period = layout.divisible(min(target, layout.one_at_a_time))
         layout.lay_out(period)
-        depths = lifetimes.depths()
-        extra = lifetimes.extra_bytes(depths)
-        if all((extra[label] <= free).all() for label, free in free_memory.items()):
-            return Schedule(layout, period, depths)
+        if layout.is_free_in_time():
+            depths = lifetimes.depths()
+            extra = lifetimes.extra_bytes(depths)
+            if all((extra[label] <= free).all() for label, free in free_memory.items()):
+                return Schedule(layout, period, depths)
         assert target < layout.one_at_a_time, "the program has no memory for one image at a time"
         target = target * 103 // 100 + 1

@@ -17,6 +17,7 @@ from itc.analysis.reach import Reach
 from itc.ir.iterations import IterationSet
 from itc.ir.net import Apply, Body, Emit, Loop, Statement, Value, When, applies, walk
 from itc.ir.uses import data_operands
+from itc_tile.kernels.instances import KernelInstance
 from itc_tile.kernels.kernel import Kernel
 from itc_tile.program.steps import ExchangeStep
 from itc_tile.timing.exchange import Exchange
@@ -75,6 +76,7 @@ class Timeline(ABC):
         self.recurring_loop = {label: node.recurring_loops[-1:] for label, node in self.program.nodes.items()}
         self.counts = {var: loop.count for var, loop in self.program.graph.loops.items()}
         self.reuse_distance = self.program.graph.reuse_distance
+        self.receiving: dict[str, list[tuple[KernelInstance, int]]] = {}
 
     @abstractmethod
     def loop(self, loop: Loop, entry: int, frame: Frame) -> None:
@@ -86,9 +88,15 @@ class Timeline(ABC):
 
     def send_latency(self, name: str, reach: Reach) -> int:
         """Cycles until the last reader that executes in some iterations has a value."""
-        readers = (reader.instance for reader in self.program.readers.get(name, []))
-        running = (node for node in readers if all(node.reach[var].intersects(over) for var, over in reach.items()))
-        return max((self.exchange.transfer_latencies.get(node.label, 0) for node in running), default=0)
+        return max((latency for node, latency in self._readers(name) if executes(node, reach)), default=0)
+
+    def _readers(self, name: str) -> list[tuple[KernelInstance, int]]:
+        """The readers of a value with their transfer latencies."""
+        if name not in self.receiving:
+            readers = (reader.instance for reader in self.program.readers.get(name, []))
+            latencies = self.exchange.transfer_latencies
+            self.receiving[name] = [(node, latencies.get(node.label, 0)) for node in readers]
+        return self.receiving[name]
 
     def transfer_latency(self, label: str, name: str, reach: Reach) -> int:
         """Transfer latency of value `name` to a kernel in some iterations; none where it reads padding alone."""
@@ -205,3 +213,8 @@ class Timeline(ABC):
         frame.until(last + max(inner.makespan, inner.step))
         if frame.var:
             frame.bound_interval(frame.makespan)
+
+
+def executes(node: KernelInstance, reach: Reach) -> bool:
+    """Whether a kernel executes in some of these iterations."""
+    return all(node.reach[var].intersects(over) for var, over in reach.items())

@@ -15,7 +15,7 @@ from itc_tile.cost.cycles import has_units
 from itc_tile.cost.memory import kernel_memory, total
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.machine.model import Machine, load_machine, presets
-from itc_tile.mapping.spatial.planner import KernelCandidates, kernel_candidates
+from itc_tile.mapping.spatial.kernels import KernelCandidates, kernel_candidates
 from itc_tile.program.program import regions
 
 KIB, MIB = 1 << 10, 1 << 20

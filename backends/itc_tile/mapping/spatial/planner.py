@@ -15,76 +15,10 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import check_units
-from itc_tile.cost.memory import INPUTS, OUTPUT, kernel_memory, total
-from itc_tile.kernels.graph import KernelGraph, Residency
-from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
-from itc_tile.program.program import regions
+from itc_tile.mapping.spatial.kernels import KernelCandidates
 from itc_tile.tiling.partition import Split
 from itc_tile.tiling.sets import Ints
-
-
-@dataclass(frozen=True)
-class KernelCandidates:
-    """A kernel instance with its candidate splits, its executions, and what its tiles keep.
-
-    `executions_per_replica` are those of one replica for one image. `readers` are the kernels that read its
-    result, once for each operand, and `transfer_executions` the most executions per replica of the kernel and these.
-    """
-
-    instance: KernelInstance
-    executions_per_replica: int
-    readers: tuple[KernelInstance, ...]
-    transfer_executions: int
-    residency: Residency
-    candidates: Candidates
-
-    @property
-    def label(self) -> str:
-        return self.instance.label
-
-    @cached_property
-    def replicas(self) -> int:
-        return self.instance.replicas
-
-    @property
-    def latency(self) -> Ints:
-        """Cycles of an image in this kernel, by candidate: receiving, computing, and sending to all readers."""
-        running = (self.candidates.receive + self.candidates.compute) * self.instance.executions
-        return running + self.candidates.send * sum(reader.executions for reader in self.readers)
-
-    @property
-    def initiation_interval(self) -> Ints:
-        """Minimum cycles between two images, by candidate: executions on the tiles, and transfers of the result."""
-        running = (self.candidates.receive + self.candidates.compute) * self.executions_per_replica
-        return np.asarray(np.maximum(running, self.candidates.send * len(self.readers) * self.transfer_executions))
-
-    def memory(self, buffering: float) -> Ints:
-        """Bytes of the fullest tile, by candidate, with `buffering` times its inputs and result beside."""
-        return np.asarray(self.candidates.memory + np.ceil(buffering * self.candidates.buffered).astype(np.int64))
-
-    def exact_memory(self, index: int, machine: Machine, buffering: float) -> int:
-        """The same for one candidate, over all of its shards."""
-        shard_regions = regions(self.instance, self.candidates.split(index))
-        memory = kernel_memory(self.instance.kernel, shard_regions, self.residency, machine)
-        beside = np.ceil(buffering * (memory[INPUTS] + memory[OUTPUT])).astype(np.int64)
-        return int((total(memory) + beside).max())
-
-
-def kernel_candidates(graph: KernelGraph, machine: Machine) -> list[KernelCandidates]:
-    """The kernels of a graph with all their candidates, in text order."""
-    executions = graph.replica_executions
-    out = []
-    for label, instance in graph.instances.items():
-        check_units(instance.kernel, machine, instance.apply.span)
-        consumers, residency = graph.consumers[label], graph.residency[label]
-        most = max([executions[label], *(executions[consumer] for consumer in consumers)])
-        splits = candidates(instance.kernel, residency, machine)
-        readers = tuple(graph.instances[consumer] for consumer in consumers)
-        out.append(KernelCandidates(instance, executions[label], readers, most, residency, splits))
-    return out
 
 
 @dataclass
@@ -94,13 +28,14 @@ class _Choice:
     kernel: KernelCandidates
     indices: Ints
     buffering: float
+    overlapped: bool
     position: int = 0
     max_interval: float = np.inf
 
     def __post_init__(self) -> None:
         self.shards = self.kernel.candidates.shards[self.indices]
         self.latency = self.kernel.latency[self.indices]
-        self.interval = self.kernel.initiation_interval[self.indices]
+        self.interval = self.kernel.interval(self.overlapped)[self.indices]
 
     @property
     def label(self) -> str:
@@ -115,10 +50,20 @@ class _Choice:
     def tiles(self) -> int:
         return self.kernel.replicas * int(self.shards[self.position])
 
-    def fewest_tiles(self, interval: float) -> int | None:
-        """Position of the candidate of fewest tiles that meets an initiation interval."""
-        meets = np.flatnonzero(self.interval <= interval)
-        return int(meets[0]) if len(meets) else None
+    @cached_property
+    def interval_minima(self) -> Ints:
+        """Positions of candidates with a shorter initiation interval than all of fewer tiles."""
+        return np.flatnonzero(_new_minima(self.interval))
+
+    def set_interval(self, interval: float) -> None:
+        """Chooses the candidate of fewest tiles that meets an initiation interval, which one of them does."""
+        minima = self.interval_minima
+        self.position = int(minima[np.searchsorted(-self.interval[minima], -interval)])
+        self.max_interval = interval
+
+    def is_overfull(self, machine: Machine, memory: int) -> bool:
+        """Whether the fullest tile, over all shards, exceeds the memory though the estimate of one shard fits."""
+        return self.kernel.exact_memory(self.index, machine, self.buffering) > memory
 
     def best_step(self) -> tuple[float, int]:
         """Best latency reduction per extra tile at this initiation interval, and the position that gives it."""
@@ -139,35 +84,37 @@ def choose(
     memory: int,
     buffering: Mapping[str, float] | None = None,
     relaxation: float = 1,
+    *,
+    overlapped: bool = False,
 ) -> dict[str, Split] | None:
     """A split of each kernel, by label, whose tiles hold at most `memory` bytes; None where that is infeasible.
 
     `buffering` is the factor for some kernels, by label: memory left free on a tile, as a multiple of its inputs and
-    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image.
+    result. An interval of `relaxation` times the minimum leaves tiles to reduce the latency of an image. With
+    `overlapped`, tiles receive while they compute.
     """
-    refused: dict[str, set[int]] = {}
     buffering = buffering or {}
+    choices = [_choice(kernel, memory, buffering.get(kernel.label, 0.0), overlapped) for kernel in kernels]
     while True:
-        choices = [_choice(k, memory, refused.get(k.label, set()), buffering.get(k.label, 0.0)) for k in kernels]
-        if not all(len(choice.indices) for choice in choices) or _tiles(choices) > machine.tiles:
+        if not all(len(choice.indices) for choice in choices) or _fewest_tiles(choices) > machine.tiles:
             return None
         _minimise_interval(choices, machine.tiles, relaxation)
         _spend_spare_tiles(choices, machine.tiles)
-        overfull = _overfull(choices, machine, memory)
-        if not overfull:
+        overfull = [choice.is_overfull(machine, memory) for choice in choices]
+        if not any(overfull):
             return {choice.label: choice.kernel.candidates.split(choice.index) for choice in choices}
-        for choice in overfull:
-            refused.setdefault(choice.label, set()).add(choice.index)
+        for position, choice in enumerate(choices):
+            if overfull[position]:  # its exact size is known by now
+                choices[position] = _choice(choice.kernel, memory, choice.buffering, overlapped)
 
 
-def _choice(kernel: KernelCandidates, memory: int, refused: set[int], buffering: float) -> _Choice:
+def _choice(kernel: KernelCandidates, memory: int, buffering: float, overlapped: bool) -> _Choice:
     """The candidates that fit, without those that a candidate of no more tiles dominates."""
     fits = np.flatnonzero(kernel.memory(buffering) <= memory)
-    fits = fits[~np.isin(fits, list(refused))]
-    latency, interval = kernel.latency[fits], kernel.initiation_interval[fits]
+    latency, interval = kernel.latency[fits], kernel.interval(overlapped)[fits]
     order = np.lexsort((latency + interval, kernel.candidates.shards[fits]))
     better = _new_minima(latency[order]) | _new_minima(interval[order])
-    return _Choice(kernel, fits[order][better], buffering)
+    return _Choice(kernel, fits[order][better], buffering, overlapped)
 
 
 def _new_minima(numbers: Ints) -> NDArray[np.bool_]:
@@ -176,39 +123,34 @@ def _new_minima(numbers: Ints) -> NDArray[np.bool_]:
     return np.asarray(numbers < before)
 
 
-def _tiles(choices: Sequence[_Choice]) -> int:
-    return sum(choice.tiles for choice in choices)
+def _fewest_tiles(choices: Sequence[_Choice]) -> int:
+    return sum(choice.kernel.replicas * int(choice.shards[0]) for choice in choices)
 
 
 def _minimise_interval(choices: Sequence[_Choice], tiles: int, relaxation: float) -> None:
-    """Sets every choice to the fewest tiles that meet `relaxation` times the minimum feasible initiation interval."""
-    intervals = np.unique(np.concatenate([choice.interval for choice in choices]))
-    low, high = 0, len(intervals) - 1  # the longest interval needs the fewest tiles, which the machine has
-    while low < high:
-        middle = (low + high) // 2
-        feasible = _tiles_needed(choices, float(intervals[middle])) <= tiles
-        low, high = (low, middle) if feasible else (middle + 1, high)
-    interval = float(intervals[high]) * relaxation
-    for choice in choices:
-        position = choice.fewest_tiles(interval)
-        assert position is not None
-        choice.position, choice.max_interval = position, interval
+    """Sets every choice to the fewest tiles that meet `relaxation` times the minimum feasible initiation interval.
 
-
-def _tiles_needed(choices: Sequence[_Choice], interval: float) -> float:
-    """Tiles that meet an initiation interval."""
-    total = 0
+    Below an interval of its candidates, a kernel needs the next candidate that is shorter. The fewest tiles of all
+    kernels, as the interval falls, are therefore a sum of such steps.
+    """
+    minima = [choice.interval_minima for choice in choices]
+    below = np.concatenate([choice.interval[own[:-1]] for choice, own in zip(choices, minima, strict=True)])
+    extra = np.concatenate(
+        [choice.kernel.replicas * np.diff(choice.shards[own]) for choice, own in zip(choices, minima, strict=True)]
+    )
+    order = np.argsort(-below, kind="stable")
+    needed = _fewest_tiles(choices) + np.cumsum(extra[order])
+    shortest = max(int(choice.interval.min()) for choice in choices)
+    exceeding = np.flatnonzero(needed > tiles)
+    if len(exceeding):
+        shortest = max(shortest, int(below[order][exceeding[0]]))
     for choice in choices:
-        position = choice.fewest_tiles(interval)
-        if position is None:
-            return np.inf
-        total += choice.kernel.replicas * int(choice.shards[position])
-    return total
+        choice.set_interval(shortest * relaxation)
 
 
 def _spend_spare_tiles(choices: Sequence[_Choice], tiles: int) -> None:
     """Greedy: takes the step of the best latency reduction per tile, and skips steps that need more than are spare."""
-    spare = tiles - _tiles(choices)
+    spare = tiles - sum(choice.tiles for choice in choices)
     steps = [_step(choice, order) for order, choice in enumerate(choices)]
     heapify(steps)
     order = len(steps)
@@ -227,10 +169,3 @@ def _step(choice: _Choice, order: int) -> tuple[float, int, int, _Choice]:
     """The best step of a choice as an entry of a heap: the largest gain first, and of equal ones the oldest."""
     gain, position = choice.best_step()
     return -gain, order, position, choice
-
-
-def _overfull(choices: Sequence[_Choice], machine: Machine, memory: int) -> list[_Choice]:
-    """Choices whose fullest tile, over all shards, exceeds the memory though the estimate of one shard fits."""
-    return [
-        choice for choice in choices if choice.kernel.exact_memory(choice.index, machine, choice.buffering) > memory
-    ]
