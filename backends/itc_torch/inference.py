@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,7 +19,9 @@ def run(module: nn.Module, inputs: Mapping[str, Array]) -> dict[str, Array]:
     try:
         with torch.inference_mode():
             names = argument_names(inputs)
-            outputs = module(**{names[name]: torch.from_numpy(array) for name, array in inputs.items()})
+            outputs = module(
+                **{names[name]: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
+            )
     finally:
         module.train(training)
     return {label: output.numpy(force=True) for label, output in outputs.items()}

@@ -104,8 +104,11 @@ def check_units(kernel: Kernel, machine: Machine, span: Span | None = None) -> N
 
 
 def _unit_types(kernel: Kernel) -> Iterable[str]:
-    types = [type for apply in kernel.body for type in unit_types(kernel, apply)] or [unit_type(kernel.result)]
-    return dict.fromkeys(types)
+    types = []
+    for apply in kernel.body:
+        product, each = unit_types(kernel, apply)
+        types += [product, each] if apply.op.macs(*(value.tensor for value in apply.values)) else [each]
+    return dict.fromkeys(types or [unit_type(kernel.result)])
 
 
 def compute_units(machine: Machine, dtype: str, span: Span | None = None) -> Compute:
