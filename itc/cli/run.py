@@ -178,7 +178,10 @@ class Job:
 
     def by_reference(self, weights: dict[str, Array] | None, refusal: CompileError) -> Result:
         """The outputs of a network that the machine refuses, by modules or the interpreter, in f32."""
-        check_workload(workload(self.network.ir, 1), f"computing {self.network.ir.name}", self.network.ir.span)
+        try:
+            check_workload(workload(self.network.ir, 1), f"computing {self.network.ir.name}", self.network.ir.span)
+        except CompileError as error:
+            raise CompileError([*refusal.diagnostics, *error.diagnostics]) from None
         weights, inputs = weights or self.network.weights(), arrays(self.network.ir, self.given)
         against, found = self.step("running the reference", lambda: forward(self.network, inputs, weights))
         pictures = self.step("drawing outputs", lambda: self.drawings(inputs, found))

@@ -54,7 +54,7 @@ def machine(text: str) -> str:
 
 
 def python(text: str) -> list[str]:
-    if "sys.path" in text or "sys.modules" in text:  # not in this process
+    if any(word in text for word in ("sys.path", "sys.modules", "multiprocessing")):  # not in this process
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
         return re.findall(r"error\[(E\d{4})\]", done.stderr)
     try:
