@@ -65,7 +65,7 @@ def test_examples_go_by_name(which: str, count: int) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     assert invoke("nothing.itn").exit_code == 1
-    for name, help in [("resnet1001", "did you mean `resnet101`?"), ("zebra", "examples are: cgnet")]:
+    for name, help in [("resnet1001", "did you mean `resnet101`?"), ("zebra", "examples are: albert")]:
         result = invoke(name)
         assert result.exit_code == 1
         assert "error[E0601]" in result.output and help in result.output

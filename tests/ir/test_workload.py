@@ -187,7 +187,8 @@ def test_what_a_loop_collects_is_all_that_grows_with_it() -> None:
 def test_every_example_can_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(itc.analysis.workload, "LIBRARIES", {})
     for path in sorted((Path(__file__).parents[2] / "examples").glob("*.itn")):
-        assert codes(itc.load(path).ir) == [], path.name
+        expected = ["E0665", "E0666"] if path.stem == "recurrent_depth" else []  # 3.5 G parameters take 13 GiB
+        assert codes(itc.load(path).ir) == expected, path.name
 
 
 def test_a_machine_without_enough_memory(capsys: pytest.CaptureFixture[str]) -> None:
