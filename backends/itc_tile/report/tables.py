@@ -16,8 +16,8 @@ FIT = """Memory of the simulated tiles, all buffers of the program included.
 The host sends the inputs of an image and receives its outputs."""
 STREAM = """Simulated: the period is the mean number of cycles from one image to the next;
 the lower bound is what no mapping onto this machine can beat."""
-OUTPUTS = """Simulated cycles from the arrival of the images to each output; the longest path
-is the least that dependences allow, the ratio is how far the cycles are from it."""
+OUTPUTS = """Simulated cycles from the arrival of the images to each output; the bound is the least
+that dependences and the tiles allow, the ratio is how far the cycles are from it."""
 CYCLES = """Simulated cycles of all runs, by phase; idle: the tiles that wait for the slowest,
 on average. `runs` counts the supersteps of a kernel."""
 
