@@ -16,6 +16,12 @@ from tests.rounding import close, tolerances
 from tests.zoo.reduced import QUICK, SEEDS, first_networks, networks, reduced, weights_and_inputs
 
 
+@pytest.fixture(autouse=True)
+def _memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for the largest networks in a process that has loaded torch, which counts 192 MiB."""
+    monkeypatch.setenv("ITC_MAX_GIB", "2")
+
+
 def check(net: Network, seed: int) -> None:
     if any(isinstance(statement, Loop) and statement.halt for statement in walk(net.ir.body)):
         with pytest.raises(CompileError) as raised:

@@ -14,7 +14,8 @@ from itc.ir.iterations import IterationSet
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 
-MOST_EXACT = 1 << 20
+#: The longest loop whose factors are all tried, and the most iterations compared for it: some milliseconds.
+MOST_FACTORS, MOST_EXACT = 1 << 12, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def circular_gap(iterations: IterationSet, factor: int, count: int) -> int:
 @lru_cache(maxsize=4096)
 def widest_gap(iterations: IterationSet, count: int) -> int:
     """An upper bound of `circular_gap` for all factors: the largest of them where few are to be compared."""
-    if len(iterations) * count > MOST_EXACT:
+    if len(iterations) == 1:
+        return count
+    if count > MOST_FACTORS or len(iterations) * count > MOST_EXACT:
         return max(1, count // len(iterations))
     factors = (factor for factor in range(1, count // 2 + 1) if gcd(factor, count) == 1)
     return max((circular_gap(iterations, factor, count) for factor in factors), default=1)

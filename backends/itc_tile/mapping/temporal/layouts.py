@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from itc.ir.types import DTYPE_BYTES
 from itc_tile.cost.candidates import Candidates, candidates
-from itc_tile.cost.cycles import compute_units
+from itc_tile.cost.cycles import check_units
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
@@ -48,7 +48,7 @@ def candidate_splits(graph: KernelGraph, machine: Machine) -> dict[str, Candidat
     """All splits of each kernel, by label. Raises CompileError (E0513) for elements that no unit computes."""
     found = {}
     for label, node in graph.instances.items():
-        compute_units(machine, node.kernel.result.tensor.dtype, node.apply.span)
+        check_units(node.kernel, machine, node.apply.span)
         found[label] = candidates(node.kernel, graph.residency[label], machine)
     return found
 
