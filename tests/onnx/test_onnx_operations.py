@@ -24,7 +24,7 @@ def test_every_operation_has_a_lowering() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(on_random_nets, max_examples=8)
+@settings(on_random_nets, max_examples=4)
 @given(st.data())
 def test_as_the_reference(name: str, data: Any) -> None:
     drawn: Drawn = data.draw(operations(name))

@@ -69,6 +69,18 @@ def first_networks() -> tuple[tuple[Path, str], ...]:
     return tuple((path, names(path)[0]) for path in sorted(EXAMPLES.glob("*.itn")))
 
 
+#: Networks whose values take seconds even at a reduced input: for the long suite.
+HEAVY = frozenset({
+    "cgnet", "enet", "espnetv2", "faster_rcnn101", "faster_rcnn_iterative", "iterative_net", "upernet50",
+    "upernet_iterative",
+})  # fmt: skip
+
+
+def light_networks() -> tuple[tuple[Path, str], ...]:
+    """The default network of each file, but for the heavy ones."""
+    return tuple((path, name) for path, name in first_networks() if name not in HEAVY)
+
+
 def reduced(path: Path, name: str, **settings: Any) -> Network:
     """A network at its reduced input."""
     return load(path, name, **REDUCED.get(path.stem, {}) | REDUCED_NETWORK.get(name, {}) | settings)

@@ -10,7 +10,7 @@ import pytest
 from itc.driver import Network
 from itc_torch import load_weights, run
 from tests.rounding import close, tolerances
-from tests.zoo.reduced import QUICK, REDUCED, SEEDS, first_networks, networks, reduced, weights_and_inputs
+from tests.zoo.reduced import QUICK, REDUCED, SEEDS, light_networks, networks, reduced, weights_and_inputs
 
 COUNTS = (".iterations", ".remainder")
 
@@ -32,7 +32,7 @@ def check(net: Network, seed: int) -> None:
         close(run(module, inputs), expected, allowed)
 
 
-@pytest.mark.parametrize(("path", "name"), first_networks(), ids=ids(first_networks()))
+@pytest.mark.parametrize(("path", "name"), light_networks(), ids=ids(light_networks()))
 def test_the_first_network_of_each_file(path: Path, name: str) -> None:
     check(reduced(path, name, **QUICK.get(path.stem, {})), seed=0 if path.stem in QUICK else SEEDS.get(name, 0))
 

@@ -28,7 +28,7 @@ CLOSE = 1e-4
 #: A loop's first scores before the sigmoid: mean and standard deviation over the images; and the most to stretch them.
 CENTRE, SPREAD, STEEPEST = -1.0, 1.0, 3000.0
 BATCH, TRAINED = 128, 6
-QUICK = ("iamnn_cifar10", "cifar10_e1_separable", "universal_transformer_act", "tiny_recursive_model_halting")
+QUICK = ("cifar10_e1_separable", "universal_transformer_act", "tiny_recursive_model_halting")
 #: Narrow, so that a batch is affordable; their depths are the papers'.
 NARROW: dict[str, dict[str, Any]] = {
     "iamnn": {"width": 8, "size": 32},

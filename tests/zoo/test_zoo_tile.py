@@ -13,7 +13,7 @@ from itc.diagnostics import CompileError
 from itc.driver import Network
 from itc.ir import Loop, walk
 from tests.rounding import close, tolerances
-from tests.zoo.reduced import QUICK, SEEDS, first_networks, networks, reduced, weights_and_inputs
+from tests.zoo.reduced import QUICK, SEEDS, light_networks, networks, reduced, weights_and_inputs
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def check(net: Network, seed: int) -> None:
     close(found, expected, tolerances(net.ir, inputs, weights, expected))
 
 
-FIRST = first_networks()
+FIRST = light_networks()
 OTHERS = tuple(found for found in networks() if found not in FIRST)
 
 
