@@ -51,7 +51,7 @@ def tolerance(found: Array, expected: Array) -> float:
         whole = bool((expected == np.rint(expected)).all())
         return 0.0 if whole else RESULTS * UNIT * float(np.abs(expected).max())
     off, largest = float(np.abs(found - expected).max()), float(np.abs(expected).max())
-    return RESULTS * max(off, UNIT * largest)
+    return RESULTS * max(off, 2 * UNIT * largest)
 
 
 def close(found: Mapping[str, Array], expected: Mapping[str, Array], allowed: Mapping[str, float]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import add, floordiv, getitem, indexOf, mul, sub
+from operator import add, floordiv, getitem, mul, sub
 
 from itc.ir import Index
 from itc_torch.expressions import Expr, call
@@ -25,7 +25,7 @@ def set_number(index: Index, iteration: Expr) -> Expr:
     run = minus(scaled, (index.every > 1) - index.offset)
     run = run if index.every == 1 else call(floordiv, run, index.every)
     if not regular or (step > 1 and len(members) <= FEW):
-        return call(indexOf, members, run)
+        return call("index", members, run)  # a method, which torch.compile can follow
     first = minus(run, members[0])
     return first if step == 1 else call(floordiv, first, step)
 

@@ -30,7 +30,7 @@ from tests.zoo.reduced import QUICK, SEEDS, first_networks, reduced, weights_and
 SMALL = Limits(size=8, channels=4, iterations=3, statements=3)
 few = settings(on_random_nets, max_examples=20, suppress_health_check=list(HealthCheck))
 #: Networks that the machine refuses (E0514), and those in which a rounding chooses regions, maxima or iterations.
-HALTING = {"iterative_net"}
+HALTING = {"iterative_net", "faster_rcnn_iterative", "upernet_iterative"}
 DISCRETE = {"enet", "faster_rcnn101", "iamnn", "tiny_recursive_model"}
 
 

@@ -26,9 +26,11 @@ from tests.zoo.reduced import QUICK, SEEDS, first_networks, reduced, weights_and
 SMALL = Limits(size=8, channels=4, iterations=3, statements=3)
 few = settings(on_random_nets, max_examples=20, suppress_health_check=list(HealthCheck))
 INT8 = Quantize(8, samples=2)
-HALTING = {"iterative_net", "iamnn", "tiny_recursive_model"}
+HALTING = {"iterative_net", "iamnn", "tiny_recursive_model", "faster_rcnn_iterative", "upernet_iterative"}
+#: Its sums of float32 between the products are added in another order.
+FLOATS = {"recurrent_depth"}
 #: In f32 between: their maxima, regions and sums over tokens are not of the int8 arithmetic.
-FIRST = tuple(each for each in first_networks() if each[1] not in HALTING)
+FIRST = tuple(each for each in first_networks() if each[1] not in HALTING | FLOATS)
 QUICKLY = tuple(each for each in FIRST if each[1] in ("itnet", "universal_transformer"))
 
 

@@ -47,7 +47,7 @@ def test_times_are_in_order(net: Net, machine: Machine, objective: Objective) ->
 
 @pytest.mark.long
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@settings(max_examples=500, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=334, deadline=None, phases=UNSHRUNK)
 @given(nets(SKIPPING), machines_of_any_units())
 def test_times_of_many_nets_are_in_order(objective: Objective, net: Net, machine: Machine) -> None:
     check_order(time_program(compiled(net, machine, objective)))

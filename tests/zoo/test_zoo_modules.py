@@ -137,6 +137,8 @@ TRACED_SYMBOLICALLY = ("itnet", "iamnn", "universal_transformer")
 ANY_BINS = "adaptive_avg_pool2d, output size that are not factor of input size"
 NOT_IN_ONNX = {
     "espnetv2": ANY_BINS,
+    "hrm": "aten::rms_norm",
+    "recurrent_depth": "aten::rms_norm",
     "tiny_recursive_model": "aten::rms_norm",
     "upernet": ANY_BINS,
     "upernet_iterative": ANY_BINS,

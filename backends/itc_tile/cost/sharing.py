@@ -10,17 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itc_tile.cost.allocation import Allocator, Front, front
+from itc_tile.cost.allocation import ROUNDS, Allocator, Front, front
 from itc_tile.cost.candidates import Candidates, candidates
 from itc_tile.kernels.critical import CriticalPaths
 from itc_tile.kernels.graph import KernelGraph
 from itc_tile.kernels.instances import KernelInstance
 from itc_tile.machine.model import Machine
 
+#: Executions of kernels that are followed for better bounds; beyond them, those of the first paths are kept.
+MOST_STEPS = 20_000
+
 
 @dataclass(frozen=True, eq=False)
 class KernelFronts:
-    """For one kernel, cycles of an execution by the tiles of all replicas: to receive and compute, or the longer."""
+    """For one kernel, cycles of an execution by tiles of all replicas: to receive and compute, or to compute."""
 
     latency: Front
     interval: Front
@@ -42,7 +45,7 @@ def kernel_fronts(graph: KernelGraph, node: KernelInstance, machine: Machine, kn
         fits = np.flatnonzero(found.memory <= machine.tile.memory)
         fits = fits if len(fits) else np.arange(len(found))
         tiles, receive, compute = found.shards[fits] * node.replicas, found.receive[fits], found.compute[fits]
-        interval = front(node.label, tiles, np.maximum(receive, compute))
+        interval = front(node.label, tiles, compute)
         node.tables[key] = KernelFronts(front(node.label, tiles, receive + compute), interval)
     fronts: KernelFronts = node.tables[key]
     return fronts
@@ -62,8 +65,9 @@ def _outputs(graph: KernelGraph, machine: Machine, fronts: list[Front]) -> dict[
     if not allocator.feasible:
         return {label: path.cycles for label, path in paths.items()}
     bounds = {label: max(path.cycles, allocator.bound(path.executions)) for label, path in paths.items()}
-    for label in {graph.net.labels[0], graph.net.labels[-1]}:
-        found = allocator.allocate(lambda cycles, label=label: critical.paths(cycles, [label])[label])  # type: ignore[misc]
+    rounds = min(ROUNDS, MOST_STEPS // critical.steps)
+    for label in {graph.net.labels[0], graph.net.labels[-1]} if rounds else ():
+        found = allocator.allocate(lambda cycles, label=label: critical.paths(cycles, [label])[label], rounds)  # type: ignore[misc]
         bounds[label] = max(bounds[label], found.bound)
     return bounds
 

@@ -41,6 +41,7 @@ class CriticalPaths:
         self.net = net
         self.barriers = barriers
         self.fields = {label: FIELD * position for position, label in enumerate(labels)}
+        self.steps = 1  # operations that the last walk has followed
 
     @cached_property
     def _lowest(self) -> int:
@@ -50,7 +51,9 @@ class CriticalPaths:
     def paths(self, cycles: Mapping[str, int], outputs: Iterable[str] | None = None) -> dict[str, CriticalPath]:
         """The critical path to each output, or to some of them, by label."""
         costs = {label: (int(cycles[label]) << self._lowest) + (1 << field) for label, field in self.fields.items()}
-        found = _Walk(costs, None if outputs is None else set(outputs), self.barriers).outputs(self.net)
+        walked = _Walk(costs, None if outputs is None else set(outputs), self.barriers)
+        found = walked.outputs(self.net)
+        self.steps = max(1, walked.steps)
         return {label: self._decoded(path) for label, path in found.items()}
 
     def lengths(self, cycles: Mapping[str, int]) -> dict[str, int]:
@@ -71,6 +74,7 @@ class _Walk:
         self.costs = costs
         self.barriers = barriers
         self.latest = 0
+        self.steps = 0
         self.wanted = wanted
         self.exits: dict[str, dict[int, str]] = {}
         self.paths: dict[str, int] = {}
@@ -109,6 +113,7 @@ class _Walk:
         return [self.paths[value.name] for value in body.yields]
 
     def apply(self, apply: Apply) -> None:
+        self.steps += 1
         longest = max((self.paths[value.name] for value in data_operands(apply)), default=0)
         cost = self.costs.get(apply.op.label, 0) if isinstance(apply.op, Kernel) else 0
         self.paths |= {value.name: longest + cost for value in apply.results}

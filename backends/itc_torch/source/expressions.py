@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from operator import add, floordiv, getitem, indexOf, mul, sub, truediv
+from operator import add, floordiv, getitem, mul, sub, truediv
 from typing import Any
 
 import torch
@@ -49,8 +49,6 @@ def _call(function: Callable[..., Any] | str, args: tuple[Expr, ...], kwargs: di
         return Bracket(f"{atom(args[0])}[", (_subscript(args[1]),), "]", commas=False), ATOM
     if function is getattr:
         return f"{atom(args[0])}.{args[1]}", ATOM
-    if function is indexOf:
-        return f"{atom(args[0])}.index({code(args[1])})", ATOM
     if isinstance(function, str):
         return _method(function, args, kwargs), ATOM
     return Bracket(f"{function_name(function)}(", _arguments(args, kwargs)), ATOM

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import indexOf
 from typing import Any
 
 from itc.ir import Apply, Body, Emit, Index, IterationSet, Loop, Net, Operand, Output, Statement, Value, When
@@ -132,8 +131,8 @@ class Forward(Writer):
         number = set_number(index, Name(self.iteration[index.var]))
         if number != 0:
             self.read.add(index.var)
-        if isinstance(number, Call) and number.function is indexOf:
-            return Call(indexOf, (Name(members(number.args[0], self.constant)), number.args[1]))
+        if isinstance(number, Call) and number.function == "index":
+            return Call("index", (Name(members(number.args[0], self.constant)), number.args[1]))
         return number
 
     # Regions
