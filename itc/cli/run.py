@@ -13,10 +13,10 @@ import numpy as np
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from itc import installed
 from itc.analysis.cost_tables import totals
 from itc.analysis.workload import check_workload, workload
 from itc.cli import options
+from itc.cli.agreement import Agreement, Reference, forward
 from itc.cli.choices import completed, machine_option
 from itc.cli.errors import report as say_errors
 from itc.cli.errors import reporting
@@ -274,42 +274,6 @@ class Job:
         return files if len(self.network.ir.required) > 1 and files else next(iter(files.values()), "random, seed 0")
 
 
-def forward(network: Network, inputs: dict[str, Array], weights: Mapping[str, Array]) -> tuple[str, dict[str, Array]]:
-    """The outputs by modules, or by the interpreter where no backend has any, and which of the two gave them."""
-    try:
-        name, modules = installed.modules()
-    except CompileError:
-        return "the interpreter", network.interpret(inputs, weights)
-    return name, modules.forward(network.ir, inputs, weights)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Outputs to compare with: at the same precision, by `against`, and in f32 if that is another precision."""
-
-    against: str
-    equal: dict[str, Array]
-    exact: dict[str, Array] | None
-
-    def agreement(self, found: dict[str, Array]) -> Agreement:
-        pairs = (self.equal, self.exact)
-        equal, exact = ({k: difference(found[k], v[k]) for k in found} if v is not None else None for v in pairs)
-        assert equal is not None
-        return Agreement(self.against, equal, exact)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """max |a - b| / max |b| of each output, against `against` at the same precision, and against f32."""
-
-    against: str
-    outputs: dict[str, float]
-    f32: dict[str, float] | None
-
-    def json(self) -> dict[str, Any]:
-        return {"against": self.against, "outputs": self.outputs, "f32": self.f32}
-
-
 @dataclass(frozen=True)
 class Result:
     """Results of one `itc run`."""
@@ -390,14 +354,6 @@ class Result:
             cells = {label: f"{off:.1e}" for label, off in (offs or {}).items()}
             table = table.beside(Column(f"off {against} by", right=True), cells) if cells else table
         return table
-
-
-def difference(found: Array, expected: Array) -> float:
-    """max |a - b| / max |b|; numbers that are not finite, and the same in both, agree."""
-    found, expected = found.astype(np.float64), expected.astype(np.float64)
-    other = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
-    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) or 1.0
-    return float(np.abs(found[other] - expected[other]).max(initial=0)) / scale
 
 
 def top_classes(found: dict[str, Array], count: int = 5) -> dict[str, list[tuple[int, float]]]:

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 import itc
 from itc import weights
 from itc.cli import app
-from itc.cli.run import difference, top_classes
+from itc.cli.agreement import difference
+from itc.cli.run import top_classes
 from itc.diagnostics import CompileError
 from itc.files import folder, write_text
 from itc.ir.types import TensorType
