@@ -21,7 +21,8 @@ from itc_dsl.lowering import Budget, lower
 from itc_dsl.parser import parse
 from itc_dsl.program import MOST_BYTES, decoded, read_source
 from itc_dsl.published import check_parts
-from itc_dsl.settings import choose, parse_setting, setting_text
+from itc_dsl.setting_texts import parse_setting, setting_text
+from itc_dsl.settings import choose
 from itc_dsl.syntax import RESERVED
 
 if TYPE_CHECKING:
