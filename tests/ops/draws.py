@@ -6,107 +6,19 @@ The language's layer functions make the operations wherever they can, so that wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from itc.ir import LAYERS, Layer, Net, Op, Output, Param, TensorType, verify
-from itc.ir.builder import Builder
+from itc.ir import LAYERS, Layer, TensorType
 from itc.ir.op import Array
-from itc.ir.ops.comparison import RELATIONS, Compare, Maximum, Minimum
 from itc.ir.ops.matmul import Attend
-from itc.ir.ops.pointwise import Add, Affine, Div, Mul, Sub
 from itc.ir.ops.quantization import FromInt8, ToInt8
 from itc.ir.ops.shape import Fill
 from itc.ir.types import NUMPY_NAMES
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
-BATCH = 2
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """An operation with its operands: tensors [batch, ...] first, then parameters without a batch."""
-
-    op: Op
-    types: tuple[TensorType, ...]
-    arrays: tuple[Array, ...]
-    tensors: int
-
-    @property
-    def results(self) -> tuple[TensorType, ...]:
-        return self.op.result_types(*self.types)
-
-    def evaluate(self) -> Array:
-        (result,) = self.op.evaluate(*self.arrays)
-        return result
-
-    def net(self) -> tuple[Net, dict[str, Array], dict[str, Array]]:
-        """The net of this one operation, its inputs and its weights."""
-        builder = Builder("one")
-        named = [f"x{i}" for i in range(len(self.types))]
-        operands: list[Any] = [builder.input(n, t) for n, t in zip(named[: self.tensors], self.types, strict=False)]
-        for name, type in zip(named[self.tensors :], self.types[self.tensors :], strict=True):
-            operands.append(builder.param(Param(f"layer.{name}", type, "weight", "normal")))
-        result = builder.apply(self.op, operands)
-        net = verify(builder.net([Output("y", result)]))
-        arrays = dict(zip(named, self.arrays, strict=True))
-        weights = {f"layer.{name}": arrays[name] for name in named[self.tensors :]}
-        return net, {name: arrays[name] for name in named[: self.tensors]}, weights
-
-
-class Values:
-    """Draws sizes, and values of a kind, from one seed."""
-
-    def __init__(self, draw: Draw) -> None:
-        self.draw = draw
-        self.rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-
-    def number(self, least: int, most: int) -> int:
-        return int(self.draw(st.integers(least, most)))
-
-    def pick(self, *choices: Any) -> Any:
-        return self.draw(st.sampled_from(choices))
-
-    def chance(self) -> bool:
-        return bool(self.draw(st.booleans()))
-
-    def normal(self, shape: Sequence[int]) -> Array:
-        return self.rng.normal(size=shape).astype(np.float32)
-
-    def positive(self, shape: Sequence[int]) -> Array:
-        return self.rng.uniform(0.1, 3, size=shape).astype(np.float32)
-
-    def map(self, channels: int | None = None, least: int = 1) -> TensorType:
-        """A map, at times with an axis of regions in front."""
-        regions = (self.number(1, 3),) if self.number(0, 3) == 3 else ()
-        sizes = (self.number(least, 9), self.number(least, 9))
-        return TensorType("f32", (*regions, channels or self.number(1, 6), *sizes))
-
-    def tokens(self, channels: int | None = None) -> TensorType:
-        return TensorType("f32", (self.number(1, 6), channels or self.number(1, 6)))
-
-    def vector(self, channels: int | None = None) -> TensorType:
-        return TensorType("f32", (channels or self.number(1, 6),))
-
-    def any(self) -> TensorType:
-        return self.pick(self.map, self.tokens, self.vector)()
-
-    def pair(self, least: int, most: int) -> tuple[int, int]:
-        return self.number(least, most), self.number(least, most)
-
-
-def drawn(values: Values, layer: Layer, types: Sequence[TensorType], *arrays: Array, positive: bool = False) -> Drawn:
-    """An operation with random operands, but for those given first."""
-    make = values.positive if positive else values.normal
-    operands = list(arrays)
-    operands += [make((BATCH, *type.shape)) for type in types[len(arrays) :]]
-    params = [TensorType("f32", spec.shape) for spec in layer.params]
-    kinds = {"var": values.positive, "scale": values.positive}
-    operands += [kinds.get(spec.role, values.normal)(spec.shape) for spec in layer.params]
-    return Drawn(layer.op, (*types, *params), tuple(operands), len(types))
+from tests.ops.drawn import BATCH, Drawn, Values, drawn
+from tests.ops.elementwise_draws import ELEMENTWISE
 
 
 def _conv(v: Values) -> Drawn:
@@ -173,88 +85,6 @@ def _conv_transpose(v: Values) -> Drawn:
 def _linear(v: Values) -> Drawn:
     x = v.pick(v.tokens, v.vector)()
     return drawn(v, LAYERS["linear"](x, v.number(1, 5), bias=v.chance()), [x])
-
-
-def _unary(name: str, positive: bool = False, argument: float | None = None) -> Callable[[Values], Drawn]:
-    def make(v: Values) -> Drawn:
-        x = v.any()
-        given = () if argument is None or v.chance() else (argument,)
-        return drawn(v, LAYERS[name](x, *given), [x], positive=positive)
-
-    return make
-
-
-def _gelu(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["gelu"](x, approximate=v.pick(None, "tanh")), [x])
-
-
-def _clamp(v: Values) -> Drawn:
-    x = v.any()
-    layer = v.pick(LAYERS["clamp"](x, -0.5, 0.25), LAYERS["maximum"](0.0, x), LAYERS["minimum"](x, 0.5))
-    return drawn(v, layer, [x])
-
-
-def _compare(v: Values) -> Drawn:
-    """Of whole numbers from 0 to 2, so that many are equal; floats, integers, and booleans, which have no order."""
-    dtype = v.pick("f32", "i64", "bool")
-    x = TensorType(dtype, v.any().shape)
-    relation = v.pick(*(r for r in RELATIONS if dtype != "bool" or r in ("eq", "ne")))
-    types = [x] * v.number(1, 2)
-    arrays = [v.rng.integers(0, 3, (BATCH, *x.shape)).astype(NUMPY_NAMES[dtype]) for _ in types]
-    return drawn(v, Layer(Compare(relation, 1.0 if len(types) == 1 else 0.0)), types, *arrays)
-
-
-def _where(v: Values) -> Drawn:
-    x = v.any()
-    mask = TensorType("bool", x.shape)
-    then, otherwise = v.pick((x, x), (x, -1.5), (0.5, x))
-    types = [mask, *(side for side in (then, otherwise) if side is x)]
-    return drawn(v, LAYERS["where"](mask, then, otherwise), types, v.normal((BATCH, *x.shape)) > 0)
-
-
-def _affine(v: Values) -> Drawn:
-    return drawn(v, Layer(Affine(v.pick(1.0, -0.5, 2.0), v.pick(0.0, 1.5))), [v.any()])
-
-
-def _binary(op: Op, positive: bool = False) -> Callable[[Values], Drawn]:
-    return lambda v: drawn(v, Layer(op), [v.any()] * 2, positive=positive)
-
-
-def _dropout(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["dropout"](x, v.pick(0.0, 0.3), channels=len(x.shape) == 3 and v.chance()), [x])
-
-
-def _prelu(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["prelu"](x, channels=v.chance()), [x])
-
-
-def _batch_norm(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["batch_norm"](x, eps=v.pick(1e-5, 1e-3)), [x])
-
-
-def _scale_shift(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["scale_shift"](x), [x])
-
-
-def _group_norm(v: Values) -> Drawn:
-    groups = v.number(1, 3)
-    x = v.pick(v.map, v.vector)(groups * v.number(2, 3))
-    return drawn(v, LAYERS["group_norm"](x, groups, affine=v.chance(), eps=v.pick(1e-5, 1e-3)), [x])
-
-
-def _layer_norm(v: Values) -> Drawn:
-    x = v.pick(v.map, v.tokens, v.vector)(v.number(2, 6))
-    return drawn(v, LAYERS["layer_norm"](x, affine=v.chance(), bias=v.chance(), eps=v.pick(1e-5, 1e-3)), [x])
-
-
-def _rms_norm(v: Values) -> Drawn:
-    x = v.any()
-    return drawn(v, LAYERS["rms_norm"](x, affine=v.chance()), [x])
 
 
 def _window(v: Values) -> tuple[TensorType, dict[str, Any]]:
@@ -540,18 +370,10 @@ def _proposals(v: Values) -> Drawn:
 
 
 DRAWS: dict[str, Callable[[Values], Drawn]] = {
-    **{name: _unary(name) for name in ("relu", "relu6", "sigmoid", "tanh", "silu", "exp", "abs", "detach")},
-    **{name: _unary(name) for name in ("squared_relu", "softplus", "hardswish", "sin", "cos")},
-    **{name: _unary(name, argument=0.3) for name in ("leaky_relu", "elu")},
-    "gelu": _gelu, "clamp": _clamp, "compare": _compare, "where": _where,
-    **{name: _unary(name, positive=True) for name in ("log", "sqrt")},
+    **ELEMENTWISE,
     **{name: _reduce(name) for name in ("reduce_mean", "reduce_max", "reduce_sum")},
     **{name: _pool(name) for name in ("max_pool", "avg_pool", "pool_indices")},
-    "div": _binary(Div(), positive=True), "minimum": _binary(Minimum()), "maximum": _binary(Maximum()),
-    "add": _binary(Add()), "sub": _binary(Sub()), "mul": _binary(Mul()), "affine": _affine, "dropout": _dropout,
-    "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "prelu": _prelu, "embed": _embed,
-    "batch_norm": _batch_norm, "group_norm": _group_norm, "layer_norm": _layer_norm, "rms_norm": _rms_norm,
-    "scale_shift": _scale_shift,
+    "conv": _conv, "conv_transpose": _conv_transpose, "linear": _linear, "embed": _embed,
     "max_unpool": _max_unpool, "adaptive_pool": _adaptive_pool, "global_pool": _global_pool, "resize": _resize,
     "softmax": _softmax, "argmax": _argmax, "change": _change, "concat": _concat, "stack": _stack, "fill": _fill,
     "slice": _slice, "index": _index, "pad": _pad, "reshape": _reshape, "transpose": _transpose,
